@@ -133,12 +133,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         if not wanted.sources:
             return ""
         named = ", ".join(sorted(wanted.sources))
-        remedy = f"set {CONTROLLER}: true and ansible_connection: local on the one host that does"
+        remedy = (
+            f"set {CONTROLLER}: true and ansible_connection: local on the one host that reads "
+            "sources"
+        )
         if not boolean(self._templar.template(variables.get(CONTROLLER, False)), strict=False):
-            return f"{host} does not look at sources ({named}): {remedy}"
+            return f"{host} does not read sources ({named}): {remedy}"
         if self._connection.transport != LOCAL:
             found = f"connected to by {self._connection.transport}"
-            return f"{host} cannot look at sources ({named}), {found}: {remedy}"
+            return f"{host} cannot read sources ({named}), {found}: {remedy}"
         return ""
 
     def _entries(self, variables: dict[str, Any]) -> list[WantedCheck]:

@@ -140,7 +140,7 @@ def main() -> None:
             gone, kept = carry_out(one)
             problems += [f"{path}: {why}" for path, why in kept]
         removed += gone
-    lines = [f"{one.path} {one.size} By, written {iso(one.mtime)}\n" for one in removed]
+    lines = [f"{one.path} {one.size} B, written {iso(one.mtime)}\n" for one in removed]
     result: dict[str, Any] = {
         "changed": bool(removed),
         "removed": [

@@ -134,7 +134,7 @@ def main() -> None:
         )
         result.update(planned=rotation.planned, state=rotation.state)
         sizes = {path: host.stat(path).st_size for path in rotation.planned}
-        before = "".join(f"{path} {size} By\n" for path, size in sizes.items())
+        before = "".join(f"{path} {size} B\n" for path, size in sizes.items())
         after = "".join(f"{path} rotated\n" for path in sizes)
         result["changed"] = bool(sizes)
         if sizes:
@@ -150,7 +150,7 @@ def main() -> None:
             unproved = [one for one in done.logs if not one["proved"]]
             if unproved or done.errors:
                 texts = [f"{one['path']}: {one['problem']}" for one in unproved] or done.errors
-                module.fail_json(msg="rotation not proved: " + "; ".join(texts[:5]), **result)
+                module.fail_json(msg="rotation not confirmed: " + "; ".join(texts[:5]), **result)
     except (RotationError, HostError) as exc:
         # Refused, not half done: nothing was touched.
         result["changed"] = False

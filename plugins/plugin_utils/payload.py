@@ -191,4 +191,4 @@ def _part(line: str, limit: int) -> dict[str, Any]:
     try:
         return bounds.part(line, limit)
     except bounds.BoundsError as exc:
-        return {"observations": [], "error": f"what it gave is not read: {exc}"}
+        return {"observations": [], "error": f"its answer cannot be read: {exc}"}

@@ -153,18 +153,18 @@ def unframed(output: str, nonce: str) -> str:
     if not found:
         raise FrameError("no answer")
     if len(found) != 2 or words[0][0] != "answer" or words[1] != ["end"]:
-        raise FrameError("more than one answer" if len(found) > 2 else "half an answer")
+        raise FrameError("more than one answer" if len(found) > 2 else "an incomplete answer")
     if [word.isascii() and word.isdecimal() for word in words[0][1:]] != [True]:
         raise FrameError("an answer without a length")
     length = int(words[0][1])
     if length > ANSWER_LIMIT_BYTES:
-        raise FrameError(f"an answer of {length} bytes, which may have {ANSWER_LIMIT_BYTES}")
+        raise FrameError(f"an answer of {length} bytes, at most {ANSWER_LIMIT_BYTES}")
     answer = output[found[0][1] + 1 : found[1][0]]
     if "\r" in answer:  # a terminal makes two characters of each line feed
         answer = answer.replace("\r\n", "\n")
     answer = answer.removesuffix("\n")
     if len(answer) != length:
-        raise FrameError(f"an answer of {len(answer)} characters that should have {length}")
+        raise FrameError(f"an answer of {len(answer)} characters; expected {length}")
     return answer
 
 
@@ -197,7 +197,7 @@ def _quoted(path: str) -> str:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise TimeUp after so many seconds, unless the task has a timeout of its own already."""
+    """Raise TimeUp after this many seconds, unless the task has a timeout of its own already."""
     if signal.getitimer(signal.ITIMER_REAL)[0]:
         yield
         return

@@ -73,6 +73,6 @@ def test_a_host_over_ssh_is_asked_about_none(
     assert told(run) == {
         ("register/people", check): "unknown" for check in ("register_changed", "register_readable")
     }
-    assert all("look at sources (register/people)" in one["message"] for one in people)
+    assert all("read sources (register/people)" in one["message"] for one in people)
     (source,) = (one for one in run["hosts"] if one["name"] == "register/people")
     assert (source["outcome"], source["seen_from"]) == ("failed", "plain1")

@@ -140,7 +140,7 @@ def test_a_file_system_that_fills_is_told_before_it_is_full(
     trend = {one[0]: one[2:] for one in found if one[1] == "/srv/full"}
     assert trend["web1"][0] == "pass"
     assert trend["web2"][0] == "fail"
-    pace = r"full in 1[12]\.\d days at (1\.0 MiB|10\d\d\.\d KiB) a day, by 3 earlier looks in 3\.0 days"
+    pace = r"full in 1[12]\.\d days at (1\.0 MiB|10\d\d\.\d KiB) a day, based on 3 earlier checks in 3\.0 days"
     assert re.match(pace, trend["web2"][1])
     again = of_check(upkeep.json("run", "judge", str(upkeep.last_run()["id"])), "disk_space_trend")
     assert sorted(again) == sorted(found)

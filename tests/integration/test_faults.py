@@ -79,7 +79,7 @@ def test_1_a_killed_driver_leaves_no_work_and_a_run_that_the_next_start_names(
 
     nothing_left(upkeep, fleet)
     after = upkeep("run", "list")
-    assert "run 1 had no end: crashed, its driver was killed" in after.stderr
+    assert "run 1 was left without an end: crashed, its driver was killed" in after.stderr
     assert upkeep.last_run()["status"] == "crashed"
     assert not any(upkeep.workspace.glob("run-*"))
 
@@ -110,7 +110,7 @@ def test_2_what_ansible_had_handed_over_before_the_kill_is_taken_in_once(
     hosts = {host["name"]: host["outcome"] for host in upkeep.json("show", "1")["hosts"]}
     again = upkeep("run", "list", status=0)
 
-    assert "results of 1 host were still taken in" in first.stderr
+    assert "results of 1 host were recovered" in first.stderr
     assert hosts == {"web1": "ok"}
     assert again.stderr == ""
 
@@ -143,7 +143,7 @@ def test_5_a_full_database_disk_loses_nothing(site: Sites, small_disk: Path) -> 
     assert "disk full" in err
     (small_disk / "filler").unlink()
     after = upkeep("run", "list", status=0)
-    assert "run 1 had no end: partial" in after.stderr
+    assert "run 1 was left without an end: partial" in after.stderr
     assert {host["name"] for host in upkeep.json("show", "1")["hosts"]} == {"web1", "plain1"}
 
 
@@ -187,7 +187,7 @@ def test_a_run_has_its_own_time_limit(site: Sites, fleet: Fleet, slow_host: str)
 
     done = upkeep("run", "daily", status=3)
 
-    assert "not done after 4 s" in done.stdout
+    assert "not finished after 4 s" in done.stdout
     nothing_left(upkeep, fleet)
 
 

@@ -129,8 +129,10 @@ def test_what_decides_takes_a_user_whose_role_reaches(staffed: Path, action: Act
         said[role] = upkeep(staffed, *DECIDES[action]).stderr
 
     assert nobody.returncode == 64
-    assert f"the account {account()} is no user; to {words_of(action)} takes one" in nobody.stderr
-    assert "with --as and a user's name" in nobody.stderr
+    assert (
+        f"the account {account()} is not a user; to {words_of(action)} needs one" in nobody.stderr
+    )
+    assert "with --as and the name of a user" in nobody.stderr
     assert (act.what, act.who, act.account, act.outcome) == (action.value, "", account(), "refused")
     for role, words in said.items():
         refused = f"to {words_of(action)} needs the role {needed(action)}; kim is {role.value}"
@@ -158,7 +160,7 @@ def test_without_any_user_an_account_decides_and_signs_nothing(site: Path) -> No
     assert acknowledged.returncode == 0, acknowledged.stderr
     assert (newest(site, 2)[1].who, newest(site, 2)[1].account) == ("", account())
     assert signed.returncode == 64
-    assert f"the account {account()} is no user; to sign takes one" in signed.stderr
+    assert f"the account {account()} is not a user; to sign needs one" in signed.stderr
 
 
 @pytest.mark.parametrize("arguments", [("ack", "1"), ("check", "disk_space")], ids=" ".join)
@@ -173,7 +175,7 @@ def test_a_user_who_is_turned_off_may_no_more_than_nobody(
     done = upkeep(staffed, *arguments)
 
     assert done.returncode == 64
-    assert f"the account {account()} is of {name}, who is turned off" in done.stderr
+    assert f"the account {account()} belongs to {name}, who is disabled" in done.stderr
     assert newest(staffed)[0].outcome == acts.REFUSED
 
 
@@ -191,7 +193,8 @@ def test_nobody_acts_with_an_account_of_several_people(
 
     assert done.returncode == 64
     assert (
-        f"the account {account()} is of several people in schedule.yml: kim and lee" in done.stderr
+        f"the account {account()} belongs to several people in schedule.yml: kim and lee"
+        in done.stderr
     )
     assert (
         upkeep(staffed, "alert", "ack", "1", "--as", "lee", given=f"{PASSWORD}\n").returncode == 0
@@ -214,13 +217,13 @@ def test_a_password_on_standard_input_lets_one_act_as_somebody(staffed: Path) ->
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("boss", "wrong\n", "this is not the password of boss"),
-        ("nobody", f"{PASSWORD}\n", "this is not the password of nobody"),
+        ("boss", "wrong\n", "wrong password for boss"),
+        ("nobody", f"{PASSWORD}\n", "wrong password for nobody"),
         ("boss", "", "no password of boss on standard input"),
         ("boss", "\n", "no password of boss on standard input"),
-        ("off", f"{PASSWORD}\n", "this is not the password of off"),
+        ("off", f"{PASSWORD}\n", "wrong password for off"),
     ],
-    ids=["wrong", "no such user", "none", "an empty line", "turned off"],
+    ids=["wrong", "no such user", "none", "an empty line", "disabled"],
 )
 def test_as_somebody_takes_their_password(staffed: Path, name: str, given: str, said: str) -> None:
     add(staffed, "off", Role.ADMIN)
@@ -402,7 +405,7 @@ def test_a_request_is_taken_by_its_own_run_only(site: Path, change: str) -> None
     done = upkeep(site, "run", "look", "--request", str(number + (change == "no such one")))
 
     assert done.returncode == 64
-    assert "does not wait for a run of look" in done.stderr
+    assert "is not waiting for a run of look" in done.stderr
     assert runs_of(site) == []
 
 

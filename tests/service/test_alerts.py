@@ -769,7 +769,7 @@ def test_what_is_there_and_not_judged_any_more_is_retired(store: Store) -> None:
     with store.read() as db:
         (one,) = findings.open_ones(db, everything=True)
         told = [message for _at, kind, message in findings.history(db, one.id) if kind == "retired"]
-    assert told == ["is there, and the check does not judge it any more"]
+    assert told == ["still exists, but the check does not judge it any more"]
 
 
 @on_postgresql

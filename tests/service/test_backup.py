@@ -164,7 +164,7 @@ HARMS = {
     "a manifest that is a list": "not a manifest",
     "without its signature": "not a manifest",
     "signed for another purpose": "not what was signed",
-    "of an older program": "nobody has signed it",
+    "of an older program": "it is not signed",
     "signed by somebody else": "a key that is not trusted here: SHA256:",
     "a key of another form": "not what was signed",
     "more rows than are there": "its rows are not those of its manifest",

@@ -107,7 +107,7 @@ def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
     [
         ("ann", "so", "needs the role approver; ann is operator"),
         ("desk", "so", "shared by several people"),
-        ("bob", " ", "accepted for a reason"),
+        ("bob", " ", "accepting a baseline needs a reason"),
     ],
 )
 def test_who_may_not(
@@ -133,7 +133,7 @@ def test_only_what_was_shown_is_accepted(store: Store, installation: Installatio
     measured(store, 10.0, until=0.5)
 
     later = NOW + timedelta(days=0.5)
-    with pytest.raises(UsageError, match="propose something else by now"):
+    with pytest.raises(UsageError, match="the proposal has changed since it was shown"):
         baselining.accept(
             store, installation, Acceptance(SERIES, None, seen, "so"), by(store, "bob"), later
         )

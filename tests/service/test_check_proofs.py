@@ -126,7 +126,7 @@ def test_a_broken_check_that_has_lost_its_canary_stays_broken_until_it_is_gone(
         (found,) = [
             one for one in findings.open_ones(db, site=SITE) if one.check_id == "check_broken"
         ]
-    assert found.remedy.startswith("install Upkeep anew")
+    assert found.remedy.startswith("reinstall Upkeep")
 
     of_file, known = proofs.canary_of, proofs.load
     monkeypatch.setattr(
@@ -285,7 +285,7 @@ def test_limits_with_which_the_canary_passes_are_info(
     if wide:
         number = limits["max_in_burst"]
         assert found[0][2].startswith(
-            f"with max_in_burst {number} a known-bad input is not told: 19 failed logins"
+            f"with max_in_burst {number} a known-bad input does not fail: 19 failed logins"
         )
         with store.read() as db:
             assert {

@@ -89,7 +89,7 @@ def test_what_a_program_leaves_ends_with_it(mark: str, leaves: str) -> None:
 def test_what_a_program_leaves_ends_when_its_time_is_up(mark: str, leaves: str) -> None:
     done = child.run(["sh", "-c", f"{leaves}\ntrap '' TERM\nsleep 3600; sleep 3600"], seconds=1)
 
-    assert done.stopped == "not done after 1 s"
+    assert done.stopped == "not finished after 1 s"
     assert marked(mark) == []
 
 
@@ -150,7 +150,7 @@ def test_what_says_too_much_is_ended(mark: str, monkeypatch: pytest.MonkeyPatch)
 
     done = child.run(["sh", "-c", "yes; sleep 3600"], seconds=3600)
 
-    assert done.stopped == "said more than 1 MB"
+    assert done.stopped == "printed more than 1 MB"
     assert marked(mark) == []
 
 
@@ -340,12 +340,12 @@ def test_a_run_whose_time_is_up_leaves_nothing_and_names_the_hosts_it_had_not_be
         said = {one["name"]: (one["outcome"], one["message"]) for one in document["hosts"]}
 
         assert marked(mark) == []
-        assert document["run"]["cause"] == f"not done after {seconds} s"
+        assert document["run"]["cause"] == f"not finished after {seconds} s"
         if said["here"][1].startswith("began"):
             break
     assert said == {
-        "here": ("failed", f"began and gave no answer: not done after {seconds} s"),
-        "there": ("not_begun", f"not done after {seconds} s"),
+        "here": ("failed", f"started, but gave no answer: not finished after {seconds} s"),
+        "there": ("not_begun", f"not finished after {seconds} s"),
     }
 
 
@@ -384,7 +384,7 @@ def test_the_time_of_a_run_is_that_of_its_inventory_too(
     run = last_run(site)
     waits = f": the inventory's {site}/inventory/cloud.sh had not answered"
     named = waits if procedure == "change" else ""
-    assert (run["status"], run["cause"]) == ("failed", f"not done after 15 s{named}")
+    assert (run["status"], run["cause"]) == ("failed", f"not finished after 15 s{named}")
 
 
 @pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_an_inventory_that_hangs_is_given_up_and_leaves_nothing(
     hang(site)
     monkeypatch.setattr(inventory, "TIMEOUT_SECONDS", 20)
 
-    with pytest.raises(ConfigurationError, match="not done after 20 s") as caught:
+    with pytest.raises(ConfigurationError, match="not finished after 20 s") as caught:
         inventory.read_places(str(site / "inventory"))
 
     assert caught.value.remedy == f"ansible-inventory -i {site}/inventory --list"

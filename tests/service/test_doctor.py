@@ -245,15 +245,15 @@ def test_where_no_key_need_be_known_that_is_said_and_no_password_sent(sshd: Sshd
     (sshd.folder / "authorized").write_text("")
     (line,) = look(sshd, ansible_ssh_common_args=careless, ansible_password="hunter2")
     assert (line.topic, line.status) == ("login", "fail")
-    assert "the password is kept back from a host whose key is not known" in line.text
+    assert "the password is not sent to a host whose key is not known" in line.text
     assert sshd.known.read_text() == ""
 
 
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
-        ("rm {key}", "{key} (is not there)"),
-        ("echo nonsense > {key}", "{key} (is no private key)"),
+        ("rm {key}", "{key} (does not exist)"),
+        ("echo nonsense > {key}", "{key} (not a private key)"),
         ("ssh-keygen -q -p -P '' -N secret -f {key}", "{key} (has a passphrase: ssh-add it)"),
     ],
     ids=["missing", "broken", "locked"],
@@ -411,8 +411,8 @@ def test_dead_addresses_are_given_up_side_by_side(
 @pytest.mark.parametrize(
     ("forced", "said"),
     [
-        ("echo welcome to the appliance", "something else answers there than a shell: 'welcome"),
-        ("echo 'upkeep:{\"uid\": []}'", "something else answers there than a shell"),
+        ("echo welcome to the appliance", "the login does not start a shell, it answers: 'welcome"),
+        ("echo 'upkeep:{\"uid\": []}'", "the login does not start a shell"),
     ],
 )
 def test_a_host_without_a_shell(sshd: Sshd, forced: str, said: str) -> None:
@@ -489,7 +489,9 @@ def test_what_checks_need_and_lack(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) 
     lines = look(sshd)
 
     assert troubles(lines) == [("tools", "warn")]
-    expected = "its checks need nowhere or Python's nothing, Python's upkeep_none; not there"
+    expected = (
+        "its checks need nowhere or Python's nothing, Python's upkeep_none, which it does not have"
+    )
     assert [line.text for line in lines if line.topic == "tools"] == [expected]
 
 
@@ -578,7 +580,7 @@ def test_a_site_with_a_vault_and_an_ansible_cfg(sshd: Sshd) -> None:
 
     said = [line.text for line in lines if line.host == "web1"]
     assert len(said) == 1
-    assert said[0].startswith("nobody-of-that-name is not let in at 127.0.0.1 port")
+    assert said[0].startswith("nobody-of-that-name cannot log in at 127.0.0.1 port")
 
 
 def test_an_inventory_that_ansible_cannot_read_is_a_wrong_configuration(sshd: Sshd) -> None:

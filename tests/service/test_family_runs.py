@@ -101,7 +101,7 @@ def test_a_family_and_its_checks_alone_are_asked_alike_and_find_alike(folder: Pa
     [
         ({"checks": "{{ 'backpus' }}"}, "0.1.0",
          "there is no check and no family 'backpus'; did you mean 'backups'?"),
-        ({"checks": "{{ 'backups' }}"}, "0.1.0", "check backup_fresh needs sets; say it, or leave"),
+        ({"checks": "{{ 'backups' }}"}, "0.1.0", "check backup_fresh needs sets; set it, or leave"),
         ("disk_space", "{{ '99.' ~ '0.0' }}", "upkeep_family_version: found '99.0.0'; this program is"),
     ],
     ids=["a family", "what it needs", "a release"],

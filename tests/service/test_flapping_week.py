@@ -92,7 +92,7 @@ DOES = {
     "1 and 2": hosts("cloud1", "cloud2"),
     "only 1": hosts("cloud1"),
 }
-TIME_UP = f"not done after {LIMIT_SECONDS} s"
+TIME_UP = f"not finished after {LIMIT_SECONDS} s"
 
 # Day and hour; what the cloud does; how the runs of `often` and `daily` end; which messages come (+ it fails, - it is
 # over); which of the critical findings are retired.

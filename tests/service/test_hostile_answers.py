@@ -49,7 +49,7 @@ def event(host: str, event: str) -> str:
     return f"\x1b[K{text}\x1b[{len(text)}D\x1b[K"
 
 
-PART = "what it gave is not read: "
+PART = "its answer cannot be read: "
 WHOLE = "the host's answer cannot be read: "
 ENDED = "the program ended with status "
 EVENTS = event("invented", "runner_on_unreachable") + event("", "playbook_on_no_hosts_matched")

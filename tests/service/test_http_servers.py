@@ -242,7 +242,7 @@ def endless(connection: socket.socket) -> None:
         (lambda connection: None, "RemoteDisconnected"),
         (
             lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
-            "8 bytes less than promised",
+            "8 bytes fewer than announced",
         ),
     ],
     ids=["drip", "flood", "another protocol", "nothing", "less than promised"],
@@ -348,8 +348,8 @@ def test_services(site: str, secure: tuple[int, str]) -> None:
     assert told[listening].startswith("reached in ")
     assert told[f"{site}/page?k=*"].startswith("reached in ")
     assert told["dns:localhost"].startswith("reached in ")
-    assert told["tcp://127.0.0.1:1"] == "127.0.0.1:1: connection refused; 1 of 1 tries"
-    assert told[f"{site}/down"] == "status 503; 1 of 1 tries"
+    assert told["tcp://127.0.0.1:1"] == "127.0.0.1:1: connection refused; 1 of 1 attempts"
+    assert told[f"{site}/down"] == "status 503; 1 of 1 attempts"
     assert told[f"tls://127.0.0.1:{port}"].startswith("certificate not accepted: IP address")
     # By a resolver that answers or by one that does not: looking it up is the service.
     no_name = seen["dns:no-such-host.invalid"]
@@ -361,8 +361,8 @@ def test_services(site: str, secure: tuple[int, str]) -> None:
     ("flags", "count", "message"),
     [
         (b"\x81\x80", 1, "reached in "),
-        (b"\x81\x83", 0, "127.0.0.1: NXDOMAIN for example.org MX; 1 of 1 tries"),
-        (b"\x81\x80", 0, "127.0.0.1: no MX of example.org; 1 of 1 tries"),
+        (b"\x81\x83", 0, "127.0.0.1: NXDOMAIN for example.org MX; 1 of 1 attempts"),
+        (b"\x81\x80", 0, "127.0.0.1: no MX of example.org; 1 of 1 attempts"),
     ],
     ids=["an answer", "no such name", "nothing of that type"],
 )
@@ -396,4 +396,4 @@ def test_a_name_server_that_is_silent_fails_in_its_time() -> None:
         (judged,) = services_seen(place, timeout_seconds=0.3).values()
 
     assert judged is not None
-    assert judged.message == "127.0.0.1: no answer in time; 1 of 1 tries"
+    assert judged.message == "127.0.0.1: no answer in time; 1 of 1 attempts"

@@ -152,13 +152,13 @@ class Case(NamedTuple):
 
 
 ALL = ("fixed", *CLOUD)
-HALF = "no job is begun; Ansible cannot read the inventory's {site}/inventory/cloud.sh"
+HALF = "no job is started; Ansible cannot read the inventory's {site}/inventory/cloud.sh"
 CASES = [
     Case("fails", 1, "failed", (), (), HALF),
     Case("fails", 2, "failed", (), (), HALF),
     Case("no JSON", 1, "failed", (), (), HALF),
-    Case("more", 1, "partial", ALL, [LATE], "the job left late out: no play began for it: it left"),
-    Case("more", 2, "partial", ALL, [LATE], "the job left late out: it came into the inventory"),
+    Case("more", 1, "partial", ALL, [LATE], "the job left late out: no play started for it: it was"),
+    Case("more", 2, "partial", ALL, [LATE], "the job left late out: it was added to the inventory"),
     Case("fewer", 1, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: it came"),
     Case("fewer", 2, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: no play"),
     Case("none", 1, "partial", ["fixed"], CLOUD, "the job left cloud1 out: it came"),

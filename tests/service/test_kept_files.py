@@ -137,7 +137,7 @@ def test_hosts_are_counted_whose_results_are_taken_in(sqlite_store: Store, tmp_p
 
     (said,) = agent.recover(sqlite_store)
 
-    assert said.endswith("; results of 2 hosts were still taken in")
+    assert said.endswith("; results of 2 hosts were recovered")
     assert not workspace.exists()
 
 

@@ -224,7 +224,7 @@ def test_check_and_diff_show_the_plan_and_change_nothing(tmp_path: Path) -> None
     ran = play(site.folder, {site.name: site.variables}, "--check", "--diff")[site.name]
 
     assert ran.status == 0, ran.text
-    assert f"{log} 1234 By" in ran.text
+    assert f"{log} 1234 B" in ran.text
     assert str(old) in ran.text
     assert "archives past their 30 days" in ran.text  # observed, in check mode too
     assert tree(site.logs) == before
@@ -272,7 +272,7 @@ def test_a_failing_script_fails_the_role_and_does_not_advance_the_state(
     ran = yield
 
     assert ran.status != 0
-    assert "rotation not proved" in ran.text
+    assert "rotation not confirmed" in ran.text
     assert f"{case} script" in ran.text
     # By itself, logrotate has written today's date here.
     assert f'"{log}" 2020-1-1-0:0:0' in site.state.read_text()
@@ -378,7 +378,7 @@ def test_a_full_disk_leaves_the_log_due(site: Site, case: bool) -> Steps:
         assert ran.status != 0
         assert log.read_text() == "x" * 100_000
         assert f'"{log}" 2020-1-1-0:0:0' in site.state.read_text()
-        assert "rotation not proved" in ran.text, ran.text
+        assert "rotation not confirmed" in ran.text, ran.text
     finally:
         subprocess.run(["umount", full], check=True)
 

@@ -146,7 +146,7 @@ def test_time_that_is_up_ends_a_gather_and_all_that_it_started(
 
     answer = programs.run("hangs", "sees", pid=str(pid))
 
-    assert [part["error"] for part in answer["answers"]] == ["not done after 1 s", ""]
+    assert [part["error"] for part in answer["answers"]] == ["not finished after 1 s", ""]
     assert ends_soon(wait_for_pid(pid)) if psutil.pid_exists(int(pid.read_text())) else True
 
 
@@ -157,9 +157,9 @@ def test_the_deadline_names_what_was_not_done(programs: Programs) -> None:
     answer = programs.run(*names, deadline_seconds=1)
 
     assert {part["error"] for part in answer["answers"][:8]} == {
-        "not done after 1 s",
+        "not finished after 1 s",
     } or {part["error"] for part in answer["answers"][:8]} == {
-        "not done when the host's 1 s were up",
+        "not finished within the host's 1 s",
     }
     assert answer["answers"][8]["error"]
 
@@ -242,7 +242,7 @@ def test_of_an_answer_that_is_too_large_as_a_whole_the_largest_part_gives_way(
     small, large = programs.run("small", "large")["answers"]
 
     assert small["error"] == ""
-    assert "bytes of a host's answer, which may have 50000" in large["error"]
+    assert "bytes of a host's answer, at most 50000" in large["error"]
 
 
 def test_ten_thousand_subjects_are_within_the_bounds(programs: Programs) -> None:

@@ -112,7 +112,7 @@ PLANTED = {
                 "DROP TRIGGER act_no_delete",
                 "CREATE TRIGGER act_no_delete BEFORE DELETE ON act BEGIN SELECT 1; END",
             ],
-            "other than ours: trigger act_no_delete of act",
+            "different from ours: trigger act_no_delete of act",
         ),
         "a view": (["CREATE VIEW evil AS SELECT 1"], "not ours: view evil"),
         "a table": (["CREATE TABLE evil (id)"], "not ours: table evil"),
@@ -122,7 +122,7 @@ PLANTED = {
         ),
         "a column": (
             ["ALTER TABLE app_user ADD COLUMN evil TEXT DEFAULT 'admin'"],
-            "other than ours: table app_user",
+            "different from ours: table app_user",
         ),
     },
     "postgresql": {
@@ -232,7 +232,7 @@ def test_what_cannot_be_removed_stops_the_restore(url: str, file: Path) -> None:
     with pytest.raises(StoreError, match=r"not ours: operator ===\(text,text\)") as caught:
         restore(url, file)
 
-    assert caught.value.remedy.startswith("looked again: the old content is still there (")
+    assert caught.value.remedy.startswith("checked again: the old content is still there (")
     assert count(url) == 2
 
 
@@ -376,12 +376,12 @@ def test_what_went_back_is_listed(url: str, file: Path) -> None:
 
     assert done.back == [
         "user bob: is admin again; was viewer",
-        "user eve: may sign in again; was turned off",
+        "user eve: may sign in again; was disabled",
         "user max: has an older password again",
         "user new is gone; was operator",
-        "user zoe is there again: may sign in, as viewer",
-        "waiver 2 holds again; it was revoked",
-        "silence 1 holds again; it was ended",
+        "user zoe exists again: may sign in, as viewer",
+        "waiver 2 is in force again; it was revoked",
+        "silence 1 is in force again; it was ended",
     ]
 
 
@@ -439,9 +439,7 @@ def test_a_backup_of_an_older_program_is_refused_with_what_to_do(url: str, file:
         '{"database": "x", "schema": "0008", "made_at": "x", "tables": {}, "bytes": 1, "sha256": "x"}'
     )
 
-    with pytest.raises(
-        StoreError, match="an older Upkeep wrote it: nobody has signed it"
-    ) as caught:
+    with pytest.raises(StoreError, match="an older Upkeep wrote it: it is not signed") as caught:
         restore(url, file)
 
     assert "Backups of an older Upkeep" in caught.value.remedy
@@ -501,9 +499,9 @@ def test_a_shadowed_table_stops_backup_and_restore(own_postgres: Postgres, file:
     back_up(shadowed.url, file)
     shadowed.plant()
 
-    with pytest.raises(StoreError, match="'app_user' stands in the schema 'app'"):
+    with pytest.raises(StoreError, match="'app_user' is in the schema 'app'"):
         back_up(shadowed.url, file.with_name("second"))
-    with pytest.raises(StoreError, match="'app_user' stands in the schema 'app'"):
+    with pytest.raises(StoreError, match="'app_user' is in the schema 'app'"):
         restore(shadowed.url, file)
 
 

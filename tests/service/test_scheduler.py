@@ -147,10 +147,10 @@ def test_31_after_downtime_one_catch_up_and_the_misses_recorded(driven: Make) ->
     one.go("2099-06-13T12:00:01")
 
     assert one.all() == [
-        ("due", "10 03:00", "missed", "no driver was there"),
-        ("due", "11 03:00", "missed", "no driver was there"),
-        ("due", "12 03:00", "missed", "no driver was there"),
-        ("due", "13 03:00", "missed", "no driver was there"),
+        ("due", "10 03:00", "missed", "no driver was running"),
+        ("due", "11 03:00", "missed", "no driver was running"),
+        ("due", "12 03:00", "missed", "no driver was running"),
+        ("due", "13 03:00", "missed", "no driver was running"),
         ("catch_up", "13 03:00", "done", ""),
     ]
     assert one.open_findings() == []  # the catch-up has mended it

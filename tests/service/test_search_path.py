@@ -141,7 +141,7 @@ def test_what_has_the_name_of_a_table_in_another_schema_is_refused_with_what_to_
         with pytest.raises(StoreError) as caught:
             does(shadowed.url)
 
-        assert "'session' stands in the schema 'app' (of 'mallory')" in str(caught.value)
+        assert "'session' is in the schema 'app' (of 'mallory')" in str(caught.value)
         assert "expected it in 'public' only" in str(caught.value)
         assert 'ALTER TABLE "app"."session" SET SCHEMA public' in caught.value.remedy
 
@@ -158,7 +158,7 @@ def test_tables_that_all_stand_elsewhere_are_refused_and_none_are_made(
         db.commit()
 
     for does in (open_store, migrate):
-        with pytest.raises(StoreError, match="stands in the schema 'upkeep'"):
+        with pytest.raises(StoreError, match="is in the schema 'upkeep'"):
             does(url)
 
     with psycopg.connect(url) as db:

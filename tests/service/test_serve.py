@@ -170,7 +170,7 @@ def test_the_command_says_so_with_78() -> None:
 
 
 def test_a_file_without_its_partner_or_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="belong together"):
+    with pytest.raises(ConfigurationError, match="are needed together"):
         listening("0.0.0.0:1", tmp_path / "a", None, [])
     with pytest.raises(ConfigurationError, match="cannot be read"):
         listening("0.0.0.0:1", tmp_path / "a", tmp_path / "b", [])
@@ -206,9 +206,9 @@ def test_a_port_in_use_is_one_sentence_and_nothing_has_begun(
 @pytest.mark.parametrize(
     ("listen", "said"),
     [
-        ("192.0.2.1:0", "192.0.2.1 is no address of this machine"),
-        ("[2001:db8::1]:0", "2001:db8::1 is no address of this machine"),
-        ("no-such-name.invalid:0", "no-such-name.invalid is no address of this machine"),
+        ("192.0.2.1:0", "192.0.2.1 is not an address of this machine"),
+        ("[2001:db8::1]:0", "2001:db8::1 is not an address of this machine"),
+        ("no-such-name.invalid:0", "no-such-name.invalid is not an address of this machine"),
     ],
 )
 def test_an_address_of_another_machine_is_one_sentence(listen: str, said: str) -> None:
@@ -692,12 +692,12 @@ def test_the_heart_beats_only_when_all_have_got_on_since(listener: Any, tmp_path
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("file:///etc/passwd", "none of http or https"),
-        ("ftp://example.org/", "none of http or https"),
-        ("gopher://x", "none of http or https"),
-        ("http:///x", "none of http or https"),
-        ("http://[fe80::1", "none of http or https"),
-        ("http://x:99999/", "none of http or https"),
+        ("file:///etc/passwd", "neither http nor https"),
+        ("ftp://example.org/", "neither http nor https"),
+        ("gopher://x", "neither http nor https"),
+        ("http:///x", "neither http nor https"),
+        ("http://[fe80::1", "neither http nor https"),
+        ("http://x:99999/", "neither http nor https"),
         ("http://169.254.169.254/latest", "a cloud's metadata address"),
         ("http://2852039166/latest", "a cloud's metadata address"),
         ("http://0xa9.0xfe.0xa9fe/latest", "a cloud's metadata address"),
@@ -710,8 +710,8 @@ def test_the_heart_beats_only_when_all_have_got_on_since(listener: Any, tmp_path
         ("http://[fd00:ec2::254]/", "a cloud's metadata address"),
         ("http://169.254.7.7/", "a link-local address"),
         ("http://[fe80::1]/", "a link-local address"),
-        ("http://0.0.0.0/", "no address of a single machine"),
-        ("http://224.0.0.1/", "no address of a single machine"),
+        ("http://0.0.0.0/", "not the address of a single machine"),
+        ("http://224.0.0.1/", "not the address of a single machine"),
     ],
 )
 def test_the_heartbeat_goes_to_the_web_only(url: str, why: str) -> None:

@@ -234,7 +234,7 @@ def test_what_no_driver_ran_is_reviewed_all_the_same_and_says_so(site: Reviewed)
 
     # Of three that were missed, the last opens; who opens after hours has the next business day.
     found = [(one.item, one.due_of.day, one.due_at, one.gap) for one, _standing in site.all()]
-    gap = "nothing was collected: no driver was there"
+    gap = "nothing was collected: no driver was running"
     assert found[0] == ("fires", 18, at("2027-01-19 17:00"), gap)
     assert len(found) == len(REVIEWS)
 
@@ -298,7 +298,7 @@ def test_a_target_is_not_met_by_what_was_never_seen(site: Reviewed) -> None:
     assert (web1["figure"], web1["mean"]) == (100.0, 70.0)
 
     made = site.sign(site.one("fires").id, "ann", note="looked")
-    named = "disk_space: whether used meets its target is not known of / on web1: 71.4 % of the time was not seen"
+    named = "disk_space: whether used meets its target is not known for / on web1: 71.4 % of the time was not observed"
     assert named in made.lacking
     with site.store.read() as db:
         (record,) = records.of(db, "review", str(site.one("fires").id))
@@ -445,11 +445,11 @@ def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed)
     opened.sign(review.id, "ann")
 
     opened.now += timedelta(minutes=5)
-    with pytest.raises(UsageError, match="what was shown stays"):
+    with pytest.raises(UsageError, match="its evidence does not change any more"):
         renew(opened.store, opened.installation, review, opened.now, opened.site.schedule)
     words = ("review", "renew", str(review.id), "--as", "ann")
     said = upkeep(opened, *words, given=f"{PASSWORD}\n").stderr
-    assert f"review {review.id} is signed: what was shown stays" in said
+    assert f"review {review.id} is signed: its evidence does not change any more" in said
     assert opened.one("keys").evidence_sha256 == review.evidence_sha256
 
 
@@ -487,7 +487,7 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
     assert [(one.owner, one.title, one.due_at) for one in follows] == [
         ("legal", "ask the landlord", at("2027-01-11 17:00"))
     ]
-    with pytest.raises(UsageError, match="Ann is not of Legal"):
+    with pytest.raises(UsageError, match="Ann is not a member of Legal"):
         opened.sign(follows[0].id, "ann")
     opened.sign(follows[0].id, "cat")
     assert standings(opened)["fires"] is ReviewState.SIGNED
@@ -499,9 +499,9 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
     ("item", "user", "said"),
     [
         ("fires", "eve", "to sign needs the role approver; eve is operator"),
-        ("fires", "night shift", "night shift is a shared account: its signature would be nobody's"),
-        ("fires", "cat", "Cat is not of Operations"),
-        ("deeds", "ann", "Ann is not of Legal or Compliance"),
+        ("fires", "night shift", "night shift is a shared account: its signature would not say who signed"),
+        ("fires", "cat", "Cat is not a member of Operations"),
+        ("deeds", "ann", "Ann is not a member of Legal or Compliance"),
     ],
 )  # fmt: skip
 def test_who_may_not_sign_is_refused_and_that_is_written_down(
@@ -521,7 +521,7 @@ def test_who_may_not_sign_is_refused_and_that_is_written_down(
 def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
     keys, till = opened.one("keys").id, opened.one("till").id
     opened.sign(keys, "ann")
-    with pytest.raises(UsageError, match="somebody else must be the second"):
+    with pytest.raises(UsageError, match="another person must sign second"):
         opened.sign(keys, "ann")
     assert standings(opened)["keys"] is ReviewState.AWAITING_SECOND
     opened.sign(keys, "bob")
@@ -533,7 +533,7 @@ def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
     assert by_item["till"][0].closed_at == opened.now
 
 
-NOTHING = "nothing was collected for it: pass needs a note of what you looked at, or a file"
+NOTHING = "nothing was collected for it: pass needs a note of what you checked, or a file"
 
 
 @pytest.mark.parametrize("item", ["fires", "keys", "till", "deeds"])
@@ -571,10 +571,10 @@ def test_what_a_machine_has_seen_is_passed_without_a_word(site: Reviewed) -> Non
     made = site.sign(site.one("fires").id, "ann", note="")
 
     # The site is two days old: nobody has seen the five before, so a target of the week is neither met nor missed.
-    unseen = "71.4 % of the time was not seen"
+    unseen = "71.4 % of the time was not observed"
     assert made.lacking == (
         "no machine collects yet: the pressure of each",
-        f"disk_space: whether used meets its target is not known of / on web1: {unseen}",
+        f"disk_space: whether used meets its target is not known for / on web1: {unseen}",
     )
 
 
@@ -587,7 +587,7 @@ def test_a_due_time_that_was_missed_is_not_passed_by_what_others_saw(site: Revie
     site.reviews.step(site.now)
 
     review = site.one("fires")
-    assert review.gap == "nothing was collected: no driver was there"
+    assert review.gap == "nothing was collected: no driver was running"
     with pytest.raises(UsageError, match=NOTHING):
         site.sign(review.id, "ann", note="")
     made = site.sign(review.id, "ann", note="looked at each gauge by hand")
@@ -635,7 +635,7 @@ def test_two_who_sign_at_once_come_one_after_the_other(opened: Reviewed) -> None
         said = list(pool.map(one, [(deeds, "cat"), (deeds, "dan"), (fires, "ann"), (fires, "bob")]))
 
     assert sorted(said) == [
-        "it is signed; a correction names the old signature",
+        "it is signed already; a correction must name the old signature",
         "signed",
         "signed",
         "signed",
@@ -664,13 +664,13 @@ def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"on_behalf_of": "Firm"}, "needs its report attached"),
+        ({"on_behalf_of": "Firm"}, "the report of Firm must be attached"),
         ({"given": [Given("a", b"")] * 11}, "11 files; at most 10"),
         ({"given": [Given("big.zip", b"0" * (MOST_FILE_BYTES + 1))]}, "big.zip: 20.0 MB; at most 20 MB"),
         ({"follow_ups": (FollowUp("nobody", date(2027, 2, 1), "x"),)}, "no team and no person 'nobody'"),
         ({"follow_ups": (FollowUp("ops", date(2027, 2, 1), "x"),) * 21}, "21 follow-ups; at most 20"),
-        ({"follow_ups": (FollowUp("ops", date(2026, 2, 1), "x"),)}, "is due from today on, within ten years; found 2026-02-01"),
-        ({"follow_ups": (FollowUp("ops", date(9999, 12, 31), "x"),)}, "within ten years; found 9999-12-31"),
+        ({"follow_ups": (FollowUp("ops", date(2026, 2, 1), "x"),)}, "must be due between today and ten years from now; found 2026-02-01"),
+        ({"follow_ups": (FollowUp("ops", date(9999, 12, 31), "x"),)}, "ten years from now; found 9999-12-31"),
     ],
 )  # fmt: skip
 def test_what_is_handed_in_is_bounded(opened: Reviewed, more: dict[str, Any], said: str) -> None:
@@ -702,7 +702,7 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
 
     review = opened.one("fires")
     by, other = (Proved(opened.users[name], authenticated="password") for name in ("ann", "cat"))
-    with pytest.raises(UsageError, match="Cat is not of Operations"):
+    with pytest.raises(UsageError, match="Cat is not a member of Operations"):
         hand_over(
             opened.signing,
             opened.site.schedule,
@@ -720,7 +720,7 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
         opened.now,
     )
 
-    with pytest.raises(UsageError, match="Ann is not of Legal"):
+    with pytest.raises(UsageError, match="Ann is not a member of Legal"):
         opened.sign(review.id, "ann")
     opened.sign(review.id, "cat")
     assert opened.one("fires").due_at == review.due_at
@@ -825,7 +825,7 @@ def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
     with opened.store.read() as db:
         assert list(problems_of(db, trusted)) == [
             "record 6: its content is not what was signed",
-            "record 7: the record before it is not the one that it was signed after",
+            "record 7: the previous record is not the one that it was signed after",
         ]
 
 
@@ -966,7 +966,7 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     assert (verified.returncode, verified.stdout) == (
         2,
         "✗ record 5: its content is not what was signed\n"
-        "✗ record 6: the record before it is not the one that it was signed after\n",
+        "✗ record 6: the previous record is not the one that it was signed after\n",
     )
 
 
@@ -1067,7 +1067,7 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed) -> None:
     )
 
     assert status == 64
-    assert "this is not the password of ann" in said
+    assert "wrong password for ann" in said
     with opened.store.read() as db:
         (act,) = acts.recent(db, 1)
         assert (act.who, act.what, act.outcome) == ("ann", "authenticate", "refused")
@@ -1080,7 +1080,7 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed) -> None:
     [
         (("--verdict", "maybe"), "there is no verdict 'maybe'"),
         (("--verdict", "pass", "--user", "ann"), "no terminal to ask for a password"),
-        (("--verdict", "pass"), "is no user"),
+        (("--verdict", "pass"), "is not a user"),
         (("--verdict", "pass", "--follow-up", "ops soon"), "expected an owner, a day and a text"),
         (("--verdict", "pass", "--attach", "/nonexistent"), "/nonexistent: no such file"),
         (("--verdict", "pass", "--attach", "/tmp"), "/tmp: is a directory"),

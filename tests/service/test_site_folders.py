@@ -99,12 +99,12 @@ def test_a_copy_may_look_and_do_nothing(tmp_path: Path) -> None:
     ):
         refused = upkeep(*words, "-i", str(copy))
         assert refused.returncode == 64, words
-        assert "two folders are two sites" in refused.stderr
+        assert "each folder needs an id of its own" in refused.stderr
         assert 'id = "bakery-2"' in refused.stderr
     assert len(json.loads(upkeep("run", "list", "-i", str(folder), "--json").stdout)["runs"]) == 1
     document = json.loads(upkeep("doctor", "-i", str(copy), "--json").stdout)
     (line,) = [one for one in document["lines"] if one["topic"] == "site"]
-    assert (line["status"], "two folders are two sites" in line["text"]) == ("fail", True)
+    assert (line["status"], "each folder needs an id of its own" in line["text"]) == ("fail", True)
     text = (copy / "upkeep.toml").read_text().replace('"bakery"', '"bakery-2"')
     (copy / "upkeep.toml").write_text(text)
     assert upkeep("run", "daily", "-i", str(copy)).returncode == 2
@@ -232,7 +232,7 @@ def test_the_page_of_a_copy_shows_and_does_nothing(store: Store, page: str, tmp_
 
     assert f"upkeep run daily -i {tmp_path}/copy" in looked.text
     assert (done.status_code, out.status_code) == (409, 303)
-    assert "two folders are two sites" in done.text
+    assert "each folder needs an id of its own" in done.text
     with store.read() as db:
         assert db.execute(select(tables.silence)).all() == []
         said = list(db.execute(select(tables.act.c.what, tables.act.c.outcome)))
@@ -290,7 +290,7 @@ def test_a_driver_goes_on_with_the_id_that_it_began_with(store: Store, tmp_path:
     assert (driver.site.key, driver.site.schedule.procedures["daily"].title) == ("bakery", "Daily")
     with store.read() as db:
         (found,) = findings.open_ones(db, site="bakery")
-    assert "its id is 'bread' now" in found.message
+    assert "its id is now 'bread'" in found.message
     driver.stop(0)
 
 
@@ -304,7 +304,7 @@ def test_a_driver_whose_folder_was_taken_over_stands_still(store: Store, tmp_pat
     acting.claim(store, Identity("bakery", str(moved)), now)
     holder._until = 0
 
-    with pytest.raises(UsageError, match="two folders"):
+    with pytest.raises(UsageError, match="each folder needs an id of its own"):
         holder.hold(now)
     with store.read() as db:
         assert sites.folder_of(db, "bakery") == str(moved)
@@ -336,7 +336,7 @@ def test_doctor_says_what_the_site_is_called_and_who_else_acts_as_it(tmp_path: P
     first, (status, said) = lines()
     assert first == well
     assert status == "warn"
-    assert said.startswith("/srv/x on far acts as 'bakery' too, on another text")
+    assert said.startswith("/srv/x on far also acts as 'bakery', with different files")
     (folder / "upkeep.toml").write_text((folder / "upkeep.toml").read_text().replace("bakery", "b"))
     with closing(open_store(f"sqlite:///{tmp_path}/state/upkeep.db")) as store:
         acting.claim(store, Identity("b", str(folder)), datetime.now(UTC))

@@ -76,7 +76,7 @@ def test_a_new_site_is_told_what_is_missing_and_what_to_paste(tmp_path: Path) ->
     found = {one["kind"]: one for one in remarks(site)}
 
     assert set(found) == {"no owner", "nobody is told", "no host"}
-    assert found["no host"]["text"] == "the inventory has no host, so nothing is looked at"
+    assert found["no host"]["text"] == "the inventory has no host, so nothing is checked"
     assert all(one["place"].startswith(str(site)) for one in found.values())
     subprocess.run(["sh", "-c", found["nobody is told"]["remedy"]], check=True)
     hosts = site / "inventory" / "hosts.yml"
@@ -283,4 +283,4 @@ def test_the_group_that_holds_is_the_one_whose_value_ansible_gives(
     said = re.search(r"web1: group (\w+) says (\d)", found.text)
     assert said is not None
     assert int(said[2]) == given
-    assert found.text.endswith(f"that of {said[1]} holds")
+    assert found.text.endswith(f"the value of {said[1]} is used")

@@ -84,7 +84,7 @@ def test_a_month_is_shown_as_it_was_under_the_new_name(
     after = shown(store, RECORDED.schedule, trusted, "bakery")
 
     (act,) = [one for one in after["acts"] if one not in before["acts"]]
-    assert act[3:] == ["maintain the installation", f"site {SITE} is bakery now", "done"]
+    assert act[3:] == ["maintain the installation", f"site {SITE} is now bakery", "done"]
     after["acts"].remove(act)
     assert before == after
     for what in (
@@ -172,7 +172,7 @@ def test_two_histories_with_one_review_stay_two(
         db.execute(tables.review.insert().values(row | {"site": "bakery"}))
         sites.add_id(db, "bakery", NOW)
 
-    with pytest.raises(UsageError, match="both have a review of one due time"):
+    with pytest.raises(UsageError, match="both have a review for the same due time"):
         acting.join(store, SITE, "bakery", by, NOW)
 
 
@@ -358,4 +358,4 @@ def test_a_name_that_nobody_has_signed_explains_nothing(
 
     with store.read() as db:
         said = list(problems_of(db, trusted))
-    assert any("its site is 'nowhere'; recorded was '/srv/site'" in one for one in said)
+    assert any("its site is 'nowhere'; the record has '/srv/site'" in one for one in said)

@@ -72,7 +72,7 @@ def test_a_copy_is_refused_and_told_how_to_be_a_site_of_its_own(
     site, copy = folder(), folder("copy")
     acting.claim(store, site, NOW)
 
-    with pytest.raises(UsageError, match="two folders are two sites") as found:
+    with pytest.raises(UsageError, match="each folder needs an id of its own") as found:
         acting.claim(store, copy, NOW)
     assert site.folder in str(found.value)
     assert found.value.remedy == f'id = "bakery-2"  # as a line of {copy.folder}/upkeep.toml'
@@ -88,7 +88,7 @@ def test_a_folder_that_was_moved_goes_on(store: Store, folder: Folder) -> None:
 
     assert folder_in(store) == str(moved)
     shutil.copytree(moved, site.folder)  # and whoever comes to the old place is the copy
-    with pytest.raises(UsageError, match="two folders"):
+    with pytest.raises(UsageError, match="each folder needs an id of its own"):
         acting.claim(store, site, NOW)
 
 
@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_read_may_be_a_rival(store: Store, folder: Folde
     acting.claim(store, site, NOW)
     (Path(site.folder) / "upkeep.toml").write_text("id = [")
 
-    with pytest.raises(UsageError, match="two folders"):
+    with pytest.raises(UsageError, match="each folder needs an id of its own"):
         acting.claim(store, folder("copy"), NOW)
 
 

@@ -198,10 +198,10 @@ def test_a_controller_that_gives_nothing_leaves_its_sources_as_they_were(
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
-        ({"upkeep_controller": False}, "control does not look at sources (build/portal, register/people)"),
+        ({"upkeep_controller": False}, "control does not read sources (build/portal, register/people)"),
         (
             {"ansible_connection": "ssh", "ansible_host": "127.0.0.1"},
-            "control cannot look at sources (build/portal, register/people), connected to by ssh",
+            "control cannot read sources (build/portal, register/people), connected to by ssh",
         ),
     ],
 )  # fmt: skip
@@ -222,7 +222,7 @@ def test_only_the_controller_looks_at_sources(
     assert run["run"]["status"] == "partial"
     assert ("control", "host_unreachable", "connection") in watched.open()
     lines = watched("doctor")["lines"]
-    assert any("is not said to be the controller" in one["text"] for one in lines)
+    assert any("is not marked as the controller" in one["text"] for one in lines)
 
 
 def test_what_a_host_may_not_look_at_costs_nothing_of_its_own(

@@ -47,7 +47,7 @@ def test_what_was_due_in_a_month_counts_once(store: Store) -> None:
     rows = [due(at(number), "done") for number in range(700)]
     freeze = {"cause": "blackout: Year's end", "reasons": "blackout"}
     rows += [due(at(number), "skipped", **freeze) for number in range(700, 703)]
-    rows += [due(at(number), "missed", "no driver was there") for number in range(703, 710)]
+    rows += [due(at(number), "missed", "no driver was running") for number in range(703, 710)]
     rows += [due(at(709), "done", "for 7 missed", "catch_up")]
     rows += [due(at(710), "partial", "not seen: web1")]
     rows += [due(at(711), "partial", "ended 5 min after its time", reasons="late")]

@@ -163,7 +163,7 @@ def test_a_host_that_was_not_seen_makes_what_would_pass_unknown(store: Store) ->
         "pass",
     ]
     assert said(store, no_way)[0][2].endswith(
-        "; not seen, or not all of it: web3 (it gave nothing)"
+        "; not checked, or only in part: web3 (it returned nothing)"
     )
 
 

@@ -124,7 +124,7 @@ FORGED = COLUMNS.replace("id, site", "99, site", 1).replace("item", "'forged'", 
 ROW, RECORDS = "DELETE FROM review WHERE id = {0}", "DELETE FROM signature WHERE about = '{0}'"
 NEWEST = "DELETE FROM signature WHERE number > {0}"
 COPIED = "INSERT INTO signature SELECT {1}, kind, about, text, signature, key FROM signature WHERE number = {0}"
-GONE = "it is not kept any more; record {0} names it"
+GONE = "it does not exist any more, but record {0} names it"
 TAMPERINGS = {
     # What is removed.
     "a whole signed review": ([ROW.format(1), RECORDS.format(1)], "record 1 is missing"),
@@ -141,31 +141,31 @@ TAMPERINGS = {
         [NEWEST.format(10), ROW.format(5), "UPDATE review SET closed_at = NULL WHERE id = 4"],
         "records 11 to 12 are missing at the end",
     ),
-    "what was attached": (["DELETE FROM kept_file WHERE size_bytes = 8"], "record 5: what it names by the hash "),
-    "all evidence": (["DELETE FROM kept_file"], "record 1: what it names by the hash "),
+    "what was attached": (["DELETE FROM kept_file WHERE size_bytes = 8"], "record 5: the content that it names by the hash "),
+    "all evidence": (["DELETE FROM kept_file"], "record 1: the content that it names by the hash "),
     # What a signed review asked.
     "its definition": (["UPDATE review SET definition = '{}' WHERE id = 1"], "review 1: its definition_sha256 is"),
-    "four_eyes": (["UPDATE review SET four_eyes = 'required' WHERE id = 1"], "review 1: its four_eyes is 'required'; recorded was 'no'"),
-    "its due time": (["UPDATE review SET due_at = remind_at WHERE id = 1"], "review 1: its due_at is '2027-01-04T15:00:00+00:00'; recorded was '2027-01-04T17"),
+    "four_eyes": (["UPDATE review SET four_eyes = 'required' WHERE id = 1"], "review 1: its four_eyes is 'required'; the record has 'no'"),
+    "its due time": (["UPDATE review SET due_at = remind_at WHERE id = 1"], "review 1: its due_at is '2027-01-04T15:00:00+00:00'; the record has '2027-01-04T17"),
     "when it is reminded of": (["UPDATE review SET remind_at = due_at WHERE id = 1"], "review 1: its remind_at is"),
     "when it opened": (["UPDATE review SET opened_at = due_at WHERE id = 1"], "review 1: its opened_at is"),
     "when its procedure was due": (["UPDATE review SET due_of = due_at WHERE id = 1"], "review 1: its due_of is"),
     "since when it looks": (["UPDATE review SET since = due_of WHERE id = 1"], "review 1: its since is"),
-    "its owner": (["UPDATE review SET owner = 'bob' WHERE id = 1"], "review 1: its owner is 'bob'; recorded was 'ops'"),
-    "its title": (["UPDATE review SET title = 'Nothing' WHERE id = 1"], "review 1: its title is 'Nothing'; recorded was 'Fire"),
+    "its owner": (["UPDATE review SET owner = 'bob' WHERE id = 1"], "review 1: its owner is 'bob'; the record has 'ops'"),
+    "its title": (["UPDATE review SET title = 'Nothing' WHERE id = 1"], "review 1: its title is 'Nothing'; the record has 'Fire"),
     "its procedure": (["UPDATE review SET procedure = 'plain' WHERE id = 1"], "review 1: its procedure is 'plain'"),
     "its item": (["UPDATE review SET item = 'taps' WHERE id = 1"], "review 1: its item is 'taps'"),
-    "its parties": (["UPDATE review SET parties = '[]' WHERE id = 4"], "review 4: its parties is []; recorded was ['legal', 'compliance']"),
-    "its gap": (["UPDATE review SET gap = 'x' WHERE id = 1"], "review 1: its gap is 'x'; recorded was ''"),
+    "its parties": (["UPDATE review SET parties = '[]' WHERE id = 4"], "review 4: its parties is []; the record has ['legal', 'compliance']"),
+    "its gap": (["UPDATE review SET gap = 'x' WHERE id = 1"], "review 1: its gap is 'x'; the record has ''"),
     "its run": (["UPDATE review SET run_id = 1 WHERE id = 1"], "review 1: its run_id is 1;"),
     "its occurrence": (["UPDATE review SET occurrence_id = NULL WHERE id = 1"], "review 1: its occurrence_id is None;"),
-    "whose follow-up it is": (["UPDATE review SET parent = 5 WHERE id = 5"], "review 5: its parent is 5; recorded was 11"),
+    "whose follow-up it is": (["UPDATE review SET parent = 5 WHERE id = 5"], "review 5: its parent is 5; the record has 11"),
     "its evidence": (["UPDATE review SET evidence_sha256 = (SELECT evidence_sha256 FROM review WHERE id = 2) WHERE id = 1"], "review 1: its evidence_sha256 is"),
     "its site": (["UPDATE review SET site = 'other' WHERE id = 1"], "review 1: its site is 'other'"),
-    "that it is signed": (["UPDATE review SET closed_at = NULL WHERE id = 1"], "review 1: it is kept as open; by its signatures it is closed at 2"),
-    "when it was signed": (["UPDATE review SET closed_at = opened_at WHERE id = 1"], "review 1: it is kept as closed at 2"),
+    "that it is signed": (["UPDATE review SET closed_at = NULL WHERE id = 1"], "review 1: it is stored as open; by its signatures it is closed at 2"),
+    "when it was signed": (["UPDATE review SET closed_at = opened_at WHERE id = 1"], "review 1: it is stored as closed at 2"),
     "what a file says": (["UPDATE kept_file SET content = (SELECT content FROM kept_file WHERE size_bytes <> 8 LIMIT 1) WHERE size_bytes = 8"],
-                         "record 5: what it names by the hash "),
+                         "record 5: the content that it names by the hash "),
     # What is no review any more: the others are still compared.
     "its parties to no JSON": (["UPDATE review SET parties = '[x' WHERE id = 4"], "review 4: its row cannot be read"),
     "its parties to another shape": (["UPDATE review SET parties = '5' WHERE id = 4"], "review 4: its row cannot be read"),
@@ -173,9 +173,9 @@ TAMPERINGS = {
     "its definition to no JSON": (["UPDATE review SET definition = '{\"a\"' WHERE id = 1"], "review 1: its row cannot be read"),
     "its definition to another shape": (["UPDATE review SET definition = 'null' WHERE id = 5"], "review 5: its row cannot be read"),
     # What an open review asks.
-    "four_eyes of an open review": (["UPDATE review SET four_eyes = 'no' WHERE id = 2"], "review 2: its four_eyes is 'no'; recorded was 'required'"),
+    "four_eyes of an open review": (["UPDATE review SET four_eyes = 'no' WHERE id = 2"], "review 2: its four_eyes is 'no'; the record has 'required'"),
     "the due time of an open review": (["UPDATE review SET due_at = remind_at WHERE id = 5"], "review 5: its due_at is"),
-    "that an open review is signed": (["UPDATE review SET closed_at = due_at WHERE id = 2"], "review 2: it is kept as closed at"),
+    "that an open review is signed": (["UPDATE review SET closed_at = due_at WHERE id = 2"], "review 2: it is stored as closed at"),
     # What is put in.
     "a review that nobody opened": ([f"INSERT INTO review ({COLUMNS}) SELECT {FORGED} FROM review WHERE id = 1"], "review 99: no record opens it"),
     "another number of a review": (["UPDATE review SET id = 77 WHERE id = 1"], "review 77: no record opens it"),
@@ -186,8 +186,8 @@ TAMPERINGS = {
         "record 9: it was signed as record 5",
     ),
     "an old record in a gap": (["DELETE FROM signature WHERE number = 12", COPIED.format(1, 12)], "record 12: it was signed as record 1"),
-    "a signature for another review": (["UPDATE signature SET about = '2' WHERE number = 5"], "record 5: it is kept as of review 2, which it was not signed for"),
-    "another kind of record": (["UPDATE signature SET kind = 'review_terms' WHERE number = 5"], "record 5: it is kept as of review_terms 1, which it was not"),
+    "a signature for another review": (["UPDATE signature SET about = '2' WHERE number = 5"], "record 5: it is stored under review 2, for which it was not signed"),
+    "another kind of record": (["UPDATE signature SET kind = 'review_terms' WHERE number = 5"], "record 5: it is stored under review_terms 1, for which it was not"),
     "a byte of an opening": (["UPDATE signature SET text = replace(text, '\"ops\"', '\"opS\"') WHERE number = 1"], "record 1: its content is not what was signed"),
 }  # fmt: skip
 
@@ -234,7 +234,7 @@ def test_a_row_that_cannot_be_read_hides_no_other(site: Reviewed) -> None:
 def test_a_time_that_is_none_is_named(site: Reviewed, column: str) -> None:
     forced(site.store, f"UPDATE review SET {column} = 'yesterday' WHERE id = 1")
     assert verified(site) == [
-        "review 1: its row cannot be read; this program has not written it so"
+        "review 1: its row cannot be read; this program did not write it like this"
     ]
 
 
@@ -243,7 +243,7 @@ def test_a_time_that_is_none_is_named(site: Reviewed, column: str) -> None:
 def test_a_file_that_is_no_bytes_any_more_is_named(site: Reviewed, value: str) -> None:
     forced(site.store, f"UPDATE kept_file SET content = {value} WHERE size_bytes = 8")
     (said,) = verified(site)
-    assert said.startswith("record 5: what it names by the hash ")
+    assert said.startswith("record 5: the content that it names by the hash ")
 
 
 def test_the_command_names_it_too_and_a_chain_that_was_emptied_is_not_nothing(
@@ -274,7 +274,9 @@ def test_what_was_removed_at_the_end_is_still_missed_when_more_is_signed(site: R
     (said,) = verified(site)
     with site.store.read() as db:
         assert len(list(records.chain(db))) == 13
-    assert said.startswith("record 12: this installation has noted another one, of the hash ")
+    assert said.startswith(
+        "record 12: this installation has noted a different record, with the hash "
+    )
 
 
 def test_nobody_signs_hands_over_or_renews_what_was_changed(site: Reviewed) -> None:
@@ -355,7 +357,7 @@ def test_older_reviews_are_recorded_once_and_held_to_it(older: Reviewed) -> None
     ]
     forced(older.store, "UPDATE review SET four_eyes = 'no' WHERE id = 2", ROW.format(3))
     assert verified(older) == [
-        "review 2: its four_eyes is 'no'; recorded was 'required'",
+        "review 2: its four_eyes is 'no'; the record has 'required'",
         f"review 3: {GONE.format(2)}",
     ]
 
@@ -371,10 +373,10 @@ def test_who_signs_an_older_review_first_has_it_recorded_before(older: Reviewed)
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE review SET owner = 'bob' WHERE id = 1", "review 1: its owner is 'bob'; recorded was 'ops'"),
+        ("UPDATE review SET owner = 'bob' WHERE id = 1", "review 1: its owner is 'bob'; the record has 'ops'"),
         ("UPDATE review SET evidence_sha256 = 'a' WHERE id = 1", "review 1: its evidence_sha256 is 'a'"),
-        ("UPDATE review SET closed_at = NULL WHERE id = 1", "review 1: it is kept as open; by its signatures it is closed"),
-        ("DELETE FROM review WHERE id = 1", "review 1: it is not kept any more; record 1 names it"),
+        ("UPDATE review SET closed_at = NULL WHERE id = 1", "review 1: it is stored as open; by its signatures it is closed"),
+        ("DELETE FROM review WHERE id = 1", "review 1: it does not exist any more, but record 1 names it"),
         ("DELETE FROM signature", "record 1 is missing at the end"),
     ],
     ids=["its owner", "its evidence", "that it is signed", "its row", "its signature"],
@@ -402,7 +404,7 @@ def test_a_list_of_older_reviews_that_is_lost_is_named_and_nothing_else(older: R
     forced(older.store, f"DELETE FROM kept_file WHERE sha256 = '{listed['listed_sha256']}'")
 
     assert verified(older) == [
-        f"record 2: what it names by the hash {listed['listed_sha256']} is not there"
+        f"record 2: the content that it names by the hash {listed['listed_sha256']} is missing"
     ]
 
 
@@ -444,7 +446,7 @@ def test_an_end_that_cannot_be_read_is_an_error_and_signing_goes_on(site: Review
     was = path.read_text()
     path.write_text("nothing of ours")
     try:
-        with pytest.raises(StoreError, match="found something else than the number and hash"):
+        with pytest.raises(StoreError, match="found something other than the number and hash"):
             chain_end.noted(site.installation.folder, site.store)
         assert site.sign(site.one("keys").id, "bob").number == 13
         assert upkeep(site, "review", "verify").returncode not in (0, 2)
@@ -493,7 +495,7 @@ def watched(site: Reviewed, watch: ChainWatch, now: datetime) -> list[tuple[str,
 def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> None:
     watch, remedy = (
         ChainWatch(site.store, site),
-        f"upkeep review verify -i {site.site.name}  # see all that does not hold",
+        f"upkeep review verify -i {site.site.name}  # see all problems",
     )
     assert watched(site, watch, site.now) == []
     schedule = site.site.schedule.model_copy(update={"alerts": Alerts()})
@@ -503,7 +505,7 @@ def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> N
     forced(site.store, "UPDATE review SET title = 'x' WHERE id = 1")
     again = ChainWatch(site.store, site)  # a driver that starts looks at once
     later = site.now + timedelta(minutes=1)
-    broken = "review 1: its title is 'x'; recorded was 'Fire extinguishers'"
+    broken = "review 1: its title is 'x'; the record has 'Fire extinguishers'"
     assert watched(site, again, later) == [("high", broken, remedy, "open")]
     alerter.step(later)
     with site.store.read() as db:
@@ -515,7 +517,7 @@ def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> N
     again.step(later + timedelta(minutes=59))
     assert again.verified_at == later
     now = later + timedelta(hours=1)
-    whole = "every record and review is as it was signed"
+    whole = "every record and review is unchanged since it was signed"
     assert watched(site, again, now) == [("high", broken, remedy, "resolved")]
     with site.store.read() as db:
         (one,) = [one for one in findings.open_ones(db, True) if one.check_id == "record_chain"]
@@ -527,7 +529,7 @@ def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> N
     again.step(now + timedelta(hours=23, minutes=59))
     assert again.verified_at == now
     forced(site.store, ROW.format(5), NEWEST.format(11))
-    end = f"record 12 is missing at the end: this installation has noted the last one, of the hash {noted(site)}"
+    end = f"record 12 is missing at the end: this installation has noted the last record, with the hash {noted(site)}"
     assert watched(site, again, now + timedelta(days=1))[0][:2] == ("high", end)
 
 
@@ -539,7 +541,7 @@ def test_a_clock_that_goes_back_does_not_put_it_off(site: Reviewed) -> None:
 
     ((_severity, message, _remedy, state),) = watched(site, watch, site.now)
 
-    assert message == "review 1: its title is 'x'; recorded was 'Fire extinguishers'; and 1 more"
+    assert message == "review 1: its title is 'x'; the record has 'Fire extinguishers'; and 1 more"
     assert state == "open"
 
 
@@ -552,7 +554,7 @@ def test_what_cannot_be_verified_is_broken_or_tried_again(site: Reviewed) -> Non
         (told,) = watched(site, ChainWatch(site.store, site), site.now)
     finally:
         path.write_text(was)
-    assert told[1] == f"{path}: found something else than the number and hash of a record"
+    assert told[1] == f"{path}: found something other than the number and hash of a record"
 
     watch = ChainWatch(site.store, site)
     forced(site.store, "ALTER TABLE signature RENAME TO elsewhere")
@@ -577,9 +579,9 @@ def test_serve_verifies_the_chain(site: Reviewed) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("DELETE FROM evidence", "is not there"),
-        ("UPDATE evidence SET content = (SELECT content FROM evidence WHERE size_bytes = 5)", "is something else"),
-        ("UPDATE evidence SET content = X'00'", "is something else"),
+        ("DELETE FROM evidence", "is missing"),
+        ("UPDATE evidence SET content = (SELECT content FROM evidence WHERE size_bytes = 5)", "is different"),
+        ("UPDATE evidence SET content = X'00'", "is different"),
     ],
     ids=["removed", "another's", "nothing that was packed"],
 )  # fmt: skip
@@ -598,4 +600,4 @@ def test_what_hosts_said_is_there_as_long_as_a_review_shows_it(
         statement = statement.replace("X'00'", "'\\x00'::bytea")
     forced(site.store, statement)
 
-    assert verified(site) == [f"raw evidence {hashes[0]}: a review shows it, and it {said}"]
+    assert verified(site) == [f"raw evidence {hashes[0]}: a review shows it, but it {said}"]

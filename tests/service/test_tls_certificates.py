@@ -108,7 +108,7 @@ def chains() -> dict[str, tuple[bytes, str]]:
         ),
         "may not sign": (
             pem(leaf(unfit), unfit, root),
-            "fail: 'Unfit' signed a certificate, and may",
+            "fail: 'Unfit' signed a certificate, but is",
         ),
         "root may not sign": (
             pem(leaf(unfit_root), unfit_root),
@@ -117,23 +117,23 @@ def chains() -> dict[str, tuple[bytes, str]]:
         "by DSA": (pem(leaf(dsa_root), dsa_root), "pass: leads to the root 'DSA root'"),
         "bad signature by DSA": (
             spoiled(leaf(dsa_root)) + dsa_root.pem,
-            "fail: the certificate of 'CN=DSA root' is there, and did not sign 'a.example'",
+            "fail: the certificate of 'CN=DSA root' is present, but it did not sign 'a.example'",
         ),
         "bad signature": (
             spoiled(leaf(middle)) + pem(middle, root),
-            "fail: the certificate of 'CN=Middle' is there, and did not sign 'a.example'",
+            "fail: the certificate of 'CN=Middle' is present, but it did not sign 'a.example'",
         ),
         "bad signature of the authority": (
             leaf(middle).pem + spoiled(middle) + root.pem,
-            "fail: the certificate of 'CN=Root' is there, and did not sign 'Middle'",
+            "fail: the certificate of 'CN=Root' is present, but it did not sign 'Middle'",
         ),
         "another key of this name": (
             pem(leaf(middle), second, root),
-            "fail: the certificate of 'CN=Middle' is there, and did not sign 'a.example'",
+            "fail: the certificate of 'CN=Middle' is present, but it did not sign 'a.example'",
         ),
         "the identifier of another key": (
             pem(leaf(identified, extensions=[unlike]), identified, root),
-            "fail: leads to the root 'Root', and openssl finds no way to it: unable to get local",
+            "fail: leads to the root 'Root', and openssl cannot build a chain to it: unable to get local",
         ),
         "the same name otherwise": (pem(leaf(upper), own), "pass: leads to the root 'Own Root'"),
         "missing": (leaf(middle).pem, "fail: the certificate of 'CN=Middle' is missing"),
@@ -167,10 +167,10 @@ def test_only_a_root_that_is_not_known_is_forgiven(case: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("pem", "expected"),
     [
-        (lambda: leaf(None).pem, "pass: signed by itself, which is accepted"),
+        (lambda: leaf(None).pem, "pass: self-signed, which is accepted"),
         (
             lambda: spoiled(leaf(None)),
-            "fail: 'a.example' names itself as its issuer, and its own key",
+            "fail: 'a.example' names itself as its issuer, but was not",
         ),
         (
             lambda: (
@@ -222,7 +222,7 @@ def test_each_leaf_has_its_own_trust(tmp_path: Path) -> None:
     path.write_bytes(leaf(root).pem + leaf(other, "b.example").pem + root.pem)
     found = told(look(files=[str(path)], ca_file=str(tmp_path / "root.pem")), "chain")
 
-    assert found[str(path)] == "fail: trusted, but 1 certificates do not belong to it"
+    assert found[str(path)] == "fail: trusted, but 1 certificates do not belong to the chain"
     assert found[f"{path}: b.example"].startswith("fail: the certificate of 'CN=Other' is missing")
 
 
@@ -397,7 +397,7 @@ def test_a_real_bundle_is_read_whole() -> None:
     (found,) = told([seen], "expiry").values()
 
     assert seen.data["count"] == Path(path).read_bytes().count(b"BEGIN CERTIFICATE")
-    assert f"the first to end of {seen.data['count']} authorities" in found
+    assert f"the first of {seen.data['count']} authorities to expire" in found
     assert seen.raw == ""
 
 
@@ -434,4 +434,6 @@ def test_a_key_that_cannot_be_asked_for_without_openssl_is_said(
 
     (text,) = told(seen, "expiry").values()
     assert text.startswith("pass")
-    assert "certificate, if any, was not seen: with TLS 1.3 alone this takes openssl" in text
+    assert (
+        "certificate, if there is one, was not read: with TLS 1.3 only, this needs openssl" in text
+    )

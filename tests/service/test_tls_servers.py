@@ -195,7 +195,7 @@ def test_old_tls_is_seen(web: Web, pki: Pki) -> None:
     place = f"whole.example.org@127.0.0.1:{web.old_port}"
     found = failing(look(endpoints=[place], ca_file=pki.ca_file)[place])
 
-    assert found == {"strength": "the server accepts TLSv1.1, at least TLSv1.2"}
+    assert found == {"strength": "the server accepts TLSv1.1, expected only TLSv1.2 or newer"}
 
 
 def test_time_does_not_change_trust(web: Web, pki: Pki) -> None:
@@ -250,7 +250,7 @@ def test_a_python_that_shows_the_first_certificate_only_leaves_the_rest_to_opens
             return None
 
     bare = look(Bare(), endpoints=[place], ca_file=pki.ca_file)[place]
-    assert failing(bare) == {"chain": "only the first certificates could be seen"}
+    assert failing(bare) == {"chain": "only the first certificates could be read"}
 
 
 def test_keys_leave_no_more_than_a_hash_and_are_told_apart(pki: Pki) -> None:
@@ -282,7 +282,7 @@ def test_keys_leave_no_more_than_a_hash_and_are_told_apart(pki: Pki) -> None:
 
     for host in (Host(), Bare()):
         assert message(path[:-4] + ".key", host).endswith("pair.key matches")
-        assert message(wrong, host).endswith("wrong.key is of another certificate")
+        assert message(wrong, host).endswith("wrong.key belongs to another certificate")
         assert message(locked, host, passphrase="open sesame").endswith("locked.key matches")
         assert message(locked, host, passphrase="guess").startswith("its key could not be read")
         assert message(locked, host).startswith("its key could not be read")

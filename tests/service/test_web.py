@@ -71,7 +71,7 @@ def fill(store: Store) -> None:
             number,
             answer(result(host="web1"), result(Status.UNKNOWN, subject="/x"), host="web1"),
         )
-        runs.finish(db, number, "partial", "1 of 2 hosts not seen", NOW + timedelta(minutes=2))
+        runs.finish(db, number, "partial", "1 of 2 hosts not checked", NOW + timedelta(minutes=2))
 
 
 @pytest.fixture
@@ -566,8 +566,8 @@ def test_who_is_not_there_is_told_the_same_after_the_same_work(
             return real.verify(kept, password)
 
     monkeypatch.setattr(passwords, "_hasher", Counting())
-    there = one.sign_in("viewer", "not the password")
-    not_there = one.sign_in("nobody-of-that-name", "not the password")
+    there = one.sign_in("viewer", "wrong password")
+    not_there = one.sign_in("nobody-of-that-name", "wrong password")
 
     assert len(verified) == 2
     assert (there.status_code, not_there.status_code) == (401, 401)

@@ -319,7 +319,7 @@ def test_a_refused_sign_in_is_written_down_without_what_may_be_a_password(
     where: str, setting: Setting, name: str, target: str, detail: str
 ) -> None:
     with contextlib.closing(Visitor(where)) as one:
-        one.sign_in(name, "not the password")
+        one.sign_in(name, "wrong password")
     with setting.store.read() as db:
         (last,) = acts.recent(db, 1)
 

@@ -234,11 +234,11 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
     ("form", "said"),
     [
         ({"password": ""}, "your password is missing"),
-        ({"password": "wrong horse battery"}, "this is not the password of ann"),
+        ({"password": "wrong horse battery"}, "wrong password for ann"),
         ({"verdict": ""}, "choose a verdict"),
         ({"verdict": "fail"}, "fail needs a note"),
         ({"verdict": "not applicable"}, "not applicable needs a reason"),
-        ({"on_behalf_of": "Assessors"}, "what Assessors has found needs its report attached"),
+        ({"on_behalf_of": "Assessors"}, "the report of Assessors must be attached"),
         ({"evidence": "0" * 64}, "the evidence has changed since it was shown"),
         ({"evidence": ""}, "the form does not say which evidence was shown; load the page again"),
         ({"corrects": "77"}, "signature 77 is not one of this review"),
@@ -248,7 +248,7 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
             {"follow_up_text_1": "x", "follow_up_owner_1": "zoe", "follow_up_due_1": "2027-02-01"},
             "there is no team and no person &#39;zoe&#39;",
         ),
-        ({"alone": "ill"}, "nobody may sign this one alone"),
+        ({"alone": "ill"}, "one person alone may not sign this review"),
     ],
 )
 def test_what_cannot_be_signed_says_why_and_loses_nothing_that_was_typed(
@@ -376,7 +376,7 @@ def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
         ("vic", 403, "needs the role approver"),
         ("eve", 403, "needs the role approver"),
         ("night", 422, "shared account"),
-        ("cat", 422, "Cat is not of Operations"),
+        ("cat", 422, "Cat is not a member of Operations"),
     ],
 )
 def test_who_may_not_sign_is_told_so_and_it_is_written_down(
@@ -401,7 +401,7 @@ def test_four_eyes_on_the_page(site: Reviewed, visit: Any, ann: Visitor) -> None
     again = send(ann, site, "keys")
     bob = visit("bob")
 
-    assert "somebody else must be the second" in again.text
+    assert "another person must sign second" in again.text
     assert "awaiting second" in bob.get(f"/reviews/{site.one('keys').id}").text
     assert send(bob, site, "keys").status_code == 303
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
@@ -426,12 +426,12 @@ def test_it_is_handed_over_with_a_password_and_a_reason(site: Reviewed, ann: Vis
 
     assert ann.act(f"{page}/hand-over", owner="legal", reason="theirs").status_code == 422
     wrong = ann.act(f"{page}/hand-over", owner="legal", reason=" ", password=PASSWORD)
-    assert "Not handed over: a review is handed over for a reason." in wrong.text
+    assert "Not handed over: handing over a review needs a reason." in wrong.text
     done = ann.act(f"{page}/hand-over", owner="legal", reason="theirs", password=PASSWORD)
 
     assert done.status_code == 303
     assert site.one("fires").owner == "legal"
-    assert "Ann is not of Legal" in ann.get(page).text
+    assert "Ann is not a member of Legal" in ann.get(page).text
 
 
 def test_it_is_collected_once_more_until_somebody_has_signed(site: Reviewed, ann: Visitor) -> None:

@@ -146,7 +146,7 @@ def test_nobody_approves_their_own_not_as_another_user_either(site: Reviewed, vi
     asked = anna.act("/waivers/1/approve")
 
     assert asked.status_code == 422
-    assert "nobody approves a waiver that they have asked for" in asked.text
+    assert "the person who asked for a waiver may not approve it" in asked.text
     assert "you cannot: " in anna.get("/waivers/1").text
     assert the_waiver(site).approved_at is None
     assert visit("ann").act("/waivers/1/approve").status_code == 403
@@ -157,9 +157,9 @@ def test_nobody_approves_their_own_not_as_another_user_either(site: Reviewed, vi
     [
         ({"check": ""}, "a waiver without a check would cover too much"),
         ({"check": "disk_spice"}, "there is no check &#39;disk_spice&#39;"),
-        ({"host": "*", "subject": "*"}, "would turn the check off"),
+        ({"host": "*", "subject": "*"}, "would disable the check"),
         ({"severity": "all"}, "choose the severity"),
-        ({"lasts": "91 d"}, "ends at most 90 days from now"),
+        ({"lasts": "91 d"}, "may last at most 90 days"),
         ({"lasts": "soon"}, "soon is not a duration"),
         ({"reason": " "}, "a waiver needs a reason"),
     ],
@@ -182,7 +182,7 @@ def test_it_is_ended_for_a_reason_and_its_finding_comes_back(site: Reviewed, vis
     ann.act("/waivers/new", **FORM)
     visit("bob").act("/waivers/1/approve")
 
-    assert "is revoked for a reason" in ann.act("/waivers/1/revoke", reason="").text
+    assert "evoking a waiver needs a reason" in ann.act("/waivers/1/revoke", reason="").text
     assert ann.act("/waivers/1/revoke", reason="mended").status_code == 303
 
     assert "Needs attention" in ann.get("/").text
@@ -228,8 +228,8 @@ def test_a_baseline_is_accepted_as_it_was_shown(site: Reviewed, visit: Any) -> N
     stale = bob.act("/baselines/series", **form | {"shown": "0" * 64})
     done = bob.act("/baselines/series", **form)
 
-    assert "Nothing was accepted: this is not the password of bob" in wrong.text
-    assert "the values propose something else by now" in stale.text
+    assert "Nothing was accepted: wrong password for bob" in wrong.text
+    assert "the proposal has changed since it was shown" in stale.text
     assert done.status_code == 303
     with site.store.read() as db:
         (one,) = baselines.of_site(db, site.site.key)

@@ -215,7 +215,7 @@ def all_day(site: Year) -> None:
     for due in due_times(timing, local("2026-12-31 23:59"), local("2027-12-31 23:59")):
         missed = begins <= due < ends
         state = occurrence.MISSED if missed else occurrence.DONE
-        cause = "no driver was there" if missed else ""
+        cause = "no driver was running" if missed else ""
         rows.append(
             NewOccurrence(site.site.key, "all-day", due, due, due, None, state=state, cause=cause)
         )
@@ -440,7 +440,7 @@ def test_one_byte_of_the_year_that_is_changed_is_named(year: Year) -> None:
 
     assert said == [
         f"record {number}: its content is not what was signed",
-        f"record {number + 1}: the record before it is not the one that it was signed after",
+        f"record {number + 1}: the previous record is not the one that it was signed after",
     ]
 
 

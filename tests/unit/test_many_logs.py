@@ -43,7 +43,7 @@ def test_a_list_that_is_cut_is_an_error(folder: Path) -> None:
         ("[abc].log", "abc", ""),
         ("a.log", "a", ""),
         ("x.log", "x", ""),
-        ("x*", "", "no log has such a name"),
+        ("x*", "", "no log has this name"),
     ],
 )
 def test_the_logs_of_a_pattern(folder: Path, pattern: str, names: str, problem: str) -> None:

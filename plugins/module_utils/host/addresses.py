@@ -111,7 +111,7 @@ def _refused(address: Any, reach: str, own: Collection[str]) -> str:
         return HERE
     nowhere = address.version == 4 and int(address) >> 24 == 0  # RFC 791, section 3.2
     if nowhere or address.is_unspecified or address.is_multicast or address.is_reserved:
-        return "no address of a single machine"
+        return "not the address of a single machine"
     if reach == PUBLIC and not _is_public(address):
         return "a private address"
     return ""

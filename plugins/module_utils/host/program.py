@@ -114,19 +114,23 @@ def main(plan: dict[str, Any]) -> NoReturn:
             gathering.answer += chunk
             if not chunk or len(gathering.answer) > gathering.request["limit_bytes"] + 4096:
                 _finish(
-                    gathering, "" if not chunk else "said more than it may", running, poll, parts
+                    gathering,
+                    "" if not chunk else "printed more than the limit",
+                    running,
+                    poll,
+                    parts,
                 )
         if os.getppid() != parent:
             _abandon(running)
         if time.monotonic() > ends:
             for gathering in list(running.values()):
-                error = f"not done when the host's {plan['deadline_seconds']:g} s were up"
+                error = f"not finished within the host's {plan['deadline_seconds']:g} s"
                 _finish(gathering, error, running, poll, parts)
             for index, _request in waiting:
-                parts[index] = _refusal("no time was left for it")
+                parts[index] = _refusal("no time was left to start it")
             break
         for gathering in [one for one in running.values() if one.overdue()]:
-            error = f"not done after {gathering.request['timeout_seconds']:g} s"
+            error = f"not finished after {gathering.request['timeout_seconds']:g} s"
             _finish(gathering, error, running, poll, parts)
     head = {"python": platform.python_version(), "clock": time.time(), "uid": os.geteuid()}
     lines = _together([parts[index] for index in sorted(parts)], plan["limit_bytes"])
@@ -142,7 +146,7 @@ def _together(parts: list[bytes], limit_bytes: int) -> list[bytes]:
         if sum(map(len, parts)) <= limit_bytes:
             break
         largest = max(range(len(parts)), key=lambda index: len(parts[index]))
-        error = f"{len(parts[largest])} of {said} bytes of a host's answer, which may have {limit_bytes}"
+        error = f"{len(parts[largest])} of {said} bytes of a host's answer, at most {limit_bytes}"
         parts[largest] = _refusal(error)
     return parts
 

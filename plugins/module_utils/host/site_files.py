@@ -27,7 +27,7 @@ def whole_path(path: str, folder: str) -> str:
     if os.path.isabs(path):
         return path
     if not path or not os.path.isabs(folder):
-        raise HostError(f"{path!r}: a relative path, and no folder in which it begins")
+        raise HostError(f"{path!r}: a relative path, without a folder to start from")
     return os.path.normpath(os.path.join(folder, path))
 
 

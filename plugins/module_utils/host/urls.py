@@ -176,7 +176,7 @@ def _at_slashes(text: str) -> Tuple[str, str, str]:
 
 
 def _without_odd_users(text: str) -> str:
-    """Return the text without user parts that hold a slash or were cut: what should be the port is no number."""
+    """Return the text without user parts that hold a slash or were cut: what should be the port is not a number."""
     done = 0
     parts = []
     for found in _NO_USER.finditer(text):

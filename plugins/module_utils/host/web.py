@@ -81,7 +81,7 @@ def split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
     except ValueError as exc:  # its text may quote the URL
-        raise ValueError(f"{masked_value(url)!r}: no URL") from exc
+        raise ValueError(f"{masked_value(url)!r}: not a URL") from exc
     if parts.scheme not in PORTS or not parts.hostname:
         raise ValueError(f"{masked_value(url)!r}: expected http:// or https:// and a host")
     if any(ord(character) <= 32 or ord(character) == 127 for character in url):
@@ -190,7 +190,7 @@ def _why_not(ask: HttpAsk, target: str, followed: int) -> str:
     try:
         new = split_url(target)
     except ValueError:
-        return f"redirected to {masked_value(target)[:200]!r}, which is no web address"
+        return f"redirected to {masked_value(target)[:200]!r}, which is not a web address"
     if urlsplit(ask.url).scheme == "https" and new.scheme == "http":
         return f"redirected from https to {masked_value(target)[:200]}"
     if followed >= ask.redirects:
@@ -249,7 +249,7 @@ def _fetch_once(host: Host, ask: HttpAsk) -> HttpAnswer:
         finally:
             response.close()
         if response.length and len(body) <= ask.limit_bytes:
-            raise NoAnswerError("answer", f"{response.length} bytes less than promised")
+            raise NoAnswerError("answer", f"{response.length} bytes fewer than announced")
         first = (connection.first_byte_at or time.monotonic()) - sent_at
         seconds = {**connection.seconds, "first_byte": first, "total": time.monotonic() - started}
     finally:

@@ -136,7 +136,7 @@ class Rotation:
                 raise RotationError(f"{folder}: the file system is read-only")
             free = space.f_bavail * space.f_frsize
             if free < least_bytes + needed:
-                text = f"{free} By free; expected {least_bytes + needed} By"
+                text = f"{free} B free; expected {least_bytes + needed} B"
                 raise RotationError(f"{folder}: {text} before a rotation begins")
 
     def rotate(self) -> Rotated:
@@ -200,7 +200,7 @@ class Rotation:
         elif policy.get("copy") and fresh:
             proof = "copied to a new archive"
         elif policy.get("rotate") == 0 and (now.file != before.file or now.size < before.size):
-            proof = "begun anew; its policy keeps no archive"
+            proof = "started again; its policy keeps no archive"
         why = ""
         if not proof:
             why = about[0] if about else "neither a new file nor a new archive"

@@ -47,7 +47,7 @@ LZMA_MEMORY_BYTES = 256_000_000
 ROTATED_LIMIT = 100
 LOGS_LIMIT = 1_000
 MATCHES_LIMIT = 100_000
-"""So many logs of one pattern are read, and so many are counted."""
+"""At most this many logs of one pattern are read, and this many are counted."""
 # Of a gather's time: the rest is for finding the window, and for what is made of it.
 READING_SHARE = 0.6
 UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, HostError)
@@ -571,7 +571,7 @@ def logs_of(pattern: str, host: Host) -> tuple[list[str], str]:
         return [pattern], ""
     found = host.glob(pattern, MATCHES_LIMIT)
     if not found:
-        return [], f"{pattern}: no log has such a name"
+        return [], f"{pattern}: no log has this name"
     if len(found) > LOGS_LIMIT:
         return found[
             :LOGS_LIMIT
@@ -597,7 +597,7 @@ def unnamed(pattern: str, paths: Sequence[str], problem: str) -> Observation:
 
 
 class Shares:
-    """Shares out a gather's time among its logs: who floods one of them takes nothing from the others."""
+    """Shares out a gather's time among its logs: who floods one of them takes no time from the others."""
 
     def __init__(self, host: Host, timeout_seconds: float) -> None:
         """Begin now, with READING_SHARE of that time."""
@@ -605,6 +605,6 @@ class Shares:
         self._ends = host.monotonic() + READING_SHARE * timeout_seconds
 
     def end_of(self, logs: int) -> float:
-        """Return when reading the next log has to end, if so many are still to be read, this one too."""
+        """Return when reading the next log has to end, if this many are still to be read, this one too."""
         now = self._host.monotonic()
         return now + max(self._ends - now, 0.0) / max(logs, 1)

@@ -84,7 +84,7 @@ def list_occurrences(
     zone = ZoneInfo(site.schedule.time_zone)
     columns = [
         Column("due"),
-        Column("procedure", gives=True),
+        Column("procedure", subject=True),
         Column("kind"),
         Column("state"),
         Column("run", right=True),

@@ -80,7 +80,7 @@ def _opened(inventory: str) -> Iterator[tuple[Store, Schedule | None]]:
             schedule = load_schedule(folder / "schedule.yml")
         except ConfigurationError as exc:
             # A user must be turned off also while the schedule is broken.
-            say(f"the schedule is not used: {str(exc).splitlines()[0]}")
+            say(f"the schedule cannot be used: {str(exc).splitlines()[0]}")
     with closing(open_store(settings_of(inventory).database_url)) as store:
         yield store, schedule
 

@@ -110,8 +110,8 @@ def examine(site: Site, limit: str = "") -> list[Diagnosis]:
         for done in as_completed(work):
             found[work[done]] = done.result()
     for host, other in twins(hosts, machines(hosts)).items():
-        text = f"leads to the same machine as {other}; what changes hosts works on the two one after the other"
-        found[host].append(Diagnosis(host, "machine", "warn", text, "let it have one name"))
+        text = f"is the same machine as {other}; jobs run on the two names one after the other"
+        found[host].append(Diagnosis(host, "machine", "warn", text, "use one name for it"))
     for line in _unread_lines(site):
         if line.host in found:
             found[line.host].append(line)
@@ -125,7 +125,7 @@ def _listing(site: Site, limit: str) -> tuple[dict[str, Any], list[Diagnosis]]:
     except ConfigurationError as exc:
         listing = read_listing(str(site.inventory), limit, site.environment)
         remedy = f"ansible-inventory -i {shlex.quote(str(site.inventory))} --list"
-        text = f"runs go on without the hosts of a source: {exc}"
+        text = f"runs continue without the hosts of one inventory source: {exc}"
         return listing, [Diagnosis(CONTROLLER, "inventory", "fail", text, remedy)]
 
 
@@ -199,7 +199,7 @@ def _own_clock(site: Site, store: Store) -> Iterator[Diagnosis]:
     if trust.step:
         text = f"it has stepped by {trust.step:+,.0f} s"
         if trust.held:
-            text += "; nothing becomes due, is missed or removed by it until that is confirmed"
+            text += "; until that is confirmed, nothing becomes due, is missed or is removed because of it"
         accept = command("doctor", "--accept-clock", site=site.name)
         yield Diagnosis(CONTROLLER, "clock", "warn", text, f"timedatectl; if it is right: {accept}")
 
@@ -216,14 +216,20 @@ def _identity(site: Site, store: Store) -> Iterator[Diagnosis]:
         yield Diagnosis(CONTROLLER, "site", "fail", str(exc), exc.remedy)
         return
     if not identity.id:
-        text = f"known by its path, {identity.folder}: moved, its history begins anew"
+        text = (
+            f"known by its path, {identity.folder}: if the folder is moved, its history starts "
+            "again"
+        )
         yield Diagnosis(CONTROLLER, "site", "ok", text, sites.how_to_name(identity))
         return
     yield Diagnosis(CONTROLLER, "site", "ok", f"known as {identity.id!r}, wherever its folder lies")
     with store.read() as db:
         others = sites.apart(db, identity.id, revision_of(site), now)
     for one in others:
-        text = f"{one.folder} on {one.machine} acts as {identity.id!r} too, on another text, {ago(one.seen_at, now)}"
+        text = (
+            f"{one.folder} on {one.machine} also acts as {identity.id!r}, with different files, "
+            f"{ago(one.seen_at, now)}"
+        )
         yield Diagnosis(CONTROLLER, "site", "warn", text, sites.OTHER_TEXT)
 
 
@@ -257,7 +263,7 @@ def examine_host(
             lines.append(Diagnosis(name, "connection", "ok", "this machine"))
             return [*lines, *_examine_local(way, tools)]
         if way.kind != "ssh":
-            text = f"is reached by {way.kind!r}; only ssh and local are looked into"
+            text = f"is reached by {way.kind!r}; only ssh and local connections are checked"
             remedy = f"ansible -m ping {name}"
             return [*lines, Diagnosis(name, "connection", "unknown", text, remedy)]
         return [*lines, *_examine_remote(way, tools)]
@@ -281,7 +287,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
         return Diagnosis(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not asked.wanted and asked.is_all:
         remedy = f"{command('check', 'list')}  # shows them; list some in group_vars as upkeep_checks_web"
-        return Diagnosis(name, "checks", "warn", "no check is asked for here", remedy)
+        return Diagnosis(name, "checks", "warn", "no check is listed for this host", remedy)
     gathers = [payload.gathers()[one.check.gather] for one in asked.wanted]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})
 
@@ -292,9 +298,9 @@ def _examine_local(way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
     missing = [one for one in tools if not any(_is_there(name, path) for name in one.split("|"))]
     yield from _lacks(way, missing)
     if os.geteuid() != 0:
-        text = f"looks as {account.own_name()}: what only root may read will be unknown"
+        text = f"runs as {account.own_name()}: what only root can read will be unknown"
         yield Diagnosis(
-            way.host, "privilege", "warn", text, "run it as root, or live with the unknowns"
+            way.host, "privilege", "warn", text, "run it as root, or accept the unknown results"
         )
 
 
@@ -306,8 +312,11 @@ def _examine_remote(way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
             if session.key_known:
                 yield Diagnosis(way.host, "connection", "ok", f"{text}, host key known")
             else:
-                text += ": its key is not known, and the site says that it need not be"
-                remedy = "make it known, and take StrictHostKeyChecking out: anybody could answer"
+                text += ": its host key is not known, and the site does not require it"
+                remedy = (
+                    "add the key to known_hosts, and remove StrictHostKeyChecking: without the "
+                    "key, any machine could answer"
+                )
                 yield Diagnosis(way.host, "host key", "warn", text, remedy)
             yield from _examine_inside(session, way, tools)
     except LoginError as exc:
@@ -336,7 +345,7 @@ def _examine_inside(session: SshSession, way: Way, tools: Sequence[str]) -> Iter
     told = _marked(said, nonce)
     answer = _parse(told)
     if answer is None and told != NO_PYTHON:
-        text = f"something else answers there than a shell: {said.strip()[:80]!r}"
+        text = f"the login does not start a shell, it answers: {said.strip()[:80]!r}"
         yield Diagnosis(way.host, "python", "unknown", text, f"{way.command} true")
         return
     if answer is None:
@@ -358,9 +367,13 @@ def _lacks(way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
         said = ", ".join(
             " or ".join(one.replace("python:", "Python's ").split("|")) for one in tools
         )
-        text = f"its checks need {said}; not there"
+        text = f"its checks need {said}, which it does not have"
         yield Diagnosis(
-            way.host, "tools", "warn", text, "install them, or those checks are unknown"
+            way.host,
+            "tools",
+            "warn",
+            text,
+            "install them, or the results of those checks are unknown",
         )
 
 
@@ -383,12 +396,12 @@ def _privilege(session: SshSession, way: Way, uid: int) -> Iterator[Diagnosis]:
     if uid == 0:
         yield Diagnosis(way.host, "privilege", "ok", "root")
     elif not way.become:
-        text = f"{way.user} without become: what only root may read will be unknown"
+        text = f"{way.user} without become: what only root can read will be unknown"
         yield Diagnosis(
             way.host, "privilege", "warn", text, "ansible_become: true in the inventory"
         )
     elif way.become_method != "sudo":
-        text = f"becomes root by {way.become_method!r}; only sudo is looked into"
+        text = f"becomes root by {way.become_method!r}; only sudo is checked"
         yield Diagnosis(way.host, "privilege", "unknown", text, f"ansible -b -m ping {way.host}")
     elif way.become_password:
         yield Diagnosis(way.host, "privilege", "ok", f"{way.user} becomes root with a password")

@@ -197,7 +197,9 @@ def _compare_key(
         remedy = f"ssh-keygen -R {shlex.quote(way.name)}  # decide: only after you have found out why it changed"
         raise LoginError("host key", text, remedy)
     if any(marker == "@cert-authority" for marker, _key in known):
-        text = f"the host key of {way.place} is vouched for by an authority; that is not looked at"
+        text = (
+            f"the host key of {way.place} is signed by a certificate authority; that is not checked"
+        )
         raise LoginError("host key", text, f"{way.command} true", "unknown")
     if way.strict:
         text = f"the host key of {way.place} is not known: {shown}"
@@ -219,14 +221,14 @@ def _authenticate(way: Way, transport: paramiko.Transport, *, key_known: bool) -
             try:
                 transport.auth_publickey(way.user, key)
             except paramiko.BadAuthenticationType as exc:
-                tried.append(f"keys are not taken there, but {' and '.join(exc.allowed_types)}")
+                tried.append(f"the host accepts no keys, only {' and '.join(exc.allowed_types)}")
                 break
             except paramiko.AuthenticationException:
                 tried.append(name)
             else:
                 return
         if way.password and not key_known:
-            tried.append("the password is kept back from a host whose key is not known")
+            tried.append("the password is not sent to a host whose key is not known")
         elif way.password:
             try:
                 transport.auth_password(way.user, way.password)
@@ -237,7 +239,7 @@ def _authenticate(way: Way, transport: paramiko.Transport, *, key_known: bool) -
     except (OSError, EOFError, paramiko.SSHException) as exc:
         tried.append(f"then {reason(exc)}")
     with_what = f" with {', '.join(tried)}" if tried else ": there is no key and no password"
-    text = f"{way.user} is not let in at {way.place}{with_what}"
+    text = f"{way.user} cannot log in at {way.place}{with_what}"
     port = "" if way.port == 22 else f" -p {way.port}"
     if way.password_vaulted:
         text += "; the password in the vault was not tried"
@@ -259,10 +261,10 @@ def _keys(way: Way, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
         except OSError as exc:
             tried.append(f"{path} ({reason(exc).lower()})")
         except Exception:  # what a broken file makes of the parsers is not foreseeable
-            tried.append(f"{path} (is no private key)")
+            tried.append(f"{path} (not a private key)")
     if way.agent:
         with contextlib.closing(paramiko.Agent()) as agent:
             for key in agent.get_keys()[:AGENT_KEYS]:
                 yield f"the agent's {key.get_name()} {fingerprint(key.asbytes())}", key
     if len(missing) == len(way.keys) == 1:  # one that is said, and not ssh's own list
-        tried.append(f"{missing[0]} (is not there)")
+        tried.append(f"{missing[0]} (does not exist)")

@@ -56,7 +56,7 @@ def gone(words: str = Absence.words) -> Absence:
 
 @dataclass(frozen=True)
 class History:
-    """How much of a subject's past a judge is given: at most so many moments of the last days.
+    """How much of a subject's past a judge is given: at most this many moments of the last days.
 
     Of more, it is given the newest of each of at_most equal parts of that time.
     """
@@ -182,7 +182,7 @@ def every() -> Mapping[str, Rule]:
 
 @cache
 def own_of_program() -> Mapping[str, Rule]:
-    """Return what the program itself has: the files in the families' folders; what begins with _ is no check."""
+    """Return what the program itself has: the files in the families' folders; what begins with _ is not a check."""
     package = importlib.import_module("upkeep.checks")
     checks: dict[str, Rule] = {}
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

@@ -42,7 +42,7 @@ def example(check: Check) -> str:
     Of a check that no site asks for, a sentence.
     """
     if check.gather == CONNECTION:
-        return "no site asks for it: it is due wherever a host is connected to"
+        return "no site lists it: it runs whenever a host is connected to"
     limits = {
         name: int(one) if isinstance(one, float) and one.is_integer() else one
         for name, one in dataclasses.asdict(check.limits).items()

@@ -63,7 +63,7 @@ def find(entry: Any, checks: Mapping[str, Check]) -> Check:
         there = nearest(str(name), [*checks, *families])
         raise ParameterError(f"there is no check {name!r}{there}", "check")
     if checks[name].gather == CONNECTION:
-        message = f"check {name} is due wherever a host is connected to; no site asks for it"
+        message = f"check {name} runs whenever a host is connected to; no site lists it"
         raise ParameterError(message, "check")
     return checks[name]
 
@@ -173,7 +173,7 @@ def validate(check: Check, params: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in validation.validated_parameters.items():
         try:
             plain[key] = json.loads(json.dumps(value, allow_nan=False))
-        except ValueError as exc:  # nothing is older, longer or more than what is no number
+        except ValueError as exc:  # nothing is older, longer or more than what is not a number
             message = f"check {check.id}: {key} has a number that is not finite"
             raise ParameterError(message, key) from exc
     return plain

@@ -109,7 +109,8 @@ def version_of(value: Any, program: str) -> str:
         raise ParameterError(f"{VARIABLE}: found {value!r:.80}; expected {expected}", VARIABLE)
     if NUMBERS.match(program) and is_newer(value, program):
         message = (
-            f"{VARIABLE}: found {value!r}; this program is {program}, and has not what came later"
+            f"{VARIABLE}: found {value!r}; this program is {program}, and does not know what "
+            "came later"
         )
         raise ParameterError(message, VARIABLE)
     return value

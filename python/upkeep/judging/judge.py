@@ -19,6 +19,7 @@ from upkeep.judging.entries import make_limits
 from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, placed, step
+from upkeep.model.text import shortened
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
@@ -63,7 +64,9 @@ def judge_answer(
                 seen.append(Seen(index, observation, evidence_hash(observation.raw)))
             whole += [(index, str(of)) for of in part.get("whole", ())]
         except (LookupError, TypeError, ValueError) as exc:
-            errors[index] = f"{request.gather}: an answer of another shape ({type(exc).__name__})"
+            errors[index] = (
+                f"{request.gather}: an answer with an unexpected structure ({type(exc).__name__})"
+            )
     results = judge(host, due, seen, errors, checks, now)
     while (said := sum(map(_weight, results))) > RESULTS_LIMIT_BYTES and seen:
         index = _heaviest(results, seen)
@@ -122,7 +125,7 @@ def _heaviest(results: Iterable[Result], seen: Sequence[Seen]) -> int:
 
 
 def _clock_offset(clock: object, now: datetime) -> float | None:
-    """Return the host's clock minus this one's; None for what is no time between the years 0 and 9999."""
+    """Return the host's clock minus this one's; None for what is not a time between the years 0 and 9999."""
     if isinstance(clock, bool) or not isinstance(clock, (int, float)):
         return None
     return round(clock - now.timestamp(), 3) if abs(clock) < LAST_SECOND else None
@@ -259,10 +262,10 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
 def _next_step(observed: Observed, one: Result, site: str) -> str:
     """Return the next step for what could not be seen; the doctor looks at hosts, and at no source."""
     if observed.host == SITE_HOST:
-        return first(command("doctor", site=site), "see which host cannot be seen, and why")
+        return first(command("doctor", site=site), "see which host cannot be checked, and why")
     where = {"site": site, "limit": observed.looker}
     if observed.seen_from and observed.outcome is Outcome.OK:
-        return first(command("check", one.check, **where), "look again, once it is put right")
+        return first(command("check", one.check, **where), "check again once it is fixed")
     return first(command("doctor", **where), "see why")
 
 
@@ -389,8 +392,7 @@ def _cut(text: str) -> str:
     text = readable(text)
     if len(text) <= TEXT_LIMIT_CHARACTERS:
         return text
-    half = TEXT_LIMIT_CHARACTERS // 2
-    return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
+    return shortened(text, TEXT_LIMIT_CHARACTERS // 2, TEXT_LIMIT_CHARACTERS // 2)
 
 
 def result_of(
@@ -430,7 +432,7 @@ def _add(results: dict[tuple[str, str], list[Result]], result: Result) -> None:
 def _settled(given: Sequence[Result]) -> Result:
     """Return one result of those for one check and subject.
 
-    Two that disagree are unknown, for neither can be right. One that could not see takes nothing from a failure, and
+    Two that disagree are unknown, for neither can be right. One that could not see hides no failure, and
     makes a pass unknown; each reason of those that could not see is told. One that had nothing to judge says nothing
     beside others.
     """
@@ -442,7 +444,7 @@ def _settled(given: Sequence[Result]) -> Result:
             status=Status.UNKNOWN,
             unknown=Unknown.CANNOT_SEE,
             severity=None,
-            message=_joined("asked for twice, and the limits disagree: ", judged),
+            message=_joined("listed twice, with different limits: ", judged),
             remedy=judged[-1].remedy or judged[0].remedy,
             measures=(),
         )

@@ -64,7 +64,7 @@ def _today(wanted: Iterable[WantedCheck], checks: set[str]) -> dict[Asked, list[
     found: dict[Asked, dict[str, dict[str, Any]]] = {}
     for one in wanted:
         if one.check.id not in checks or has_template(one.limits):
-            continue  # of a template, only a run knows the limit: those of then stay
+            continue  # of a template, only a run knows the limit: the original ones stay
         try:
             valid = validate(one.check, one.params)
         except ParameterError:

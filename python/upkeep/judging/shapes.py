@@ -59,7 +59,7 @@ def _said(text: str, shape: type) -> str:
     place = where.rstrip("`").lstrip(".")
     missing = MISSING.fullmatch(what)
     if missing:
-        place, what = ".".join(filter(None, (place, missing[1]))), "expected, and not there"
+        place, what = ".".join(filter(None, (place, missing[1]))), "expected, but missing"
     else:
         what = " ".join(WORDS.get(word, word) for word in what.replace("`", "").split(" "))
     return f"the observation does not fit {shape.__name__}: {place}: {what}"

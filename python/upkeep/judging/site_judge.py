@@ -19,12 +19,12 @@ from upkeep.model.remedies import quote
 from upkeep.model.verdicts import Result, Status, Verdict, unknown
 
 NAMED = 5
-"""So many hosts that were not seen are named."""
+"""At most this many hosts that were not seen are named."""
 
 
 @dataclass(frozen=True)
 class SeenOnHost:
-    """What one host gave for a check of the site. limits: those that it asks for; seen: None if it gave nothing."""
+    """What one host gave for a check of the site. limits: those that it asks for; seen: None if it returned nothing."""
 
     limits: Mapping[str, Any]
     seen: Sequence[Observation] | None
@@ -43,7 +43,7 @@ def judge_site(check: Check, hosts: Mapping[str, SeenOnHost], now: datetime) -> 
     other = next((name for name, each in limits.items() if each != first), None)
     if other is not None:
         one = next(iter(hosts))
-        text = f"{one} and {other} ask for it with other limits; expected the same on all hosts"
+        text = f"{one} and {other} list it with different limits; expected the same on all hosts"
         see = first_step(
             f"upkeep explain {quote(other)} {check.id} -i SITE", f"and the same for {one}"
         )
@@ -69,7 +69,7 @@ def _given(
     shaped = ShapedObservations()
     for name, host in sorted(hosts.items()):
         if host.seen is None:
-            unseen[name] = "it gave nothing"
+            unseen[name] = "it returned nothing"
             continue
         given[name] = []
         for one in host.seen:
@@ -99,7 +99,7 @@ def _typed(said: Any) -> dict[str, Verdict]:
 def _named(unseen: Mapping[str, str]) -> str:
     some = ", ".join(f"{host} ({short(why, 120)})" for host, why in list(unseen.items())[:NAMED])
     more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
-    return f"not seen, or not all of it: {some}{more}"
+    return f"not checked, or only in part: {some}{more}"
 
 
 def _doubted(verdict: Verdict, text: str) -> Verdict:

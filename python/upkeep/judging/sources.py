@@ -90,7 +90,7 @@ def read_answers(given: Mapping[str, Any], host: str) -> Answers:
     own = from_json(given, host)
     said = given.get(SOURCES, [])
     if not isinstance(said, list) or len(said) > SOURCES_LIMIT:
-        return Answers(own, [], [f"its sources are no list of at most {SOURCES_LIMIT}"])
+        return Answers(own, [], [f"its sources are not a list of at most {SOURCES_LIMIT}"])
     checks = load()
     found: dict[str, Observed] = {}
     refused, idle = [], set()
@@ -98,7 +98,7 @@ def read_answers(given: Mapping[str, Any], host: str) -> Answers:
         try:
             answer = from_json(one, str(one["host"]), seen_from=host)
         except (ValueError, LookupError, TypeError) as exc:
-            refused.append(f"a source has another shape: {exc}"[:300])
+            refused.append(f"a source has an unexpected structure: {exc}"[:300])
             continue
         if why := _why_forged(answer, checks):
             refused.append(why)
@@ -113,7 +113,7 @@ def _why_forged(answer: Observed, checks: Collection[str]) -> str:
     """Return why an answer cannot be one about the source that it names; empty if it can be."""
     name = f"the source {answer.host[:160]!r}"
     if not is_source(answer.host):
-        return f"{name} has no name of a source"
+        return f"{name} is not the name of a source"
     try:
         asked = {source_of(one.gather, one.params) for one in answer.requests}
     except ParameterError as exc:

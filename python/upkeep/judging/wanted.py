@@ -156,7 +156,7 @@ def _refined(one: WantedCheck, alone: Sequence[WantedCheck]) -> WantedCheck:
 
 def _disagreement(variable: str, one: WantedCheck) -> ParameterError:
     where = f"{variable} and {one.variable}"
-    message = f"check {one.check.id} of the same things with other limits in {where}"
+    message = f"check {one.check.id} of the same things, with different limits in {where}"
     return ParameterError(message, entry=one.source, path=one.ways[""])
 
 
@@ -176,7 +176,7 @@ def of_entry(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> l
         return list(_of_family(entry, said, checks, version))
     name = entry.get("check") if isinstance(entry, Mapping) else None
     if isinstance(name, str) and is_several(name, checks):
-        raise ParameterError(f"{name!r} is no single check; expected `checks: {name}`", "check")
+        raise ParameterError(f"{name!r} is not a single check; expected `checks: {name}`", "check")
     check = find(entry, checks)
     params, limits = split(check, entry)
     return [
@@ -212,7 +212,8 @@ def _of_family(
             raise ParameterError(f"check {name}: {exc}", exc.key, path=ways[exc.key]) from exc
         if missing := [one for one in check.needs if one not in params]:
             raise ParameterError(
-                f"check {name} needs {' and '.join(missing)}; say it, or leave the check out: {WITHOUT}: [{name}]"
+                f"check {name} needs {' and '.join(missing)}; set it, or leave the check out: "
+                f"{WITHOUT}: [{name}]"
             )
         yield WantedCheck(check, params, set_limits, entry, ways=ways)
 
@@ -231,7 +232,7 @@ def _chosen(said: Mapping[str, Any], checks: Mapping[str, Check], version: str) 
     for index, name in enumerate(without):
         if name not in there:
             near = "" if name in checks or name in words else nearest(name, there)
-            message = f"{WITHOUT}: {name!r} is no check of {_text(words)}{near}"
+            message = f"{WITHOUT}: {name!r} is not a check of {_text(words)}{near}"
             raise ParameterError(message, WITHOUT, path=(WITHOUT, index))
     try:
         chosen = {name: find(name, checks) for name in meant.checks if name not in without}
@@ -273,7 +274,7 @@ def _own_limits(
     for name, own in limits.items():
         way = (LIMITS, str(name))
         if name not in chosen:
-            message = f"{LIMITS}: {name!r} is no check of {_text(words_of(said, CHECKS))}"
+            message = f"{LIMITS}: {name!r} is not a check of {_text(words_of(said, CHECKS))}"
             near = nearest(str(name), chosen)
             if name in words_of(said, WITHOUT):
                 message, near = f"{LIMITS}: {WITHOUT} leaves {name!r} out", ""

@@ -135,7 +135,7 @@ def believe(sample: Sample, known: KnownClock | None, others: Sequence[Witness] 
 
 
 def _carried(known: KnownClock, sample: Sample) -> KnownClock:
-    """Return what is known in terms of the boot of now: the time of day is at least what it was before.
+    """Return what is known in terms of the current boot: the time of day is at least what it was before.
 
     So it is too if the boottime has gone back, as in a virtual machine that was restored.
     """

@@ -1,4 +1,4 @@
-"""The names of what is looked at and is no host: `register/people`, `build/portal`.
+"""The names of what is looked at and is not a host: `register/people`, `build/portal`.
 
 A source takes the host's place wherever a result is named. No host can have such a name.
 """

@@ -57,7 +57,7 @@ def packed(value: Any) -> str:
 def number(value: object) -> float | None:
     """Return the value as a number that a series can hold, or None."""
     try:
-        found = float(value)  # type: ignore[arg-type]  # a check's slip shall not cost its host's results
+        found = float(value)  # type: ignore[arg-type]  # a check's slip must not cost its host's results
     except (TypeError, ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from datetime import datetime, timedelta, tzinfo
@@ -18,9 +19,20 @@ INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5\u2800") | {
     chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 }
 
+Natural = tuple[tuple[str | tuple[int, str], ...], str]
+"""What `natural` gives."""
+
 SIGNS = {"fail": "✗", "warn": "▲", "unknown": "?", "pass": "✓", "next": "→", "more": "…"}
 ASCII_SIGNS = {"fail": "x", "warn": "!", "unknown": "?", "pass": "+", "next": "->", "more": "..."}
 
+# What is written instead where the encoding has no such character.
+PLAINER = {
+    **{SIGNS[kind]: ASCII_SIGNS[kind] for kind in SIGNS},
+    "·": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2018": "'", "\u2019": "'", "“": '"', "”": '"',
+    "\xd7": "x", "≤": "<=", "≥": ">=", "µ": "u", "\xa0": " ",
+}  # fmt: skip
+
+_DIGITS = re.compile(r"([0-9]+)")
 _NUMBER_WITH_UNIT = re.compile(r"(?<=\d) (?=(?:%|[A-Za-zµ°]{1,5}(?:/[a-z]+)?)(?![\w]))")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -29,12 +41,11 @@ def safe(text: str, limit: int = LIMIT_CHARACTERS) -> str:
     r"""Return a text as one line that is harmless in a terminal.
 
     Control characters, line breaks, bidirectional overrides and whatever else is invisible stand there as
-    `\x1b` or `\u202e`. A text longer than limit loses its middle and says so.
+    `\x1b` or `\u202e`. A text longer than limit loses its middle and says how much.
     """
     if len(text) > limit:
         left = limit * 2 // 3
-        cut = len(text) - limit
-        return f"{safe(text[:left])}[{cut} characters cut]{safe(text[len(text) - limit + left :])}"
+        return safe(shortened(text, left, limit - left), len(text) + LIMIT_CHARACTERS)
     if text.isascii() and text.isprintable():
         return text
     pieces = []
@@ -49,6 +60,22 @@ def safe(text: str, limit: int = LIMIT_CHARACTERS) -> str:
         else:
             pieces.append(character)
     return "".join(pieces)
+
+
+def shortened(text: str, head: int, tail: int) -> str:
+    """Return the head and the tail of a text, so many characters of each, and between them how much is left out."""
+    left_out = counted(len(text) - head - tail, "character")
+    return f"{text[:head]} (… {left_out} left out …) {text[len(text) - tail :]}"
+
+
+def natural(text: str) -> Natural:
+    """Return a key that sorts as people do: web2 before web10, 7 before 007."""
+    # Digits stand at each odd place, so that a number is only ever compared with a number.
+    pieces = (
+        (len(piece.lstrip("0")), piece.lstrip("0")) if index % 2 else piece
+        for index, piece in enumerate(_DIGITS.split(text))
+    )
+    return tuple(pieces), text
 
 
 def safe_lines(text: str, limit: int = LIMIT_CHARACTERS) -> list[str]:
@@ -67,8 +94,23 @@ def _visible(character: str) -> str:
 
 
 def encodable(text: str, encoding: str) -> str:
-    r"""Return text with what the encoding lacks as `\u…`."""
+    r"""Return text in an encoding: what it lacks is written plainer, `...` for an ellipsis, or as `\u0416`."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = "".join(map(functools.partial(_plainer, encoding=encoding), text))
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _plainer(character: str, encoding: str) -> str:
+    """Return a character, or what is written instead where the encoding lacks it."""
+    if character.isascii() or character not in PLAINER:
+        return character
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return PLAINER[character]
+    return character
 
 
 def cut_middle(text: str, width: int, more: str = "…") -> str:

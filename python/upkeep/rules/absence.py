@@ -23,8 +23,8 @@ from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import Observed, Request
 from upkeep.rules.findings import Finding, FindingKind, FindingState, Moved, Transition, retired
 
-NOT_AMONG = "is not among what the site asks for any more"
-NOT_JUDGED = "is there, and the check does not judge it any more"
+NOT_AMONG = "is not listed in the site any more"
+NOT_JUDGED = "still exists, but the check does not judge it any more"
 
 
 @dataclass(frozen=True)

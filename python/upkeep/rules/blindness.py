@@ -1,4 +1,4 @@
-"""When a check has gone blind: it is asked for on a host that answers, and sees nothing that it could judge. Pure.
+"""When a check has gone blind: it is asked for on a host that answers, and can read nothing that it could judge. Pure.
 
 A check is blind on a host if each of its results there is `cannot_see`. One with a real verdict on any subject sees,
 and so does one that had nothing to judge. What blinds it is the cause: one empty journal is one trouble, however many
@@ -40,7 +40,7 @@ class HostLook:
 
 @dataclass(frozen=True)
 class Spot:
-    """A check that sees nothing on a host. subject: what it cannot see; from_first: it has never seen there."""
+    """A check that can read nothing on a host. subject: what it cannot see; from_first: it has never seen there."""
 
     host: str
     check: str
@@ -111,7 +111,7 @@ def has_gone_blind(spot: Spot, now: datetime, after: timedelta | None) -> bool:
 
 
 def by_cause(spots: Iterable[Spot], gathers: Mapping[str, str]) -> dict[str, list[Spot]]:
-    """Return what sees nothing on one host by what blinds it: the gather, and what that could not see."""
+    """Return what can read nothing on one host by what blinds it: the gather, and what that could not see."""
     causes: dict[str, list[Spot]] = {}
     for spot in spots:
         gather = gathers.get(spot.check, spot.check)

@@ -1,6 +1,6 @@
 """How much of what was due in a month was done: per procedure and team, runs and reviews together. Pure.
 
-Done in its time counts, nothing else. Totals average procedures, never occurrences: eight thousand runs of two minutes
+Done on time counts, nothing else. Totals average procedures, never occurrences: eight thousand runs of two minutes
 must not hide one audit. What a blackout skipped, and what was signed as not applicable, is left out, and listed.
 """
 
@@ -99,7 +99,7 @@ class CompletionRow:
 
     @property
     def rate(self) -> float | None:
-        """The share that was done in its time, from 0 to 1; None if nothing counts."""
+        """The share that was done on time, from 0 to 1; None if nothing counts."""
         return sum(getattr(self, name) for name in GOOD) / self.counted if self.counted else None
 
 
@@ -145,11 +145,11 @@ class Completion:
 def month_of(text: str, zone: str) -> tuple[datetime, datetime]:
     """Return when a month such as 2027-01 begins and ends, in UTC.
 
-    Raises: UsageError for what is no month.
+    Raises: UsageError for what is not a month.
     """
     found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text.strip())
     if not found or not 1970 <= int(found[1]) <= 9000:
-        raise UsageError(f"{text!r:.40} is no month; expected one such as 2027-01")
+        raise UsageError(f"{text!r:.40} is not a month, use YYYY-MM, such as 2027-01")
     year, month = int(found[1]), int(found[2])
     following = (year, month + 1) if month < 12 else (year + 1, 1)
     begins, ends = (
@@ -268,7 +268,7 @@ class _Sheet:
         self.alone: list[CompletionRemark] = []
 
     def count(self, procedure: str, team: str, kind: Count, times: int = 1) -> None:
-        """Add so many."""
+        """Add this many."""
         counts = self.counts.setdefault((procedure, team), {})
         counts[kind] = counts.get(kind, 0) + times
 

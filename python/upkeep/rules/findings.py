@@ -172,7 +172,7 @@ def covered_anew(
         quiet = known.waiver_id is not None
         told = Transition(FindingKind.WAIVED, now, known.severity, by_whom(waiver), quiet)
         return changed, (told,)
-    why = why_not_any_more(before, now) if before else f"waiver {known.waiver_id} is not there"
+    why = why_not_any_more(before, now) if before else f"waiver {known.waiver_id} does not exist"
     message = f"{known.message} ({why})"
     return changed, (Transition(FindingKind.WAIVER_ENDED, now, known.severity, message),)
 
@@ -236,7 +236,7 @@ def _while_open(
     if known.waiver_id and not waiver:
         if severity.rank < known.severity.rank:
             return FindingKind.WAIVER_EXCEEDED, f" (worse than waiver {known.waiver_id} accepts)"
-        return FindingKind.WAIVER_ENDED, f" (waiver {known.waiver_id} does not hold any more)"
+        return FindingKind.WAIVER_ENDED, f" (waiver {known.waiver_id} is no longer in force)"
     if waiver and not known.waiver_id:
         return FindingKind.WAIVED, f" ({by_whom(waiver)})"
     if known.severity is not severity:

@@ -46,8 +46,8 @@ def collected_at(evidence: Mapping[str, Any]) -> datetime | None:
 def _of_run(run: Mapping[str, Any] | None) -> str:
     """Return why the run that collects for a review has brought nothing; empty if it has seen a host."""
     if run is None:
-        return "no run has collected for it"
-    return "" if run["hosts"].get(Outcome.OK.value) else f"run {run['id']} has seen no host"
+        return "no run has collected evidence for it"
+    return "" if run["hosts"].get(Outcome.OK.value) else f"run {run['id']} has reached no host"
 
 
 def _checks(evidence: Mapping[str, Any]) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _targets(evidence: Mapping[str, Any]) -> Iterator[str]:
         unknown = [each for each in one["series"] if state_of(one, each) == "unknown"]
         for each in unknown[:NAMED]:
             where = f"{each['subject']} on {each['host']}"
-            unseen = f"{100 * each['unseen']:.3g} % of the time was not seen"
-            yield f"{of} meets its target is not known of {where}: {unseen}"
+            unseen = f"{100 * each['unseen']:.3g} % of the time was not observed"
+            yield f"{of} meets its target is not known for {where}: {unseen}"
         more = len(unknown[NAMED:])
         if more:
-            yield f"{of} meets its target is not known of {more} more"
+            yield f"{of} meets its target is not known for {more} more"

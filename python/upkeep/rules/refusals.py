@@ -42,7 +42,7 @@ class Refusals:
         """
         if before is None:
             before = Observed(
-                host, Outcome.FAILED, at, f"gave nothing of its own: {self.said(host)}"
+                host, Outcome.FAILED, at, f"returned no results of its own: {self.said(host)}"
             )
         at = max(at, before.observed_at + timedelta(microseconds=1))
         result = Result(
@@ -52,7 +52,10 @@ class Refusals:
             status=Status.FAIL,
             severity=Severity.HIGH,
             message=f"refused: {self.said(host)}",
-            remedy="look at what runs on the host, and under which account: it tried to speak for Upkeep",
+            remedy=(
+                "find out what runs on the host, and under which account: something there "
+                "tried to forge Upkeep's results"
+            ),
             observed_at=at,
         )
         return replace(without_results(before), observed_at=at, results=(result,))

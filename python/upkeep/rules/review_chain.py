@@ -79,7 +79,7 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterat
     """Yield in what a review's terms are not those that were recorded."""
     for key, value in expected.items():
         if found.get(key) != value:
-            yield f"its {key} is {found.get(key)!r:.100}; recorded was {value!r:.100}"
+            yield f"its {key} is {found.get(key)!r:.100}; the record has {value!r:.100}"
 
 
 def follow(known: KnownReviews, event: RecordEvent) -> Iterator[str]:
@@ -110,7 +110,7 @@ def against(
         yield from (f"review {about}: {one}" for one in _unlike(known, about, terms, is_closed))
     for about in sorted((known.at.keys() | known.signed.keys()) - there, key=_number):
         numbers = [each[about] for each in (known.at, known.signed_at) if about in each]
-        yield f"review {about}: it is not kept any more; record {max(numbers)} names it"
+        yield f"review {about}: it does not exist any more, but record {max(numbers)} names it"
 
 
 def unrecorded(known: KnownReviews, rows: Iterable[Mapping[str, Any]]) -> list[int]:

@@ -50,7 +50,7 @@ class ReviewState(Enum):
     CORRECTED = "corrected"
 
 
-UNSEEN = "pass needs a note of what you looked at, or a file"
+UNSEEN = "pass needs a note of what you checked, or a file"
 DONE = (ReviewState.SIGNED, ReviewState.NOT_APPLICABLE, ReviewState.CORRECTED)
 
 
@@ -75,7 +75,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class FollowUp:
-    """What shall be done next. owner: a team or a person; due: a day."""
+    """What must be done next. owner: a team or a person; due: a day."""
 
     owner: str
     due: date
@@ -343,9 +343,9 @@ def refusal(
 def refuse_account(signer: Signer, action: Action) -> str:
     """Return why a user may not do what needs to be sure of who does it; empty if they may."""
     if signer.off:
-        return f"{signer.user} is turned off"
+        return f"{signer.user} is disabled"
     if signer.shared:
-        return f"{signer.user} is a shared account: its signature would be nobody's"
+        return f"{signer.user} is a shared account: its signature would not say who signed"
     return actions.refusal(action, signer.user, signer.role)
 
 
@@ -357,7 +357,7 @@ def _refuse_person(schedule: Schedule, asked: Asked, signer: Signer) -> str:
         return ""
     teams = " or ".join(title_of(schedule, one) for one in asked.parties or (asked.owner,))
     who = schedule.people[signer.person].name if signer.person in schedule.people else signer.user
-    return f"{who} is not of {teams}"
+    return f"{who} is not a member of {teams}"
 
 
 def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: str) -> str:
@@ -396,10 +396,10 @@ def _refuse_again(asked: Asked, signatures: Sequence[Signature], signer: Signer,
     others = [one for one in in_force(signatures) if one.number != form.corrects]
     if any(one.who == signer.who for one in others):
         if _waits_for(asked, in_force(signatures)):
-            return f"{signer.user} has signed it: somebody else must be the second"
-        return f"{signer.user} has signed it; a correction names the old signature"
+            return f"{signer.user} has signed it already: another person must sign second"
+        return f"{signer.user} has signed it already; a correction must name the old signature"
     if form.corrects is None and not _waits_for(asked, others):
-        return "it is signed; a correction names the old signature"
+        return "it is signed already; a correction must name the old signature"
     return ""
 
 
@@ -412,7 +412,7 @@ def _problems(asked: Asked, form: Form) -> Iterator[str]:
     if form.corrects is not None and not (says(form.note) or says(form.reason)):
         yield "a correction needs a note of what was wrong"
     if form.alone and asked.four_eyes != "alone_with_reason":
-        yield f"nobody may sign this one alone: four_eyes is `{asked.four_eyes}`"
+        yield f"one person alone may not sign this review: four_eyes is `{asked.four_eyes}`"
     if any(not says(one.text) for one in form.follow_ups):
         yield "a follow-up needs a text"
 

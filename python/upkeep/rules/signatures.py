@@ -76,7 +76,7 @@ def fingerprint(key: str) -> str:
     try:
         hashed = hashlib.sha256(_wire(key)).digest()
     except IndexError as exc:
-        raise ValueError("no public key in OpenSSH's format") from exc
+        raise ValueError("not a public key in OpenSSH's format") from exc
     return "SHA256:" + base64.b64encode(hashed).decode("ascii").rstrip("=")
 
 
@@ -150,7 +150,7 @@ def _problems(one: Signed, previous: str, known: set[str]) -> Iterator[str]:
     if record.get("number") != one.number:
         yield f"it was signed as record {record.get('number')}"
     if record.get("previous") != previous:
-        yield "the record before it is not the one that it was signed after"
+        yield "the previous record is not the one that it was signed after"
 
 
 def _signature_in(armoured: str, purpose: str) -> bytes:
@@ -160,7 +160,7 @@ def _signature_in(armoured: str, purpose: str) -> bytes:
     """
     lines = armoured.strip().splitlines()
     if len(lines) < 3 or (lines[0], lines[-1]) != (_BEGIN, _END):
-        raise ValueError("no SSH signature")
+        raise ValueError("not an SSH signature")
     blob = base64.b64decode("".join(lines[1:-1]), validate=True)
     if blob[:6] != _MAGIC or blob[6:10] != struct.pack(">I", 1):
         raise ValueError("another version of SSHSIG")

@@ -20,7 +20,7 @@ from upkeep.site.schedule_file import TargetRule
 MOST_UNSEEN = 0.05
 """With a larger share of the time unseen, a target is never met: whether it is, is unknown."""
 LEAST_SHARE = 99.0
-"""So many percent of the time that was seen must be within a target, where the schedule does not say how many."""
+"""At least this many percent of the observed time must be within a target, where the schedule does not say how many."""
 
 
 RULES: Mapping[MeasureKind, TargetRule] = {

@@ -15,7 +15,7 @@ from upkeep.model.verdicts import Status
 
 T = TypeVar("T")
 HOSTS_FOLDED_AT = 4
-"""So many hosts with the same trouble are one line: of fewer, each keeps its own."""
+"""At most this many hosts with the same trouble are one line: of fewer, each keeps its own."""
 AROUND_NAMES = "[](){}<>:,;.'\"`"
 
 
@@ -81,7 +81,7 @@ def grouped(
 ) -> list[TroubleGroup[T]]:
     """Return the things by check → cause → hosts, in the order of the first of each.
 
-    Checks that see nothing on a host, for one reason, are one group. Groups that differ in nothing but the host are
+    Checks that read nothing on a host, for one reason, are one group. Groups that differ in nothing but the host are
     one, where there are hosts_at of them.
     """
     by_cause: dict[object, list[tuple[int, T, Told]]] = {}

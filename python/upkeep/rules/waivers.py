@@ -134,7 +134,7 @@ def together(
 ) -> tuple[Waiver, ...]:
     """Return the waivers that cover a failure, the one that counts first; empty if it is not covered.
 
-    One that names it is enough, of several the one that ends last. blinds: the checks that see nothing because of it.
+    One that names it is enough, of several the one that ends last. blinds: the checks that read nothing because of it.
     Where each of them is waived on just that host, for a subject such as this one, nobody misses what they would see;
     then the first of those waivers to end counts, for it is over with it.
     """
@@ -188,15 +188,15 @@ def refuse_width(scope: WaiverScope, found: Width, *, by_name: bool) -> str:
     """Return why a waiver is too wide, or nothing. by_name: what detects intruders, or blindness, names its host."""
     if by_name and not is_exact(scope.host_pattern):
         return (
-            f"{scope.check_id} detects intruders, or says that hosts or Upkeep itself cannot be seen;"
-            " a waiver of it names one host"
+            f"{scope.check_id} detects intruders, or reports that hosts or Upkeep itself cannot "
+            "be checked; a waiver for it must name one host"
         )
     wide = found.hosts > 1 or names_nothing(scope.host_pattern)
     if not wide or found.share <= MOST:
         return ""
     return (
-        f"a waiver of more than {MOST:.0%} of what {scope.check_id} watches would turn the check off"
-        f" ({found}); name a host or fewer subjects"
+        f"a waiver of more than {MOST:.0%} of what {scope.check_id} watches would disable the "
+        f"check ({found}); name a host or fewer subjects"
     )
 
 
@@ -212,7 +212,7 @@ def refuse_approval(
         return said
     state = waiver.state(now)
     if state is not WaiverState.REQUESTED:
-        return f"waiver {waiver.id} waits for no approval: it {_STANDS[state]}"
+        return f"waiver {waiver.id} does not wait for approval: it {_STANDS[state]}"
     return refuse_other("a waiver", waiver.requested_by, requester, by) or _refuse_end(
         waiver.ends_at, longest, now
     )
@@ -226,7 +226,7 @@ def refuse_revocation(waiver: Waiver, by: Who, why: str, now: datetime) -> str:
     state = waiver.state(now)
     if state not in (WaiverState.REQUESTED, WaiverState.HOLDS):
         return f"waiver {waiver.id} cannot be revoked: it {_STANDS[state]}"
-    return "" if says(why) else "a waiver is revoked for a reason"
+    return "" if says(why) else "revoking a waiver needs a reason"
 
 
 _STANDS = {
@@ -241,9 +241,11 @@ _STANDS = {
 def refuse_actor(by: Who, action: Action, *, own: bool = True) -> str:
     """Return why somebody may not do something, or nothing. own: it takes a user of one's own."""
     if by.off:
-        return f"{by.name} is turned off"
+        return f"{by.name} is disabled"
     if own and by.shared:
-        return f"{by.name} is shared by several people; to {words_of(action)} takes a user of one's own"
+        return (
+            f"{by.name} is shared by several people; to {words_of(action)} needs a user of your own"
+        )
     return refusal(action, by.name, by.role)
 
 
@@ -254,10 +256,13 @@ def refuse_other(what: str, requested_by: str, requester: Who | None, by: Who) -
     """
     person = requester.person if requester else ""
     if by.name == requested_by or (person and person == by.person):
-        return f"nobody approves {what} that they have asked for"
+        return f"the person who asked for {what} may not approve it"
     for name, known in ((by.name, by.person), (requested_by, person)):
         if not known:
-            return f"{name} is no person of the schedule, so nobody knows that two people say yes to {what}"
+            return (
+                f"{name} is not a person in the schedule, so it is not certain that two people "
+                f"agree to {what}"
+            )
     return ""
 
 
@@ -276,16 +281,17 @@ def _refuse_scope(scope: WaiverScope) -> str:
     known_as = masked(scope.subject_glob)
     if known_as != scope.subject_glob:  # masked by us, its wildcards might fit more than was meant
         return (
-            f"the subject holds what may be a secret; subjects are stored without, as {known_as!r}"
+            "the subject seems to contain a secret; subjects are stored without secrets, as "
+            f"{known_as!r}"
         )
     return ""
 
 
 def _refuse_end(ends_at: datetime, longest: timedelta, now: datetime) -> str:
     if ends_at <= now:
-        return "a waiver has to end later than now"
+        return "a waiver must end in the future"
     if ends_at - now > longest:
-        return f"a waiver ends at most {longest.total_seconds() / 86400:g} days from now"
+        return f"a waiver may last at most {longest.total_seconds() / 86400:g} days"
     return ""
 
 

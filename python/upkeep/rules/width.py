@@ -45,7 +45,7 @@ class Width:
 
     def __str__(self) -> str:
         if not self.of_results:
-            return "nobody knows how much, for nothing is watched yet"
+            return "how much is unknown, because nothing has been checked yet"
         return (
             f"{self.results} of {self.of_results} results, on {self.hosts} of {self.of_hosts} hosts"
         )

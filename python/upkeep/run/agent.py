@@ -62,7 +62,7 @@ SEPARATE = re.compile(r"[,@]")
 """Patterns with these are put together by commas, others by colons."""
 GATHERED_SECONDS = 0.4
 GATHERED_ANSWERS = 50
-"""For so long, or until so many are there, answers wait to be written down together."""
+"""For so long, or until this many are there, answers wait to be written down together."""
 MACHINE = "machine "
 """Before what stands for a machine, under whatever names, among the hosts that a run has taken."""
 ROUNDS = 5
@@ -73,8 +73,11 @@ ENDED_EARLY = "Ansible ended early"
 NOTHING = ansible.AnsibleEnd(complete=False, status=-1)
 HELD_BACK = "upkeep_held_back"
 """By this variable our own playbooks do no jobs, and say why; they look at every host all the same."""
-GONE = "no play began for it: it left the inventory after the run had taken its hosts, or plays before had failed"
-LATE = "it came into the inventory after the run had taken its hosts"
+GONE = (
+    "no play started for it: it was removed from the inventory after the run had listed its "
+    "hosts, or earlier plays had failed"
+)
+LATE = "it was added to the inventory after the run had listed its hosts"
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,8 @@ class Task:
 
     site: what stands for it, for the record; empty for the embedded one. folder: for -i, if that is another. checks:
     the ids that are due; None for all that the hosts ask for. entries: what to check instead of what the hosts ask for.
-    occurrence: which one this fulfils, and the driver that has claimed it. absent_percent: when more hosts have left
-    the inventory, what was found on them stays open for now. blind_after: how many seconds a check may see nothing, if
+    occurrence: which one this run counts for, and its driver. absent_percent: when more hosts have left
+    the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
     page.
     """
@@ -247,7 +250,7 @@ def _asked_for(db: Any, task: Task) -> str:
     if found is None or wanted != (
         found.site, found.procedure, found.taken_at is not None, found.run_id
     ):  # fmt: skip
-        raise UsageError(f"request {task.request} does not wait for a run of {task.procedure}")
+        raise UsageError(f"request {task.request} is not waiting for a run of {task.procedure}")
     return found.asked_by
 
 
@@ -326,10 +329,10 @@ def recover(store: Store) -> list[str]:
             end_run(db, one.id, status, cause, max(one.started_at, ended_at), reason)
         shutil.rmtree(workspace, ignore_errors=True)
         hosts = "1 host" if len(taken) == 1 else f"{len(taken)} hosts"
-        more = f"; results of {hosts} were still taken in" if taken else ""
+        more = f"; results of {hosts} were recovered" if taken else ""
         unreadable = spool.unreadable + left_over.unreadable
         more += f"; {unreadable} results cannot be read" if unreadable else ""
-        found.append(f"run {one.id} had no end: {status}, {cause}{more}")
+        found.append(f"run {one.id} was left without an end: {status}, {cause}{more}")
     return found
 
 
@@ -443,7 +446,7 @@ class _Intake:
         try:
             answers = read_answers(upkeep, host)
         except ValueError as exc:
-            self.lost(host, f"its result has another shape: {exc}"[:300], Outcome.FAILED)
+            self.lost(host, f"its result has an unexpected structure: {exc}"[:300], Outcome.FAILED)
             return
         self.idle |= answers.idle
         for why in answers.refused:
@@ -454,7 +457,7 @@ class _Intake:
             other = self.lookers.setdefault(observed.host, observed.looker)
             if other != observed.looker:
                 self.refused(
-                    host, f"{observed.host} is looked at by {other} already: one host must do it"
+                    host, f"{observed.host} is already checked by {other}: only one host may do it"
                 )
                 continue
             self._take(_at_a_time_of(observed, clock.now()))
@@ -501,19 +504,21 @@ class _Intake:
         """Record the hosts on which work began and did not end, and those of which Ansible told nothing."""
         early = ended.stopped or ("" if ended.complete else ENDED_EARLY)
         for host, task in sorted(ended.open.items()):
-            self._gave_no_answer(host, task, early or f"Ansible told no end of the task {task!r}")
+            self._gave_no_answer(
+                host, task, early or f"Ansible reported no end of the task {task!r}"
+            )
         for host in sorted(ended.silent):
-            self._gave_no_answer(host, "", "Ansible counts it and told nothing of it")
+            self._gave_no_answer(host, "", "Ansible counts the host, but reported nothing about it")
 
     def hold_back(self, sources: Sequence[str], answered: Collection[str]) -> None:
-        """Record that no job is begun, for these sources of the inventory cannot be read.
+        """Record that no job is started, for these sources of the inventory cannot be read.
 
         Of the listed hosts, those owe it that have answered the procedure before: of a job that never looks nobody
         could tell that it has been done, and it would be tried again and again.
         """
         self.add_unread(sources)
         self.listed = [one for one in self.listed if one in answered]
-        self.held_back = "; ".join(["no job is begun", *self._unread()])
+        self.held_back = "; ".join(["no job is started", *self._unread()])
 
     def add_unread(self, sources: Sequence[str] | None) -> None:
         """Record sources that could not be read; None: Ansible has not said."""
@@ -536,7 +541,7 @@ class _Intake:
                 self.lost(host, reason, Outcome.NOT_BEGUN)
 
     def _gave_no_answer(self, host: str, task: str, why: str) -> None:
-        text = f"began and gave no answer: {why}"
+        text = f"started, but gave no answer: {why}"
         if self.outcomes.get(host) is Outcome.OK:
             self.failed(host, task, text)
         else:
@@ -571,7 +576,7 @@ class _Intake:
         self._write()  # some checks are judged only then
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
-            return "partial", "some checks could not see what they judge", Reason.BLIND
+            return "partial", "some checks could not read what they need", Reason.BLIND
         return status, cause, None
 
     def _verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str]:
@@ -589,7 +594,7 @@ class _Intake:
         if ended.stopped or not ended.complete:
             said = " ".join(ended.last_lines[-3:]) or f"Ansible ended with status {ended.status}"
             if ended.status < 0:
-                said = "Ansible was killed, by somebody or for want of memory"
+                said = "Ansible was killed, by a person or for lack of memory"
             reason = ended.stopped or said
             seen = Outcome.OK in self.outcomes.values()
             return ("partial" if seen else "failed"), reason
@@ -605,7 +610,7 @@ class _Intake:
             more = f"; {len(self.left_out)} such hosts" if len(self.left_out) > 1 else ""
             return "partial", f"the job left {host} out: {why}{more}"
         if unseen:
-            return "partial", f"{unseen} of {len(self.outcomes)} hosts not seen"
+            return "partial", f"{unseen} of {len(self.outcomes)} hosts not checked"
         if self.refusals.reasons:
             hosts = ", ".join(self.refusals.hosts()[:SHOWN_REASONS]) or "an unknown host"
             return "partial", f"forged results or events of {hosts} were refused"
@@ -656,7 +661,7 @@ class _Intake:
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, at, reason)
-            message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
+            message = f"run {self.run_id} ended as {status} but its end cannot be stored: {exc}"
             remedy = "upkeep run list  # after freeing space or starting the database; results wait in memory"
             raise StoreError(message, remedy=remedy) from exc
         shutil.rmtree(self.workspace, ignore_errors=True)
@@ -787,7 +792,7 @@ def _limit(task: Task) -> str:
     if not SEVERAL.search(task.limit) and not task.limit.startswith("@"):
         return f"{task.hosts}{',' if ',' in task.hosts else ':'}&{task.limit}"
     raise UsageError(
-        f"--limit {task.limit!r} cannot be put together with the procedure's hosts {task.hosts!r}",
+        f"--limit {task.limit!r} cannot be combined with the procedure's hosts {task.hosts!r}",
         remedy="limit it to one host or group at a time",
     )
 

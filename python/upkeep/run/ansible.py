@@ -60,10 +60,10 @@ class Order:
 
 
 class RunListener(events.EventListener, Protocol):
-    """Who is told, and who may stop the work."""
+    """Who is notified, and who may stop the work."""
 
     def stop(self) -> str:
-        """Return why the work shall stop now; an empty text to go on."""
+        """Return why the work must stop now; an empty text to go on."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def list_hosts(order: Order, stop: child.Stop) -> Listing:
     if "hosts" not in known:
         said = " ".join(done.complaint.decode("utf-8", "replace").split())
         why = said[-LAST_CHARACTERS:] or f"status {done.status}"
-        raise RunError(f"Ansible cannot say which hosts to take: {why}")
+        raise RunError(f"Ansible cannot list the hosts: {why}")
     places = {
         host: Machine(**{**one, "through": tuple(one["through"])})
         for host, one in known["hosts"].items()
@@ -270,7 +270,7 @@ def leftovers(workspace: Path, listener: events.EventListener) -> None:
 
 
 class _Stopper:
-    """Asks, several times a second, if the work shall stop; then ends all of it."""
+    """Asks, several times a second, if the work must stop; then ends all of it."""
 
     def __init__(self, listener: RunListener, report: Path) -> None:
         self.listener = listener
@@ -278,7 +278,7 @@ class _Stopper:
         self.reason = ""
 
     def check(self) -> bool:
-        """Return whether ansible-runner shall cancel, after all processes were ended: it only kills its own child."""
+        """Return whether ansible-runner must cancel, after all processes were ended: it only kills its own child."""
         self.reason = self.reason or self.listener.stop()
         if self.reason:
             self._end()

@@ -52,7 +52,7 @@ _ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
 
 
 class EventListener(Protocol):
-    """Who is told. A StoreError or OSError of its methods ends the run; any other costs one host its answer."""
+    """Who is notified. A StoreError or OSError of its methods ends the run; any other costs one host its answer."""
 
     def began(self, host: str) -> None:
         """Record that work on the host begins."""
@@ -316,13 +316,13 @@ class Ears:
 
     def _hear(self, uuid: object) -> None:
         if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
-            self._refuse("an event without the number of one")
+            self._refuse("an event without its number")
             return
         if uuid in self._taken:
             return
         content = read_event(self.folder, uuid)
         if content is None:
-            self._refuse("an event that Ansible has not written")
+            self._refuse("an event that Ansible did not write")
             return
         self._taken.add(uuid)
         event = event_of(content)
@@ -343,7 +343,7 @@ class Ears:
         except (StoreError, OSError):
             raise
         except Exception as exc:
-            why = words(f"what it gave could not be taken in: {exc!r}", LINE_CHARACTERS)
+            why = words(f"its results could not be read: {exc!r}", LINE_CHARACTERS)
             self.listener.failed(event.host, event.task, why)
 
     def _take(self, event: RunEvent) -> None:
@@ -386,14 +386,17 @@ class Ears:
                 self.listener.refused(host, "results from a task that is not observe")
             self._job_done(event)
         elif event.elsewhere:
-            why = f"observe ran on {words(event.elsewhere, LINE_CHARACTERS)} instead: results count for no host"
+            why = (
+                f"observe ran on {words(event.elsewhere, LINE_CHARACTERS)} instead: its results "
+                "are not used"
+            )
             self.listener.refused(host, why)
             self.listener.failed(host, event.task, why)
         elif given:
             for one in given:
                 self.listener.gave(host, one)
         elif event.kind == "runner_on_ok":
-            self.listener.failed(host, event.task, "observe gave no results")
+            self.listener.failed(host, event.task, "observe returned no results")
         else:
             self._job_done(event)
 

@@ -55,7 +55,7 @@ class OpenHours:
         return max(at, next(self._spans(at))[0])
 
     def add(self, at: datetime, seconds: float) -> datetime:
-        """Return when so many seconds of work have passed."""
+        """Return when this many seconds of work have passed."""
         left = timedelta(seconds=seconds)
         for begins, ends in self._spans(at):
             begins = max(begins, at)
@@ -207,7 +207,7 @@ def _holidays_in(path: Path) -> Iterator[date]:
         for event in events:
             yield from _days_of(event)
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigurationError(f"{path}: no calendar that can be read: {exc}") from exc
+        raise ConfigurationError(f"{path}: not a calendar that can be read: {exc}") from exc
 
 
 def _days_of(event: object) -> Iterator[date]:

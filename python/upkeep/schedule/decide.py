@@ -17,11 +17,11 @@ from upkeep.schedule.due_times import Timing, begins_at, due_times, next_due
 from upkeep.site.schedule_file import Procedure
 
 GRACE_SECONDS = 60.0
-"""What is found later than this was missed: no driver was there."""
+"""What is found later than this was missed: no driver was running."""
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A name of a host that Ansible does not read as a pattern of several."""
 MISSES_KEPT = 1000
-"""So many misses are written down one by one; of those before them, the number."""
+"""At most this many misses are written down one by one; of those before them, the number."""
 
 
 def occurrences_of(
@@ -77,7 +77,7 @@ def _occurrence(
         return replace(new, state=occurrence.SKIPPED, cause=cause, reasons=Reason.BLACKOUT.value)
     if (now - begins).total_seconds() <= GRACE_SECONDS:
         return new
-    cause = "no driver was there"
+    cause = "no driver was running"
     return replace(new, state=occurrence.MISSED, cause=cause, reasons=Reason.NO_DRIVER.value)
 
 
@@ -123,7 +123,7 @@ def attempt(debts: Sequence[Debt], procedure: Procedure, now: datetime) -> NewOc
         kind=occurrence.DEBT,
         host=first.host,
         hosts=",".join(one.host for one in debts) if len(debts) > 1 else "",
-        cause=first.reason if len(debts) == 1 else f"owed by {len(debts)} hosts",
+        cause=first.reason if len(debts) == 1 else f"still due on {len(debts)} hosts",
     )
 
 
@@ -173,7 +173,7 @@ def decide(
 ) -> Decision:
     """Decide on an occurrence that may begin. running: of the same schedule; newer: whether a later one waits too."""
     if newer:
-        return _ends(occurrence.MISSED, "the next one was due before it could begin", Reason.NEWER)
+        return _ends(occurrence.MISSED, "the next one was due before it could start", Reason.NEWER)
     blackout = calendars.blackout(now) if procedure.changes else None
     if blackout:
         if one.kind == occurrence.DUE:
@@ -183,13 +183,13 @@ def decide(
             return _ends(occurrence.MISSED, why, Reason.BLACKOUT)
         return Decision(why=f"waits for the end of the blackout: {blackout.title}")
     if running:
-        what = f"the one due at {running.due_at:%Y-%m-%d %H:%M} UTC still runs"
+        what = f"the one due at {running.due_at:%Y-%m-%d %H:%M} UTC is still running"
         if procedure.overlap == "skip" and one.kind == occurrence.DUE:
             return _ends(occurrence.SKIPPED, what, Reason.OVERLAP)
         return Decision(why=f"queued: {what}")
     late = (now - one.begins_at).total_seconds()
     if one.kind == occurrence.DUE and late > GRACE_SECONDS:
-        waited = f"waited {late / 60:.0f} min behind other runs"
+        waited = f"waited {late / 60:.0f} min for other runs"
         if not may_still_run(procedure, one.begins_at, now):
             return _ends(occurrence.MISSED, waited, Reason.WAITED)
     return Decision(begin=True)

@@ -70,7 +70,7 @@ def gaps(schedule: Schedule, team_id: str, after: datetime, until: datetime) -> 
         if _turn(schedule, team_id, begins) is None:
             if found and found[-1].ends == begins:
                 begins = found.pop().begins
-            found.append(Period(f"nobody of {team.title} is on call", begins, ends))
+            found.append(Period(f"nobody in {team.title} is on call", begins, ends))
     return found
 
 

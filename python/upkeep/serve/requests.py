@@ -46,7 +46,7 @@ class Requested:
         return EVERY_SECONDS
 
     def stop(self, seconds: float) -> None:
-        """Wait for the children for so many seconds; then interrupt them, which they record."""
+        """Wait for the children for this many seconds; then interrupt them, which they record."""
         until = time.monotonic() + seconds * 2 / 3
         for one in self._children:
             one.run.wait(max(until - time.monotonic(), 0.1))

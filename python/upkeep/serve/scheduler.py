@@ -168,17 +168,22 @@ class Scheduler:
                     return
                 if self.site.text and not (self.site.folder / SCHEDULE).is_file():
                     raise ConfigurationError(
-                        f"{self.site.folder / SCHEDULE}: is not there any more"
+                        f"{self.site.folder / SCHEDULE}: does not exist any more"
                     )
                 site = load_site(self.site_name, problems)
                 if site.key != self.site.key:
-                    message = f"{site.folder}: its id is {site.key!r} now; this driver's {self.site.key!r}"
+                    message = (
+                        f"{site.folder}: its id is now {site.key!r}; this driver was started "
+                        f"with {self.site.key!r}"
+                    )
                     raise ConfigurationError(message, remedy="systemctl restart upkeep")
                 self._take_in(site)
                 self._activate(now)
             except (UpkeepError, OSError) as exc:
                 self.read = ""  # until it can be used, it is looked at again and again
-                problems += [f"{line}; the last good one holds" for line in str(exc).splitlines()]
+                problems += [
+                    f"{line}; the last valid one stays in use" for line in str(exc).splitlines()
+                ]
             doubts = readings(self.site.schedule, now)
             if problems == self.problems and doubts == self.doubts:
                 return
@@ -214,9 +219,9 @@ class Scheduler:
         if apart == self.told_apart:
             return
         message = (
-            "this driver has read another text of the site than the one that holds; it runs nothing"
+            "this driver has read other files of the site than the valid ones, so it runs nothing"
         )
-        remedy = "copy the site that holds here, or end the drivers that have read the other"
+        remedy = "copy the valid files here, or stop the drivers that have read them"
         if self.site.identity.id:
             remedy += "; a copy for something else needs an id of its own, in its upkeep.toml"
         wrong = Severity.HIGH if apart else None
@@ -292,7 +297,9 @@ class Scheduler:
         for other, since in self.others_since.items():
             if now - since >= SPREADS_WITHIN:
                 there = found[other]
-                message = f"{there.folder} on {other} acts as {self.key!r} too, on another text"
+                message = (
+                    f"{there.folder} on {other} also acts as {self.key!r}, with different files"
+                )
                 trouble = own_troubles.OwnTrouble(REVISION, other)
                 own_troubles.tell(db, self.key, trouble, now, Severity.HIGH, message, OTHER_TEXT)
         for other in findings.own_subjects(db, self.key, REVISION) - found.keys() - driven:
@@ -308,7 +315,7 @@ class Scheduler:
         """End a run of a dead driver on another machine; those on this one have been recovered, or still live."""
         run = runs.get(db, run_id)
         if run and run.status == runs.RUNNING and run.driver_host != self.driver.host:
-            cause = f"its driver on {run.driver_host} has not been heard of"
+            cause = f"its driver on {run.driver_host} does not respond any more"
             agent.end_run(db, run_id, "crashed", cause, now)
 
     def driver_now(self) -> drivers.Driver:

@@ -196,7 +196,7 @@ def call_heartbeat(url: str) -> None:
             raise UpkeepError(f"heartbeat: its URL leads to {exc}") from exc
         raise UpkeepError(f"heartbeat: no answer at the stage {exc.stage}") from exc
     except ValueError as exc:
-        raise UpkeepError("heartbeat: its URL is none of http or https") from exc
+        raise UpkeepError("heartbeat: its URL is neither http nor https") from exc
     if answer.status >= 400:
         raise UpkeepError(f"heartbeat: answered with {answer.status}")
 
@@ -263,14 +263,14 @@ def listening(
             message = f"--behind-proxy {network!r}; expected an address or network, as 10.0.0.5/32"
             raise ConfigurationError(message) from exc
     if (certificate is None) != (key is None):
-        raise ConfigurationError("--tls-cert and --tls-key belong together")
+        raise ConfigurationError("--tls-cert and --tls-key are needed together")
     for path in (certificate, key):
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigurationError(f"{path}: cannot be read")
     if certificate is not None and key is not None:
         _refuse_unfit(certificate, key)
     if not _is_loopback(host) and certificate is None and not proxies:
-        message = f"--listen {listen}: passwords would travel over the network in the clear"
+        message = f"--listen {listen}: passwords would be sent over the network unencrypted"
         remedy = (
             "give --tls-cert and --tls-key, or say --behind-proxy CIDR of the proxy that does TLS"
         )
@@ -339,7 +339,7 @@ def _cannot_listen(listen: Listen, exc: OSError) -> UpkeepError:
         message = f"--listen {place}: {account.own_name()} may not listen on a port below 1024"
         return UpkeepError(message, remedy=f"upkeep serve --listen {host}:8470")
     if exc.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or isinstance(exc, socket.gaierror):
-        message = f"--listen {place}: {listen.host} is no address of this machine"
+        message = f"--listen {place}: {listen.host} is not an address of this machine"
         return UpkeepError(message, remedy="ip -brief address")
     return UpkeepError(f"--listen {place}: {(exc.strerror or str(exc)).lower()}")
 
@@ -394,7 +394,7 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
             worker.start()
         server.run(sockets)
         stopping.set()
-        hurry.ask("the program is asked to end")
+        hurry.ask("the program was asked to stop")
         notify("STOPPING=1")
         _stop(workers)
     child.sweep()
@@ -412,7 +412,7 @@ def _stop(workers: Sequence[Worker]) -> None:
 def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Steppable]:
     """Return the workers of a driver. Without a site of its own nothing is scheduled.
 
-    hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
+    hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it must end.
     """
     from upkeep.serve.requests import Requested
     from upkeep.serve.scheduler import Scheduler
@@ -516,7 +516,7 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, Identity, Any, P
         try:
             schedule = load_schedule(path, [])
         except ConfigurationError as exc:  # what is stored can be shown all the same
-            note(f"the schedule is not used: {str(exc).splitlines()[0]}")
+            note(f"the schedule cannot be used: {str(exc).splitlines()[0]}")
     return settings, identity_of(inventory, settings), _Schedules(path, schedule), folder
 
 

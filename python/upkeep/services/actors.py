@@ -108,12 +108,12 @@ def someone(
         remedy = f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)}"
     elif who.barred:
         said = who.barred
-        remedy = "say as whom, with --as and a user's name"
+        remedy = "say who acts, with --as and the name of a user"
     elif _takes_user(store, action):
-        said = f"the account {who.account} is no user; to {words_of(action)} takes one"
+        said = f"the account {who.account} is not a user; to {words_of(action)} needs one"
         remedy = (
-            f"say as whom, with --as and a user's name; or give a person of schedule.yml `accounts: [{who.account}]`,"
-            " and add that person: upkeep user add --person"
+            f"say who acts, with --as and the name of a user; or give a person of schedule.yml `accounts:"
+            f" [{who.account}]`, and add that person: upkeep user add --person"
         )
     if said:
         with store.begin() as db:
@@ -198,9 +198,9 @@ def _user_of(db: Connection, own: str, schedule: Schedule | None) -> tuple[users
     on = [one for one in mine if not one.disabled_at]
     if len({one.person for one in on}) > 1:
         names = " and ".join(one.name for one in on)
-        return None, f"the account {own} is of several people in schedule.yml: {names}"
+        return None, f"the account {own} belongs to several people in schedule.yml: {names}"
     if mine and not on:
-        return None, f"the account {own} is of {mine[0].name}, who is turned off"
+        return None, f"the account {own} belongs to {mine[0].name}, who is disabled"
     return (on[0] if on else None), ""
 
 
@@ -241,5 +241,5 @@ def prove(
             act = acts.Act(now, name, "authenticate", name, acts.REFUSED, "", way, account, address)
             acts.record(db, act)
     if not proved or user is None:
-        raise UsageError(f"this is not the password of {name}")
+        raise UsageError(f"wrong password for {name}")
     return user

@@ -62,14 +62,14 @@ def _refusal(proposal: Proposal, wanted: Acceptance, by: Proved) -> str:
     """Return why it cannot be accepted, or nothing."""
     user = by.user
     if user.shared:
-        return f"{user.name} is shared by several people, and what it accepts is nobody's"
+        return f"{user.name} is shared by several people, so it cannot accept a baseline"
     said = refusal(Action.ACCEPT_BASELINE, user.name, user.role)
     if said:
         return said
     if not says(wanted.reason):
-        return "a baseline is accepted for a reason"
+        return "accepting a baseline needs a reason"
     if proposal.refused:
         return f"nothing can be accepted: {proposal.refused}"
     if (proposal.level, proposal.before) != (wanted.shown.level, wanted.shown.before):
-        return "the values propose something else by now; look at it again"
+        return "the proposal has changed since it was shown; read it again"
     return ""

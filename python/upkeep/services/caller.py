@@ -38,7 +38,7 @@ def password_of(name: str, what: str, *, terminal_only: bool = False) -> tuple[s
     if terminal_only:
         raise UsageError(
             "no terminal to ask for a password",
-            remedy="say as whom, with --as, and give the password on standard input",
+            remedy="say who acts, with --as, and give the password on standard input",
         )
     line = sys.stdin.readline() if sys.stdin is not None else ""
     if not line.strip("\r\n"):

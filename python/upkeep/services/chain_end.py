@@ -72,7 +72,7 @@ def missing(end: End | None, chain: Iterable[Signed]) -> Iterator[str]:
         if one.number != end.number:
             continue
         if not one.text.isascii() or digest(one.text) != end.sha256:
-            yield f"record {end.number}: this installation has noted another one, of the hash {end.sha256}"
+            yield f"record {end.number}: this installation has noted a different record, with the hash {end.sha256}"
         return
     if last > end.number:
         return  # a gap within the chain, which the chain itself tells
@@ -81,7 +81,7 @@ def missing(end: End | None, chain: Iterable[Signed]) -> Iterator[str]:
         if last == end.number - 1
         else f"records {last + 1} to {end.number} are"
     )
-    yield f"{which} missing at the end: this installation has noted the last one, of the hash {end.sha256}"
+    yield f"{which} missing at the end: this installation has noted the last record, with the hash {end.sha256}"
 
 
 def _path(signing: Path, store: Store) -> Path:
@@ -100,7 +100,7 @@ def _read(path: Path) -> End | None:
     except FileNotFoundError:
         return None
     except ValueError as exc:
-        message = f"{path}: found something else than the number and hash of a record"
+        message = f"{path}: found something other than the number and hash of a record"
         remedy = f"compare the newest record with what you have written down, then: rm {path}"
         raise StoreError(message, remedy=remedy) from exc
 

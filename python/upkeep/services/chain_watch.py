@@ -74,11 +74,11 @@ class ChainWatch:
             if problems:
                 more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
                 verify = command("review", "verify", site=site.name)
-                remedy = first(verify, "see all that does not hold")
+                remedy = first(verify, "see all problems")
                 text = f"{problems[0]}{more}"
                 own_troubles.tell(db, site.key, trouble, now, Severity.HIGH, text, remedy)
             elif self.host in findings.own_subjects(db, site.key, CHECK):
-                text = "every record and review is as it was signed"
+                text = "every record and review is unchanged since it was signed"
                 own_troubles.tell(db, site.key, trouble, now, message=text)
 
 
@@ -112,6 +112,6 @@ class _Reading(threading.Thread):
             return list(found)
 
     def _go_on(self) -> None:
-        """Raise StoreError if it shall end."""
+        """Raise StoreError if it must end."""
         if self.stopping.is_set():
-            raise StoreError("the program is asked to end")
+            raise StoreError("the program was asked to stop")

@@ -39,7 +39,7 @@ from upkeep.site.templates import DEPTH, resolved
 from upkeep.site.yaml_file import Key, YamlFile
 
 NAMED = 3
-"""Of many hosts, so many are named."""
+"""Of many hosts, this many are named."""
 PRIORITY = "ansible_group_priority"
 NAME = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 
@@ -102,7 +102,7 @@ def _of_patterns(schedule: Schedule, inventory: KnownInventory) -> Iterator[Rema
     """Yield the procedures whose pattern, or a part of it, matches no host."""
     groups = inventory.groups
     if not groups.hosts:
-        text = "the inventory has no host, so nothing is looked at"
+        text = "the inventory has no host, so nothing is checked"
         remedy = "below `all:` in inventory/hosts.yml: `hosts: {web1: {ansible_host: 192.0.2.10}}`"
         yield Remark("inventory", "no host", text, remedy, place=inventory.path)
         return
@@ -166,7 +166,7 @@ def _of_nobody(inventory: KnownInventory) -> Iterator[Remark]:
             if name in groups.members and one.group
             else f"the inventory has no such {what}"
         )
-        text = f"{one.variable} is said for the {what} {name!r}, and {why}{_near(name, known)}"
+        text = f"{one.variable} is set for the {what} {name!r}, and {why}{_near(name, known)}"
         yield Remark(f"{what} {name}", "no host", text, inventory.graph, place=one.place)
 
 
@@ -195,14 +195,19 @@ def _of_sources(inventory: KnownInventory) -> Iterator[Remark]:
         is_local = machine is None or machine.kind in LOCAL
         if not boolean(variables.get(CONTROLLER, False), strict=False) or not is_local:
             some = ", ".join([one for one, those in asked.items() if host in those][:NAMED])
-            text = f"is asked about {some}, and is not said to be the controller"
-            remedy = f"`{CONTROLLER}: true` and `ansible_connection: local` for the one host that looks at sources"
+            text = f"is asked about {some}, but is not marked as the controller"
+            remedy = (
+                f"`{CONTROLLER}: true` and `ansible_connection: local` for the one host that "
+                "reads sources"
+            )
             yield Remark(
                 f"host {host}", "no controller", text, remedy, "error", place=inventory.path
             )
     for source, those in asked.items():
         if len(those) > 1:
-            text = f"is asked of {' and '.join(those[:NAMED])}: the last answer of a run stands"
+            text = (
+                f"is asked of {' and '.join(those[:NAMED])}: only the last answer of a run is kept"
+            )
             remedy = "ask one host about it"
             yield Remark(f"source {source}", "asked twice", text, remedy, place=inventory.path)
 
@@ -282,15 +287,17 @@ def _disagreement(
     )
     text = (
         f"{named}: group {holds.group} says {_short(holds.value)} at {holds.place}, and group {other.group} "
-        f"{_short(other.value)} at {other.place}; by Ansible's precedence that of {holds.group} holds"
+        f"{_short(other.value)} at {other.place}; by Ansible's precedence, the value of "
+        f"{holds.group} is used"
     )
     if variable.startswith(parameters.VARIABLES):
         other_name = f"{parameters.VARIABLES}{_word(other.group)}_more"
         remedy = (
-            f"call one of the two lists otherwise, such as {other_name}: a host gets all of them"
+            f"give one of the two lists another name, such as {other_name}: a host gets the "
+            "checks of all lists"
         )
     else:
-        remedy = f"say it in one of the two, or in host_vars/{hosts[0]}.yml"
+        remedy = f"set it in one of the two, or in host_vars/{hosts[0]}.yml"
     return Remark(variable, "groups disagree", text, remedy, place=other.place)
 
 
@@ -389,7 +396,10 @@ def new_checks(said: Sequence[Definition], checks: Mapping[str, Check]) -> Itera
                 continue  # of which others tell
             if found:
                 names = ", ".join(f"{each.id} (since {each.since})" for each in found)
-                text = f"{', '.join(words_of(entry, CHECKS))}: not asked for, as {FAMILY_VERSION} is {release}: {names}"
+                text = (
+                    f"{', '.join(words_of(entry, CHECKS))}: not included, because "
+                    f"{FAMILY_VERSION} is {release}: {names}"
+                )
                 newest = newest_first(each.since for each in found)[0]
                 remedy = (
                     f"`{FAMILY_VERSION}: {newest}` in group_vars/all.yml asks for all of them;"
@@ -409,7 +419,7 @@ def blind_entries(said: Sequence[Definition], checks: Mapping[str, Check]) -> It
             known = checks.get(str(given.get("check"))) if isinstance(given, Mapping) else None
             missing = [name for name in known.needs if name not in given] if known else []
             if known and missing:
-                text = f"{known.id} without {' and '.join(missing)}: it looks at nothing"
+                text = f"{known.id} without {' and '.join(missing)}: it checks nothing"
                 remedy = f"{command('explain', known.id)}  # prints an entry to start from"
                 place = one.file.place((*one.key, index))
                 yield Remark(one.variable, "looks at nothing", text, remedy, place=place)

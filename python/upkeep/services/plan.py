@@ -91,7 +91,7 @@ def plan_of(known: KnownSite, name: str, lengths: Sequence[float], now: datetime
     if is_opaque(procedure.hosts):
         remedy = command("run", name, "--check", site=site.name)
         raise UsageError(
-            f"{name}: which hosts {procedure.hosts!r} means is known only to a run", remedy=remedy
+            f"{name}: only a run can tell which hosts {procedure.hosts!r} means", remedy=remedy
         )
     groups = known.inventory.groups
     hosts = [one for one in matching(procedure.hosts, groups) if one in known.inventory.given]

@@ -129,10 +129,10 @@ def _prove_limits(
         if wide:
             limits, proof = wide
             with_these = ", ".join(f"{key} {value}" for key, value in limits.items())
-            said = f"with {with_these} a known-bad input is not told: {proof.message}"
+            said = f"with {with_these} a known-bad input does not fail: {proof.message}"
             own_troubles.tell(db, site, OwnTrouble(TOO_WIDE, name), now, Severity.INFO, said)
         elif name in known:
-            said = "with the limits that are set now its known-bad input fails"
+            said = "with the current limits, its known-bad input fails"
             own_troubles.tell(db, site, OwnTrouble(TOO_WIDE, name), now, message=said)
 
 

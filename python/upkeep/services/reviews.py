@@ -212,7 +212,7 @@ def _new(
     due: tuple[Occurrence, str],
     now: datetime,
 ) -> NewReview:
-    """Return a review that shall be opened, as far as it has no evidence yet. due: as _due_ones gives it."""
+    """Return a review that must be opened, as far as it has no evidence yet. due: as _due_ones gives it."""
     (site, name), (one, gap) = place, due
     owner = review.owner or procedure.owner
     hours = calendars.hours(review.parties[0] if review.parties else owner)
@@ -291,7 +291,7 @@ def renew(
     with store.begin() as db:
         _locked(db, installation, review.site, review.id, now)
         if stored.signatures_of(db, review.id):
-            raise UsageError(f"review {review.id} is signed: what was shown stays")
+            raise UsageError(f"review {review.id} is signed: its evidence does not change any more")
         sha256 = review_evidence.keep(db, document)
         stored.set_evidence(db, review.id, sha256, review.gap, review.run_id)
         new = stored.get(db, review.site, review.id)
@@ -387,10 +387,10 @@ def _refuse(
     before = stored.signatures_of(db, review.id)
     said = reviews.refusal(schedule, review.asked, before, by.signer, form)
     if not said and handed.evidence_sha256 not in ("", review.evidence_sha256):
-        said = "the evidence has changed since it was shown; look at it again"
+        said = "the evidence has changed since it was shown; read it again"
     has_file = any(one.content for one in given)
     if not said and form.on_behalf_of and not has_file:
-        said = f"what {form.on_behalf_of} has found needs its report attached"
+        said = f"the report of {form.on_behalf_of} must be attached"
     if not said and len(given) > MOST_FILES:
         said = f"{len(given)} files; at most {MOST_FILES}"
     for one in given:
@@ -403,7 +403,10 @@ def _refuse(
             said = f"there is no team and no person {follow_up.owner!r}"
         today = now.astimezone(calendars.hours(follow_up.owner).zone).date()
         if not said and not today <= follow_up.due <= today + FOLLOW_UP_WITHIN:
-            said = f"a follow-up is due from today on, within ten years; found {follow_up.due}"
+            said = (
+                "a follow-up must be due between today and ten years from now; found "
+                f"{follow_up.due}"
+            )
     said = said or reviews.refuse_unseen(lacking_in(db, review), form, has_file=has_file)
     refuse(said)
 
@@ -519,7 +522,7 @@ def _refuse_hand_over(schedule: Schedule, review: KeptReview, to: Handing, by: S
     said = f"review {review.id} is signed" if review.closed_at else ""
     said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner)
     if not said and not says(to.reason):
-        said = "a review is handed over for a reason"
+        said = "handing over a review needs a reason"
     refuse(said)
 
 

@@ -32,9 +32,9 @@ from upkeep.site.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000
-"""So many are looked at: what is due every few minutes shows within a day what it is like."""
+"""At most this many are looked at: what is due every few minutes shows within a day what it is like."""
 YEARS_OF_WEEKS = 6
-"""Within so many years each week of the calendar comes, the 53rd too."""
+"""Within this many years each week of the calendar comes, the 53rd too."""
 NAMED_DATES = 12
 VERBS = ("list", "show", "judge")
 """What follows `upkeep run` as a command of its own; a test compares it."""
@@ -128,7 +128,7 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
     key: Key = ("procedures", name)
     if not procedure.owner:
         told = owner_of(calendars.schedule, name, RUN_FAILED, Place()).team or "nobody"
-        text = f"has no owner: {told} is told when it fails or is missed"
+        text = f"has no owner: {told} is notified when it fails or is missed"
         teams = ", ".join(calendars.schedule.teams)
         remedy = "name a team as its `owner`" + (f": {teams}" if teams else "")
         yield Remark(about, "no owner", text, remedy, key=key)
@@ -182,7 +182,7 @@ def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
     procedure = schedule.procedures[name]
     key: Key = ("procedures", name, "reviews")
     if procedure.reviews and procedure.rule is None:
-        text = "has reviews, and is only run by hand: no due time opens them"
+        text = "has reviews, but is only run by hand: no due time opens them"
         yield Remark(f"procedure {name}", "reviews never open", text, "give it a `rule`", key=key)
     for index, one in enumerate(procedure.reviews):
         about, owner = f"review {name} {one.id}", one.owner or procedure.owner
@@ -192,7 +192,7 @@ def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
         if schedule.teams and (len(may) < least or alone):
             found = f"only {', '.join(may)}" if may else "nobody"
             needed = "two people" if least == 2 else f"{least} people" if least > 2 else "somebody"
-            text = f"must be signed by {needed}, and {found} may"
+            text = f"must be signed by {needed}, but {found} may"
             remedy = "add `members` to its team"
             if one.four_eyes == "required":
                 remedy += ", or say `four_eyes: alone_with_reason`"
@@ -220,28 +220,31 @@ def _of_target(
     """Yield kind, text, remedy and level of what is to be said of a measure."""
     measures, what = load()[one.check].measures, f"{one.name!r} of {one.check}"
     if one.name not in measures:
-        text = f"shows {what}, which it does not give{nearest(one.name, measures)}"
+        text = f"shows {what}, which the check does not measure{nearest(one.name, measures)}"
         there = f"there is: {', '.join(measures)}" if measures else "take another check"
         yield "no such measure", text, there, "error"
         return
     looks = [each for each in schedule.procedures.values() if each.rule is not None]
     if not any(each.checks is None or one.check in each.checks for each in looks):
-        text = f"shows {what}, and no procedure with a `rule` asks for {one.check}: all of its time is unseen"
+        text = (
+            f"shows {what}, but no procedure with a `rule` runs {one.check}: all of its time is "
+            "unobserved"
+        )
         remedy = f"add {one.check} to the `checks` of a procedure that has a `rule`"
         yield "never looked at", text, remedy, "warn"
     kind = measures[one.name]
     target = target_of(one.model_dump(), kind)
     if one.rule == "total" and kind is not MeasureKind.COUNTER:
-        text = f"adds up {what}, which is a {kind.value}, and no counter"
+        text = f"adds up {what}, which is a {kind.value}, not a counter"
         yield "rule does not fit", text, "say `rule: within`, or `rule: worst`", "error"
     if not target.is_one or one.rule or one.share is not None:
         return
     if target.rule == "worst":
-        text = f"holds {what} to its target always: one look outside misses it"
+        text = f"requires {what} to meet its target always: one value outside fails it"
         remedy = "say `rule: worst` if that is meant, or `rule: within` and a `share`, such as 95"
         yield "rule not said", text, remedy, "warn"
     elif target.rule == "total":
-        text = f"holds {what} to its target by what was counted from one review to the next"
+        text = f"compares with the target what {what} counted from one review to the next"
         remedy = "say `rule: total` if that is meant, or `rule: worst` for each value"
         yield "rule not said", text, remedy, "warn"
     elif kind is MeasureKind.SHARE and (one.at_least or 0.0) > target.share:
@@ -260,7 +263,7 @@ def _of_rota(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
         yield Remark(f"team {name}", "rota gap", text, remedy, key=("teams", name, "rota"))
 
 
-# --- who is told -----------------------------------------------------------------------------------------------------
+# --- who is notified ---------------------------------------------------------------------------------------------
 def reach(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
     """Yield who should be told and is not: nobody at all, for want of teams; or a team, or who is on call in it."""
     yield from _of_no_teams(schedule, file)
@@ -278,7 +281,8 @@ def _of_accounts(schedule: Schedule) -> Iterator[Remark]:
     for account, names in people.items():
         if len(names) > 1:
             text = (
-                f"the account {account} is of {' and '.join(names)}: nobody knows who acts with it"
+                f"the account {account} belongs to {' and '.join(names)}: it is not known who "
+                "acts with it"
             )
             remedy = "leave it with one of them; the others act with --as and their own name"
             key = ("people", names[-1], "accounts")
@@ -294,12 +298,15 @@ def _of_team(schedule: Schedule, name: str) -> Iterator[Remark]:
     ):
         owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
         owns += [_named_by(rule) for rule in schedule.alerts.owners if rule.team == name]
-        text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
+        text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what has no owner'}"
         yield Remark(about, "no channels", text, _give_channels(schedule), key=("teams", name))
         return
     for one in sorted(called if team.rota else {*called, *team.members}):
         if not _reaches(schedule, one):
-            text = f"calls {one}, whom nothing reaches: {one} has no channels, nor has a team of theirs"
+            text = (
+                f"calls {one}, who cannot be reached: {one} has no channels, and no team of "
+                "theirs has any"
+            )
             yield Remark(about, "not reached", text, _give_channels(schedule), key=("people", one))
 
 

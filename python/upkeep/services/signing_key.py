@@ -66,13 +66,13 @@ def load_key(path: Path) -> Ed25519PrivateKey:
         if not path.exists():
             _make_key(path)
         if path.stat().st_mode & 0o077:
-            message = f"{path}: others can read the key that signs"
+            message = f"{path}: other users can read the signing key"
             raise ConfigurationError(message, remedy=f"chmod 600 {path}")
         key = load_ssh_private_key(path.read_bytes(), password=None)
     except OSError as exc:
         raise StoreError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise ConfigurationError(f"{path}: no private key in OpenSSH's format: {exc}") from exc
+        raise ConfigurationError(f"{path}: not a private key in OpenSSH's format: {exc}") from exc
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError(f"{path}: found another kind of key; expected Ed25519")
     return key

@@ -81,7 +81,7 @@ def _wrong_address(variable: str, environ: Mapping[str, str], spare: Collection[
         return f"the variable {variable} is not set here{nearest(variable, spare)}"
     scheme, found, _rest = value.partition("://")
     if not found:
-        return f"the variable {variable} holds no URL"
+        return f"the variable {variable} does not hold a URL"
     if scheme.strip().lower() in FORBIDDEN:
         return (
             f"the variable {variable} holds a URL of {scheme.strip().lower()}, which reaches nobody"

@@ -27,9 +27,7 @@ from upkeep.store import Connection, Store, acts, drivers, records, site_moves, 
 from upkeep.store.engine import engines
 from upkeep.store.sites import SiteFolder
 
-OTHER_TEXT = (
-    "let both have one text; or give the one that is a copy an id of its own, in its upkeep.toml"
-)
+OTHER_TEXT = "make the files of both equal, or give the copy an id of its own in its upkeep.toml"
 LATELY = timedelta(minutes=10)
 """So long after it has acted a folder of another machine counts as one that acts at the same time."""
 CLAIM_SECONDS = 10.0
@@ -153,8 +151,8 @@ def _says(folder: str, site_id: str) -> bool:
 
 def _copy(site: Identity, holds: SiteFolder) -> UsageError:
     message = (
-        f"{site.folder}: {FILE} says {ID} = {site.id!r}, which is {holds.folder}'s on this machine;"
-        " two folders are two sites"
+        f"{site.folder}: {FILE} says {ID} = {site.id!r}, which belongs to {holds.folder} on "
+        "this machine; each folder needs an id of its own"
     )
     return UsageError(message, remedy=_line(site.folder, f"{site.id[:60]}-2"))
 
@@ -168,10 +166,11 @@ def _refuse_other_text(db: Connection, site: Identity, revision: str, now: datet
     if running and not any(name(one.host, 255) == sites.machine() for one in running):
         where = ", ".join(sorted({one.host for one in running}))
         message = (
-            f"{site.folder}: is not the text of {site.id!r} that the driver on {where} has read;"
-            " a copy may not act as the site"
+            f"{site.folder}: has other files of {site.id!r} than the driver on {where} has "
+            "read; a copy may not act as the site"
         )
-        remedy = f"copy what holds there to here; or, for a site of its own: {_line(site.folder, f'{site.id[:60]}-2')}"
+        line = _line(site.folder, f"{site.id[:60]}-2")
+        remedy = f"copy the files from there to here; or, for a site of its own: {line}"
         raise UsageError(message, remedy=remedy)
 
 
@@ -266,8 +265,8 @@ def join(store: Store, source: str, into: str, by: Renamer, now: datetime) -> st
         twice = site_moves.twice_reviewed(db, was, target)
         if twice:
             some = ", ".join(twice[:3]) + (", …" if len(twice) > 3 else "")
-            message = f"both have a review of one due time, and none may go: {some}"
-            raise UsageError(message, remedy="leave them two sites")
+            message = f"both have a review for the same due time, and none may be removed: {some}"
+            raise UsageError(message, remedy="keep them as two sites")
         _move(db, was, target, by, now)
     chain_end.note(by.installation.folder, store)
     return was
@@ -279,7 +278,7 @@ def _move(db: Connection, old: str, new: str, by: Renamer, now: datetime) -> Non
     site_moves.move(db, old, new, now)
     body = {"was": old, "now": new, "account": by.account, "at": now.isoformat()}
     records.append(db, by.installation.key, RENAMED, name(new, 200), body)
-    said = f"site {old} is {new} now"
+    said = f"site {old} is now {new}"
     act = acts.Act(now, "", Action.MAINTAIN.value, said, way=acts.CLI, account=by.account)
     acts.record(db, act)
     if is_id(new):

@@ -1,6 +1,6 @@
 """Whether time may decide things now: the one place that all ask whose work follows the clock.
 
-While a step of the clock is held, the time that is given here stands still: nothing becomes due, is missed, lapses or
+While a step of the clock is held, the time that is given here stands still: nothing becomes due, is missed, expires or
 escalates by it, and what had been due before goes on. clock.py judges; here is the I/O.
 """
 
@@ -73,7 +73,7 @@ class Timekeeper:
 
     def accept(self) -> float:
         """Believe the clock as it stands, for a person says so; return the seconds of its step, 0 if there was none."""
-        person = [Witness("a person says that it is right", 0.0)]
+        person = [Witness("a person says that it is correct", 0.0)]
         with self._lock, self.store.begin() as db:
             known, server, sample = self._known(db)
             step = believe(sample, known).step
@@ -145,8 +145,9 @@ class Timekeeper:
         if trust.held:
             way = "ahead of" if trust.step > 0 else "behind"
             message = (
-                f"the clock of {self.host} is {by} {way} what its last time and its uptime make: nothing is made"
-                " due, missed, overdue or ended by it, and nothing is removed, until it is confirmed"
+                f"the clock of {self.host} is {by} {way} its last known time plus its uptime: "
+                "until that is confirmed, nothing becomes due, missed, overdue or ended "
+                "because of it, and nothing is removed"
             )
         else:
             message = f"the clock of {self.host} went back by {by}; what was done in that time is not done again"
@@ -165,8 +166,8 @@ class Timekeeper:
     def _tell_waiting(self, db: Connection, trust: ClockTrust, *, waits: bool) -> None:
         by = span(trust.known.line - trust.known.sure)
         message = (
-            f"the clock of {self.host} has gone forward by {by}, and only time itself says that this is right:"
-            " nothing that this would make old is removed"
+            f"the clock of {self.host} has gone forward by {by}, and nothing but the passing of "
+            "time confirms it: data that is old only because of it is not removed"
         )
         remedy = f"if it is right: {self._accept()}"
         level = Severity.LOW if waits else None

@@ -46,12 +46,12 @@ def problems_of(
         except UNREADABLE:
             damaged |= _named_by(one)
             if holds(one.signed.key, one.signed.text, one.signed.signature):
-                yield f"{place}: it was signed, and says what this program does not know"
+                yield f"{place}: it was signed, but this program does not know its content"
             continue
         if made:
             signed.setdefault(event.about, []).append(made)
         if (event.record.get("kind"), event.record.get("about")) != (one.kind, one.about):
-            yield f"{place}: it is kept as of {one.kind} {one.about}, which it was not signed for"
+            yield f"{place}: it is stored under {one.kind} {one.about}, for which it was not signed"
         yield from said
         new = [sha256 for sha256 in named if sha256 not in seen]
         seen.update(new)
@@ -60,7 +60,7 @@ def problems_of(
     kept_reviews, unreadable = stored.everything(db)
     for number in unreadable:
         damaged.add(str(number))
-        yield f"review {number}: its row cannot be read; this program has not written it so"
+        yield f"review {number}: its row cannot be read; this program did not write it like this"
     rows = [(one.terms, bool(one.closed_at)) for one in kept_reviews]
     yield from review_chain.against(known, rows, damaged)
     for review in kept_reviews:
@@ -131,9 +131,9 @@ def _lost(db: Connection, sha256: str) -> str:
     except zlib.error:
         content = b""
     if content is None:
-        return f"what it names by the hash {sha256} is not there"
+        return f"the content that it names by the hash {sha256} is missing"
     right = hashlib.sha256(content).hexdigest() == sha256
-    return "" if right else f"what it names by the hash {sha256} is something else"
+    return "" if right else f"the content that it names by the hash {sha256} is different"
 
 
 def _raw_lost(db: Connection, go_on: Callable[[], object]) -> Iterator[str]:
@@ -141,14 +141,14 @@ def _raw_lost(db: Connection, go_on: Callable[[], object]) -> Iterator[str]:
     for sha256, packed in review_evidence.named_raw(db):
         go_on()
         if packed is None:
-            yield f"raw evidence {sha256}: a review shows it, and it is not there"
+            yield f"raw evidence {sha256}: a review shows it, but it is missing"
             continue
         try:
             right = hashlib.sha256(zlib.decompress(packed)).hexdigest() == sha256
         except (zlib.error, TypeError):
             right = False
         if not right:
-            yield f"raw evidence {sha256}: a review shows it, and it is something else"
+            yield f"raw evidence {sha256}: a review shows it, but it is different"
 
 
 def _unlike_signed(review: KeptReview, signed: Sequence[Signature]) -> Iterator[str]:
@@ -159,7 +159,7 @@ def _unlike_signed(review: KeptReview, signed: Sequence[Signature]) -> Iterator[
             f"closed at {one.isoformat()}" if one else "open"
             for one in (review.closed_at, closed_at)
         )
-        yield f"review {review.id}: it is kept as {found}; by its signatures it is {expected}"
+        yield f"review {review.id}: it is stored as {found}; by its signatures it is {expected}"
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -173,7 +173,7 @@ def _refuse_elsewhere(db: Connection, place: str) -> None:
     )
     for schema, name, owner in found:
         message = (
-            f"{place}: {name!r} stands in the schema {schema!r} (of {owner!r});"
+            f"{place}: {name!r} is in the schema {schema!r} (of {owner!r});"
             f" expected it in {engines.SCHEMA!r} only"
         )
         remedy = (

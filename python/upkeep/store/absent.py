@@ -22,7 +22,7 @@ from upkeep.store import findings, own_troubles, tables
 from upkeep.store.engine.statements import batched, upsert
 
 AT_LEAST = 2
-"""Fewer than so many may always leave."""
+"""Fewer hosts than this may always leave."""
 AFTER = timedelta(hours=23, minutes=30)
 """A day, less by what daily runs begin and take differently."""
 
@@ -38,7 +38,7 @@ class Absent:
 
 
 def too_many(absent: int, known: int, percent: int) -> bool:
-    """Return whether so many of the known hosts have left that it is rather the inventory that is wrong."""
+    """Return whether more of the known hosts have left than is plausible, so that the inventory is rather wrong."""
     return absent >= AT_LEAST and absent * 100 > known * percent
 
 
@@ -48,7 +48,7 @@ def settle(
     """Retire what a procedure has seen on hosts that are not in its present run; return those that are kept for now.
 
     For a run that was not limited, whose inventory could be read, and that named every host of its pattern. percent:
-    more than so many of the hosts that the procedure knows do not leave at once. idle: sources that are still asked
+    the percentage of the procedure's hosts that may leave at once. idle: sources that are still asked
     about, and of which nothing was due.
     """
     run = db.execute(
@@ -65,7 +65,7 @@ def settle(
     since = {one: before.get(one, at) for one in gone}
     fresh = {one for one, then in since.items() if at - then < AFTER}
     if not too_many(len(fresh), len(known), percent):
-        # One of those that vanished together, here or from another procedure, is no host that leaves by itself.
+        # One of those that vanished together, here or from another procedure, is not a host that leaves by itself.
         fresh &= {one.host for one in waited_for}
     held = sorted(fresh)
     leaving = gone - set(held)

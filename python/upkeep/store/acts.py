@@ -1,4 +1,4 @@
-"""What people did: who, by which way, what, on what, and whether it was let through. Rows are only added."""
+"""The audit log: who, by which way, what, on what, and whether it was let through. Rows are only added."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ def told(db: Connection, alert: Alert, now: datetime) -> None:
 
 
 def news(db: Connection, site: str) -> dict[int, dict[str, datetime]]:
-    """Return, for each open alert, the causes that nobody was told of yet, and since when each is there."""
+    """Return, for each open alert, the causes of which nobody was notified yet, and since when each is there."""
     cause, table = tables.alert_cause, tables.alert
     query = select(cause.c.alert_id, cause.c.key, cause.c.since).join(
         table, table.c.id == cause.c.alert_id
@@ -285,7 +285,7 @@ def note(
 def acknowledge(
     db: Connection, alert_id: int, by: str, at: datetime, until: datetime, note_text: str = ""
 ) -> Alert:
-    """Record that somebody has it until then; nobody is told again before that, unless it gets worse.
+    """Record that it is acknowledged until then; nobody is notified before that, unless it gets worse.
 
     Raises: UsageError if there is no such alert, or it is closed.
     """
@@ -406,7 +406,7 @@ def members(
 
 
 def recipients(db: Connection, alert_id: int) -> list[str]:
-    """Return who was told of the alert, or is about to be."""
+    """Return who was notified of the alert, or is about to be."""
     table = tables.outbox
     where = (table.c.alert_id == alert_id, table.c.state != "withdrawn")
     return sorted(db.execute(select(table.c.recipient).where(*where).distinct()).scalars())
@@ -461,7 +461,7 @@ def _past(db: Connection, key: str, now: datetime) -> Past:
 def _causes_of_late(
     db: Connection, site: str, check: str, team: str, now: datetime
 ) -> frozenset[str]:
-    """Return the groups of one cause each that the check has opened of late, by their keys."""
+    """Return the groups of one cause each that the check has opened recently, by their keys."""
     table = tables.alert
     where = and_(
         table.c.site == site,

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from upkeep.model.stored_text import name, shown
+from upkeep.model.text import natural
 from upkeep.rules.baselines import (
     WINDOW,
     Baseline,
@@ -72,7 +73,7 @@ def of_site(db: Connection, site: str) -> list[Baseline]:
         for one in (_known(db, record) for record in records.of(db, KIND))
         if one.series.site == name(site)
     }
-    return sorted(newest.values(), key=lambda one: tuple(vars(one.series).values()))
+    return sorted(newest.values(), key=lambda one: tuple(map(natural, vars(one.series).values())))
 
 
 def proposal_for(db: Connection, series: Series, better: Better | None, now: datetime) -> Proposal:

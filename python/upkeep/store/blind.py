@@ -1,4 +1,4 @@
-"""Checks that see nothing on a host, and since when; `upkeep.rules.blindness` says which of them have gone blind."""
+"""Checks that read nothing on a host, and since when; `upkeep.rules.blindness` says which of them have gone blind."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _fail_and_pass(
     failing = {row["fingerprint"] for row in rows}
     for finding in findings.open_of_check(db, site, hosts, BLIND):
         if finding.fingerprint not in failing:
-            message = "each check that it blinded sees again, or is not asked for any more"
+            message = "every affected check can read its data again, or is not listed any more"
             rows.append(passed_row(run_id, finding, message, at))
     rows.sort(key=itemgetter("fingerprint"))
     upsert(db, tables.latest_result, [latest_row(site, row) for row in rows], ["fingerprint"])

@@ -1,4 +1,4 @@
-"""The rows of checks that see nothing on a host, and which checks one cause blinds there."""
+"""The rows of checks that can read nothing on a host, and which checks one cause blinds there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gathers() -> Mapping[str, str]:
 def of_hosts(
     db: Connection, site: str, hosts: Collection[str], *, lock: bool = False
 ) -> dict[str, dict[str, Spot]]:
-    """Return the checks that see nothing on some hosts, by host and check; lock: nobody else moves them meanwhile."""
+    """Return the checks that read nothing on some hosts, by host and check; lock: nobody else moves them meanwhile."""
     table = tables.blind_spot
     found: dict[str, dict[str, Spot]] = {}
     for some in batched(sorted(hosts)):

@@ -25,7 +25,7 @@ NUMBERED = {"act": "id", "signature": "number", "outbox": "id", "run": "id"}
 
 @dataclass(frozen=True)
 class Wrong:
-    """A clock was wrong by so many seconds. before, after: the newest rows by table, when that began and ended."""
+    """A clock was wrong by this many seconds. before, after: the newest rows by table, when that began and ended."""
 
     host: str
     seconds: float

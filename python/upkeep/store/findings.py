@@ -57,7 +57,7 @@ OPEN, RESOLVED, RETIRED = (
 )
 GONE = FindingState.GONE.value
 NOT_SAID = Sighting()
-NOT_ASKED = "the check is not asked for on this host any more"
+NOT_ASKED = "the check is not listed for this host any more"
 OF_NO_LIST = (FORGED_RESULT, BLIND)
 """What is told of a host and follows from no list of what is due on it, nor from the way to it."""
 NO_RUN = 0
@@ -240,7 +240,7 @@ def settle_waivers(db: Connection, site: str, now: datetime) -> int:
 def _blinds(
     db: Connection, site: str, hosts: Collection[str]
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    """Return the checks that see nothing because of it, by the names of what fails of blindness on some hosts."""
+    """Return the checks that can read nothing because of it, by the names of what fails of blindness on some hosts."""
     found = blind_spots.blinded(db, site, hosts)
     return {(BLIND, host, subject): checks for (host, subject), checks in found.items()}
 
@@ -371,7 +371,7 @@ def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: da
         table.c.subject != CONNECTION,
     )
     gone = _open_on(db, *where)
-    return _retire(db, 0, at, [(one, "no procedure asks for the check any more") for one in gone])
+    return _retire(db, 0, at, [(one, "no procedure runs the check any more") for one in gone])
 
 
 def retire_procedures(db: Connection, site: str, there: Collection[str], at: datetime) -> int:

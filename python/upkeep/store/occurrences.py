@@ -356,7 +356,7 @@ def _owe(db: Connection, one: Occurrence, hosts: Sequence[str], now: datetime) -
                 host,
                 one.due_at,
                 one.next_due_at,
-                f"not seen in run {one.run_id}",
+                f"not checked in run {one.run_id}",
                 now,
             )
         )

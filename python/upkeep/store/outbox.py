@@ -226,7 +226,7 @@ def passed_over(db: Connection, due: DueMessage, now: datetime) -> str:
     for channel in db.execute(others.order_by(table.c.position)).scalars():
         known = health.get(channel)
         if known is None or known.retry_at is None or known.retry_at <= now:
-            return failed(db, due, "passed over: the channel fails", now)
+            return failed(db, due, "skipped: the channel fails", now)
     return ""
 
 

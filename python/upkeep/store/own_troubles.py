@@ -170,7 +170,7 @@ def tell_unread(
 ) -> None:
     """Report which sources of the inventory a run could not read; of all others, that they can be read again."""
     for source in sources:
-        message = f"run {run_id} went on without its hosts: Ansible cannot read {source}"
+        message = f"run {run_id} continued without its hosts: Ansible cannot read {source}"
         remedy = f"ansible-inventory -i {shlex.quote(source)} --list"
         tell(db, site, OwnTrouble(INVENTORY_SOURCE, source), now, Severity.HIGH, message, remedy)
     unread = {name(one) for one in sources}

@@ -27,6 +27,7 @@ from upkeep.model.answer import SITE_HOST, Outcome
 from upkeep.model.occurrence import Occurrence
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
+from upkeep.model.text import natural
 from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.rules.blindness import Spot
 from upkeep.store import site_results, tables
@@ -75,7 +76,7 @@ def last_run(db: Connection, site: str, procedure: str) -> Run | None:
 
 
 def not_passed(db: Connection, run_id: int, count: int, *, host: str = "") -> list[Result]:
-    """Return what did not pass in a run, worst first, at most so many."""
+    """Return what did not pass in a run, worst first, at most this many."""
     table = tables.result
     where = table.c.run_id == run_id, _is_not_passed()
     rank = func.coalesce(table.c.severity_rank, UNKNOWN_RANK)
@@ -83,7 +84,9 @@ def not_passed(db: Connection, run_id: int, count: int, *, host: str = "") -> li
     if host:
         query = query.where(table.c.host == name(host, 255))
     query = query.order_by(rank, table.c.check_id, table.c.host, table.c.subject)
-    return [result_of(row) for row in db.execute(query)]
+    rows = [(row.severity_rank or UNKNOWN_RANK, result_of(row)) for row in db.execute(query)]
+    rows.sort(key=lambda row: (row[0], row[1].check, natural(row[1].host), natural(row[1].subject)))
+    return [result for _rank, result in rows]
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def needs_by_host(db: Connection, run_id: int) -> dict[str, HostNeeds]:
 
 
 def results_of_host(db: Connection, run_id: int, host: str, count: int) -> list[Result]:
-    """Return all results of a host in a run, worst first, at most so many."""
+    """Return all results of a host in a run, worst first, at most this many."""
     table, report = tables.result, tables.report
     here = select(report.c.id).where(report.c.run_id == run_id, report.c.host == name(host, 255))
     order = case((table.c.status == "fail", 0), (table.c.status == "unknown", 1), else_=2)
@@ -220,7 +223,7 @@ def events(db: Connection, finding_id: int, count: int) -> list[FindingEvent]:
 class HostsStand:
     """How all hosts stand now.
 
-    failed: open findings by severity; waived: how many of them are. blind: how many checks see nothing on a host that
+    failed: open findings by severity; waived: how many of them are. blind: how many checks read nothing on a host that
     answers, gone blind or not yet. hosts_unjudged: how many were seen, and there was nothing to judge on them; own: how
     many open findings worse than info are the product's own; sources: how many of the hosts are sources.
     """
@@ -264,7 +267,7 @@ def stand(db: Connection, site: str) -> HostsStand:
 
 
 def blind_checks(db: Connection, site: str, count: int) -> list[Spot]:
-    """Return checks that see nothing on hosts of which nothing is said of that yet, the longest first."""
+    """Return checks that can read nothing on hosts of which nothing is said of that yet, the longest first."""
     table, finding = tables.blind_spot, tables.finding
     told = select(finding.c.host).where(
         finding.c.status == OPEN, finding.c.check_id == BLIND, *_of(finding, site)

@@ -27,7 +27,7 @@ from upkeep.store.reviews import KeptReview, NewReview
 
 ROWS = 100
 RAW_AT_ONCE = 20
-"""What hosts said may be large: so many of it are in memory."""
+"""What hosts said may be large: at most this many bytes of it are in memory."""
 FIRST_PERIOD = timedelta(days=31)
 """So far back is looked where nothing says when it was reviewed last."""
 

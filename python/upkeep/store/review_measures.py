@@ -24,9 +24,9 @@ from upkeep.store import tables
 from upkeep.store.engine.statements import batched
 
 SERIES, VALUES = 40, 1_000_000
-"""So many series are shown of a measure, as long as they have no more values than that together."""
+"""At most this many series are shown of a measure, as long as they have no more values than that together."""
 STEPS = 12
-"""Into so many times of the same length the period is cut, for the trends."""
+"""The period is cut into this many parts of the same length, for the trends."""
 EVERYWHERE = "all"
 """The pattern of hosts that needs no Ansible to be understood."""
 LONGEST_RUN = timedelta(days=1)

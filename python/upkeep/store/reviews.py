@@ -119,7 +119,7 @@ def watch(
 
 
 def watched(db: Connection, site: str) -> dict[Item, datetime]:
-    """Return since when the schedule asks for each review, as far as is known."""
+    """Return since when the schedule asks for each review, so far."""
     table = tables.review_item
     rows = db.execute(select(table).where(table.c.site == name(site)))
     return {(row.procedure, row.item): row.since for row in rows}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from upkeep.model.answer import SITE_HOST, UNSEEN, Outcome
 from upkeep.model.run_end import DONE, PARTIAL
 from upkeep.model.stored_text import name, packed, shown, told
+from upkeep.model.text import natural
 from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.rules.waivers import covering
 from upkeep.store import tables, waivers
@@ -176,10 +177,10 @@ def unfinished(db: Connection, *, site: str = "") -> list[Run]:
 
 
 def hosts(db: Connection, run_id: int) -> Iterator[RunHost]:
-    """Yield the run's hosts by name."""
+    """Yield the run's hosts by name, web2 before web10."""
     table = tables.run_host
-    rows = db.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.host))
-    yield from map(host_of_row, rows)
+    rows = db.execute(select(table).where(table.c.run_id == run_id)).all()
+    yield from map(host_of_row, sorted(rows, key=lambda row: natural(row.host)))
 
 
 def host_of_row(row: Row[Any]) -> RunHost:

@@ -33,7 +33,7 @@ class KeptOverride:
 
 @dataclass(frozen=True, kw_only=True)
 class NewSilence:
-    """A silence to be made. check, host: patterns; severity: the worst that it keeps quiet; at: when it is made."""
+    """A silence to be made. check, host: patterns; severity: the worst that it silences; at: when it is made."""
 
     check: str
     host: str

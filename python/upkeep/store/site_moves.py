@@ -189,7 +189,7 @@ def _merge(db: Connection, old: Any, new: Any, now: datetime) -> None:
 
 
 def _close_empty(db: Connection, numbers: Sequence[int], now: datetime) -> None:
-    """Close alerts whose last finding goes on in another one; nobody is told that anything has recovered."""
+    """Close alerts whose last finding goes on in another one; no message says that anything has recovered."""
     alert, member, event = tables.alert, tables.alert_finding, tables.alert_event
     for number in numbers:
         here = select(member.c.finding_id).where(

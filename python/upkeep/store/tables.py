@@ -361,7 +361,7 @@ alerting = Table(
 
 alert = Table(
     # One opening of a group. severity: 1 to 4 now; worst: what people were told of, or are about to be.
-    # round: begins again when it rises, comes back, or an acknowledgement lapses; people are told once per step of it.
+    # round: begins again when it rises, comes back, or an acknowledgement expires; people are told once per step of it.
     "alert",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -440,7 +440,7 @@ alert_event = Table(
 )
 
 silence = Table(
-    # severity: the worst that it keeps quiet. It always ends. needs_approval: one that is wide holds when somebody else
+    # severity: the worst that it silences. It always ends. needs_approval: one that is wide holds when somebody else
     # has said yes.
     "silence",
     metadata,
@@ -586,7 +586,7 @@ absent_host = Table(
 )
 
 blind_spot = Table(
-    # A check that sees nothing on a host, and since when; gone when it sees again. from_first: it has never seen there.
+    # A check that read nothing on a host, and since when; gone when it sees again. from_first: it has never seen there.
     "blind_spot",
     metadata,
     Column("site", Text, nullable=False),
@@ -620,7 +620,7 @@ machine_clock = Table(
 
 clock_step = Table(
     # A step of a machine's clock. state: open, believed or undone. before: the newest row of each table when it was
-    # seen; after: when it was undone. What lies between was written under a clock that was wrong by so many seconds.
+    # seen; after: when it was undone. What lies between was written under a clock that was wrong by this many seconds.
     "clock_step",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -782,7 +782,7 @@ write_probe = Table(
 )
 
 act = Table(
-    # What people did. Rows are only added: triggers of the migration refuse all else.
+    # The audit log. Rows are only added: triggers of the migration refuse all else.
     "act",
     metadata,
     Column("id", Number, primary_key=True),

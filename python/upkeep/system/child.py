@@ -49,7 +49,7 @@ _others: dict[int, int] | None = None
 
 
 class Stop:
-    """Whether work shall stop: somebody has asked, or its time is up. What waits here wakes when somebody asks."""
+    """Whether work must stop: somebody has asked, or its time is up. What waits here wakes when somebody asks."""
 
     def __init__(self, seconds: float = math.inf) -> None:
         self.seconds = seconds
@@ -66,9 +66,9 @@ class Stop:
 
     @property
     def reason(self) -> str:
-        """Why the work shall stop; empty as long as it goes on."""
+        """Why the work must stop; empty as long as it goes on."""
         if not self.asked and self.left <= 0:
-            return f"not done after {self.seconds:g} s"
+            return f"not finished after {self.seconds:g} s"
         return self.asked
 
     @property
@@ -77,7 +77,7 @@ class Stop:
         return self._ends - time.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Wait for so long, or until the work shall stop."""
+        """Wait for so long, or until the work must stop."""
         poll = select.poll()
         poll.register(self, select.POLLIN)
         poll.poll(max(min(seconds, self.left), 0.0) * 1000)
@@ -196,9 +196,9 @@ class Child:
                 if stop is not None and stop.reason:
                     return stop.reason
                 if left <= 0:
-                    return f"not done after {seconds:g} s"
+                    return f"not finished after {seconds:g} s"
                 if self._said() > limit_bytes:
-                    return f"said more than {limit_bytes / 1e6:g} MB"
+                    return f"printed more than {limit_bytes / 1e6:g} MB"
                 pause(min(left, STEP_SECONDS, max(stop.left, 0.0) if stop else left))
         return ""
 

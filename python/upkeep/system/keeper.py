@@ -4,7 +4,7 @@ Runs as a program of its own, above the command: `python -I -S keeper.py PARENT 
 subreaper of the command, so that a process whose parent has gone comes back to it, whatever session or group that
 process has made for itself. So everything below the keeper belongs to this command, and to no other.
 
-PARENT: who asks for it; when that process is gone, all ends. GRACE: for so many seconds after SIGTERM only the command
+PARENT: who asks for it; when that process is gone, all ends. GRACE: seconds after SIGTERM in which only the command
 itself is told to end; a second SIGTERM cuts that short. REPORT: a descriptor, or a file to be made, for the numbers of
 the keeper and of the command.
 

@@ -21,7 +21,11 @@ def print_absent(
         what = "No host has left the inventory with findings that stay open"
         print_empty(screen, what, f"what is open: {command('finding', 'list', site=site)}")
         return
-    columns = [Column("host", gives=True), Column("procedure", gives=True), Column("missing since")]
+    columns = [
+        Column("host", subject=True),
+        Column("procedure", gives=True),
+        Column("missing since"),
+    ]
     cells: list[list[Piece]] = []
     for one in found:
         since = exact(one.since, zone) + (f" ({ago(one.since, now)})" if screen.live else "")

@@ -79,7 +79,7 @@ def print_alerts(
         Column("severity"),
         Column("since"),
         Column("team", gives=True),
-        Column("what", gives=True),
+        Column("what", subject=True),
         Column("how it stands", gives=True),
     ]
     cells: list[list[Piece]] = []
@@ -133,7 +133,7 @@ def print_alert(
         print_rows(screen, _member_rows(screen, members))
     if history:
         screen.line()
-        columns = [Column("when"), Column("what"), Column("by"), Column("", gives=True)]
+        columns = [Column("when"), Column("what"), Column("by"), Column("", subject=True)]
         print_columns(
             screen,
             columns,
@@ -141,8 +141,8 @@ def print_alert(
         )
     if sent:
         screen.line()
-        columns = [Column("told"), Column("over"), Column("state"), Column("when"), Column("error")]
-        columns[-1] = Column("error", gives=True)
+        columns = [Column("recipient", subject=True), Column("channel"), Column("state")]
+        columns += [Column("when"), Column("error", gives=True)]
         cells: list[list[Piece]] = [
             [
                 one.recipient,
@@ -169,7 +169,7 @@ def print_silences(
         return
     columns = [
         Column("silence", right=True),
-        Column("check"),
+        Column("check", subject=True),
         Column("host", gives=True),
         Column("up to severity"),
         Column("ends"),
@@ -209,7 +209,7 @@ def print_on_call(
         )
         return
     columns = [
-        Column("team"),
+        Column("team", subject=True),
         Column("title", gives=True),
         Column("on call"),
         Column("then", gives=True),

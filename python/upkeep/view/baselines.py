@@ -33,7 +33,7 @@ def print_baselines(screen: Screen, rows: Sequence[BaselineRow], zone: ZoneInfo,
     columns = [
         Column("check"),
         Column("host"),
-        Column("subject", gives=True),
+        Column("subject", subject=True),
         Column("measure"),
         Column("baseline", right=True),
         Column("newest", gives=True),

@@ -44,7 +44,7 @@ def print_completion(
         screen.line((waits, STYLES["warn"]))
     screen.line()
     counts = COUNTS if not screen.live else [name for name in COUNTS if _any(found.rows, name)]
-    columns = [Column("procedure", gives=True), Column("team", gives=True)]
+    columns = [Column("procedure", subject=True), Column("team", gives=True)]
     columns += [Column(name.replace("_", " "), right=True) for name in counts]
     columns.append(Column("rate", right=True))
     cells: list[list[Piece]] = []

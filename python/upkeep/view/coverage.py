@@ -10,8 +10,9 @@ from rich.cells import cell_len
 from upkeep.model.remedies import command
 from upkeep.model.text import pad, wrap
 from upkeep.rules.coverage import CoverageRow, CoverageState, Coverer, counts, sentence
-from upkeep.view.lists import GAP, print_empty
+from upkeep.view.lists import print_empty
 from upkeep.view.screen import STYLES, Screen
+from upkeep.view.troubles import GAP
 
 KINDS = {
     CoverageState.NOT_COVERED: "fail",

@@ -13,8 +13,9 @@ from rich.cells import cell_len
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact, pad, wrap
 from upkeep.services.explain import DueBy, ExplainedCheck, ExplainedHost, SaidValue
-from upkeep.view.lists import GAP, print_empty
+from upkeep.view.lists import print_empty
 from upkeep.view.screen import STYLES, Screen
+from upkeep.view.troubles import GAP
 
 NAME_COLUMNS = 24
 

@@ -15,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check, Rule
 from upkeep.judging.documentation import example, options_of
 from upkeep.model.answer import Outcome, result_to_json
+from upkeep.model.text import natural
 from upkeep.model.verdicts import Result, Severity
 from upkeep.view import exit_status
 from upkeep.view.model import HostInRun, RunSummary
@@ -127,7 +128,7 @@ def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:
         del values[own]
     values["dedupe"] = alert.dedupe
     values["what"] = headline(alert, members)
-    values["hosts"] = sorted({one.host for one in members})
+    values["hosts"] = sorted({one.host for one in members}, key=natural)
     values["findings"] = [
         {
             "id": one.finding_id,

@@ -20,11 +20,13 @@ from upkeep.model.answer import OWN_NAMES
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
 from upkeep.model.text import (
+    Natural,
     age,
     ago,
     counted,
     duration,
     exact,
+    natural,
     pad,
     status_kind,
     status_words,
@@ -37,56 +39,134 @@ from upkeep.rules.trouble_groups import grouped
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunSummary
 from upkeep.view.result import print_stand
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
+from upkeep.view.troubles import GAP, TroubleRow, Troubles, groups_for, print_doubts, print_rows
 
 CONTROLLER = "controller"
-GAP = "  "
 PROSE_COLUMNS = 100
+# With less, what gives goes below a subject that is wider; and then what does not give.
+SUBJECT_COLUMNS = 60
+LEAST_SUBJECT_COLUMNS = 30
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a list. right: for numbers; gives: may be cut in its middle when the line is too long."""
+    """One column of a list. right: for numbers.
+
+    subject: what the row is about; one column of a list, shown whole. When a line is too short for all, a column that
+    drops is left out, and one that gives goes to a second line, below the subject.
+    """
 
     name: str
     right: bool = False
     gives: bool = False
+    drops: bool = False
+    subject: bool = False
 
 
 def print_columns(
     screen: Screen, columns: Sequence[Column], rows: Sequence[Sequence[Piece]]
 ) -> None:
-    """Print rows below a heading, as wide as they are and as the screen allows."""
+    """Print rows below a heading, as wide as they are and as the screen allows.
+
+    When a line is too short for all, columns make room for the subject, the last first: those that drop, those that
+    give, then others, which go to the second line too. A subject that is still too long is broken at blanks.
+    """
     cells = [[_cell(screen, piece) for piece in row] for row in rows]
     if not screen.live:
         for row in cells:
             screen.line("\t".join(text for text, _ in row))
         return
-    widths = [
-        max(cell_len(column.name), *(cell_len(row[index][0]) for row in cells))
-        for index, column in enumerate(columns)
-    ]
-    over = sum(widths) + len(GAP) * (len(widths) - 1) - screen.width
-    giving = sorted((widths[i], i) for i, column in enumerate(columns) if column.gives)
-    while over > 0 and giving:
-        width, index = giving.pop()
-        widths[index] = max(10, width - over)
-        over -= width - widths[index]
-    head = [
-        _fill(screen.cut(column.name, widths[i]), widths[i], column.right)
-        for i, column in enumerate(columns)
-    ]
-    screen.line((GAP.join(head), "dim"))
-    for row in cells:
-        line: list[Piece] = []
-        for index, (text, style) in enumerate(row):
-            if cell_len(text) > widths[index]:
-                text = screen.cut(text, widths[index])
-            line += [
-                GAP if index else "",
-                (_fill(text, widths[index], columns[index].right), style),
-            ]
+    layout = _Columns.fitting(columns, cells, screen.width)
+    for line in layout.lines(screen, [(column.name, "dim") for column in columns]):
         screen.line(*line)
+    for row in cells:
+        for line in layout.lines(screen, row):
+            screen.line(*line)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where the columns of one list stand. above: on a row's first line; below: on its second."""
+
+    columns: Sequence[Column]
+    widths: Sequence[int]
+    subject: int
+    above: Sequence[int]
+    below: Sequence[int]
+
+    @classmethod
+    def fitting(
+        cls, columns: Sequence[Column], rows: Sequence[Sequence[tuple[str, str]]], width: int
+    ) -> _Columns:
+        widths = [
+            max(cell_len(column.name), *(cell_len(row[index][0]) for row in rows))
+            for index, column in enumerate(columns)
+        ]
+        order = range(len(columns))
+        subject = next((i for i in order if columns[i].subject), 0)
+        # A path is one word, and none is broken while there is a line that is long enough for it.
+        longest = max(cell_len(word) for row in rows for word in row[subject][0].split(" "))
+        movable = [i for i in reversed(order) if i not in (0, subject)]
+        movable.sort(key=lambda index: (not columns[index].drops, not columns[index].gives))
+        above = list(order)
+
+        def room() -> int:
+            return width - sum(widths[i] + len(GAP) for i in above if i != subject)
+
+        while movable:
+            next_one = columns[movable[0]]
+            likely = next_one.gives or next_one.drops
+            enough = SUBJECT_COLUMNS if likely else max(LEAST_SUBJECT_COLUMNS, longest)
+            if room() >= min(widths[subject], enough):
+                break
+            above.remove(movable.pop(0))
+        widths[subject] = max(min(widths[subject], room()), 8)
+        below = [i for i in order if i not in above and not columns[i].drops]
+        return cls(columns, widths, subject, above, below)
+
+    def lines(self, screen: Screen, row: Sequence[tuple[str, str]]) -> Iterable[list[Piece]]:
+        """Yield the lines of a row."""
+        text, style = row[self.subject]
+        first, *others = wrap(text, self.widths[self.subject])
+        line: list[Piece] = []
+        indent = at = 0
+        for index in self.above:
+            if index == self.subject:
+                text, (_text, style), indent = first, row[index], at
+            else:
+                text, style = row[index]
+            gap = GAP if line else ""
+            line += [gap, (_fill(text, self.widths[index], self.columns[index].right), style)]
+            at += self.widths[index] + len(GAP)
+        yield line
+        for text in others:
+            yield [" " * indent, (text, row[self.subject][1])]
+        yield from self._second(screen, row, indent)
+
+    def _second(
+        self, screen: Screen, row: Sequence[tuple[str, str]], indent: int
+    ) -> Iterable[list[Piece]]:
+        """Yield what stands below the subject. A dash stands for what is empty, but at the end."""
+        told = [row[index] for index in self.below]
+        while told and not told[-1][0]:
+            told.pop()
+        # Beside a subject that begins far to the right there would be no room.
+        indent = min(indent, screen.width // 3)
+        room = screen.width - indent
+        line: list[Piece] = []
+        used = 0
+        for text, style in told:
+            shown = screen.cut(text, room) or "-"
+            if line and used + cell_len(screen.dot + shown) > room:
+                yield [" " * indent, *line]
+                line, used = [], 0
+            if line:
+                line.append((screen.dot, "dim"))
+                used += cell_len(screen.dot)
+            line.append((shown, style))
+            used += cell_len(shown)
+        if line:
+            yield [" " * indent, *line]
 
 
 def _cell(screen: Screen, piece: Piece) -> tuple[str, str]:
@@ -129,7 +209,7 @@ def print_run(
         print_rows(screen, [TroubleRow.of_group(one, site, name_all=True) for one in groups])
     passes = sorted(
         (result for result in results if result.status is Status.PASS),
-        key=lambda result: (result.host, result.check, result.subject),
+        key=lambda result: (natural(result.host), result.check, natural(result.subject)),
     )
     if passes:
         screen.line()
@@ -180,7 +260,7 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: 
         return
     columns = [
         Column("run", right=True),
-        Column("procedure", gives=True),
+        Column("procedure", subject=True),
         Column("when"),
         Column("took", right=True),
         Column("status"),
@@ -248,13 +328,19 @@ def print_findings(
         head = f"{counted(len(still), 'open finding')}{on}{apart}."
         screen.line((head, "bold"))
         screen.line()
-        still.sort(key=lambda f: (f.severity.rank if f.severity else 2.5, f.check, f.opened_at))
+        still.sort(key=_by_severity)
         _print_findings(screen, still, now, site)
     if gone:
         screen.line()
         gone.sort(key=lambda finding: finding.resolved_at or now, reverse=True)
         _print_findings(screen, gone, now, site)
     screen.flush()
+
+
+def _by_severity(one: FindingShown) -> tuple[float, str, datetime, Natural, Natural]:
+    """Return what sorts the worst first, and then the oldest."""
+    rank = one.severity.rank if one.severity else 2.5
+    return rank, one.check, one.opened_at, natural(one.host), natural(one.subject)
 
 
 def _print_findings(
@@ -302,7 +388,7 @@ def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
     if not checks:
         print_empty(screen, "No check is installed", "install the package again")
         return
-    columns = [Column("check"), Column("what it holds", gives=True), Column("family")]
+    columns = [Column("check"), Column("what it holds", subject=True), Column("family", drops=True)]
     rows = [[check.id, check.title, check.family] for check in checks.values()]
     print_columns(screen, columns, rows)
     if screen.live:
@@ -445,7 +531,8 @@ def print_procedures(screen: Screen, procedures: Sequence[ProcedureShown], now: 
         print_empty(screen, "The site has no procedure", "write one into its schedule.yml")
         return
     scheduled = any(procedure.next_at for procedure in procedures)
-    columns = [Column("procedure"), Column("title", gives=True), Column("hosts", gives=True)]
+    columns = [Column("procedure", subject=True), Column("title", gives=True)]
+    columns.append(Column("hosts", gives=True))
     if scheduled:
         columns.append(Column("next"))
     columns.append(Column("owner", gives=True))
@@ -487,7 +574,8 @@ class DoctorLine(Protocol):
 def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = False) -> None:
     """Print what doctor found: one sentence, then what is not ok, worst first; every: what is ok as well."""
     order = {"fail": 0, "unknown": 1, "warn": 2, "ok": 3}
-    found = sorted(lines, key=lambda line: order[line.status])  # stable: as found within a status
+    # Stable: of a host, as found within a status.
+    found = sorted(lines, key=lambda line: (order[line.status], natural(line.host)))
     wrong = [line for line in found if line.status != "ok"]
     hosts = {line.host for line in lines}
     stuck = {line.host for line in wrong if line.status != "warn"}

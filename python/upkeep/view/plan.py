@@ -26,7 +26,7 @@ def print_plan(screen: Screen, plan: ProcedurePlan, site: str, now: datetime) ->
     if plan.checks:
         screen.line()
         columns = [
-            Column("check"),
+            Column("check", subject=True),
             Column("hosts", gives=True),
             Column("limits that are set", gives=True),
         ]

@@ -208,7 +208,8 @@ def _rest(
     names = ", ".join(most[:3])
     more = f"{screen.signs['more']} and {thousands(troubles.count - len(shown))} more"
     if names:
-        more += f": {names}" + (f" {screen.signs['more']}" if len(most) > 3 else "")
+        others = len(most) - 3
+        more += f": {names}" + (f" and {counted(others, 'other trouble')}" if others > 0 else "")
     see = (
         command("show", str(summary.id), site=summary.place) if summary.id is not None else "--json"
     )

@@ -43,6 +43,8 @@ KINDS = {
 }
 STATUSES = ("pass", "fail", "unknown")
 EVENTS = 10
+BYTES = "By"
+"""The unit of a number of bytes, in UCUM; people read `1.5 GiB`."""
 NUMBERS = ("mean", "least", "most", "first", "last")
 TARGETS = {"met": "", "missed": STYLES["fail"], "unknown": STYLES["unknown"], "": ""}
 
@@ -128,7 +130,7 @@ def print_reviews(
         Column("due"),
         Column("owner", gives=True),
         Column("item", gives=True),
-        Column("title", gives=True),
+        Column("title", subject=True),
         Column("stands", gives=True),
     ]
     cells: list[list[Piece]] = []
@@ -226,7 +228,11 @@ def _print_evidence(
         who = f", {by}" if by else ""
         screen.line(screen.text(f"run {run['id']} {run['status']}{cause}{who}", 400))
     if evidence["checks"]:
-        columns = [Column("check"), Column("passes now", right=True), Column("fails", right=True)]
+        columns = [
+            Column("check", subject=True),
+            Column("passes now", right=True),
+            Column("fails", right=True),
+        ]
         columns += [Column("unknown", right=True), Column("in its runs: pass", right=True)]
         columns += [Column("fail", right=True), Column("unknown", right=True)]
         cells: list[list[Piece]] = [
@@ -251,7 +257,7 @@ def _print_evidence(
 def target_words(measure: Mapping[str, Any]) -> str:
     """Return what a measure of a review's evidence is held against: `at most 4, 99 % of the time`; empty: nothing."""
     limits = " and ".join(
-        f"{words} {measure[key]:g}"
+        f"{words} {number_words(measure[key], measure['unit'])}"
         for key, words in (("at_most", "at most"), ("at_least", "at least"))
         if measure[key] is not None
     )
@@ -289,14 +295,16 @@ def unseen_words(series: Mapping[str, Any]) -> str:
     return f"{age(series['unseen_seconds'])} ({100 * series['unseen']:.3g} %)"
 
 
-def number_words(value: float | None) -> str:
-    """Return a number; a dash where there is none."""
-    return "-" if value is None else f"{value:g}"
+def number_words(value: float | None, unit: str = "") -> str:
+    """Return a number, an amount of bytes with its unit; a dash where there is none."""
+    if value is None:
+        return "-"
+    return size(value) if unit == BYTES else f"{value:g}"
 
 
 def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> None:
     for one in measures:
-        unit = f" {one['unit']}" if one["unit"] not in ("", "1") else ""
+        unit = f" {one['unit']}" if one["unit"] not in ("", "1", BYTES) else ""
         target = target_words(one)
         screen.line()
         title = f"{one['check']}: {one['name']}{unit}" + (f", {target}" if target else "")
@@ -304,14 +312,14 @@ def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> No
         if not one["series"]:
             screen.line("no value in this time")
             continue
-        columns = [Column("host"), Column("subject", gives=True)]
+        columns = [Column("host"), Column("subject", subject=True)]
         columns += [Column(name, right=True) for name in NUMBERS]
         columns += [Column("unseen", right=True), Column("target")]
         cells: list[list[Piece]] = [
             [
                 row["host"],
                 row["subject"],
-                *(number_words(row[key]) for key in NUMBERS),
+                *(number_words(row[key], one["unit"]) for key in NUMBERS),
                 unseen_words(row),
                 (stands_words(one, row), TARGETS[targets.state_of(one, row)]),
             ]
@@ -360,7 +368,7 @@ def _print_changes(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -> 
     screen.line(("What changed, newest first", "bold"))
     count = EVENTS if screen.live else len(found["rows"])
     columns = [Column("when"), Column("what"), Column("check"), Column("host")]
-    columns += [Column("subject", gives=True), Column("message", gives=True)]
+    columns += [Column("subject", subject=True), Column("message", gives=True)]
     cells: list[list[Piece]] = [
         [
             exact(datetime.fromisoformat(one["at"]), zone),
@@ -390,7 +398,7 @@ def _print_due_times(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -
     screen.line()
     screen.line(("Due times, newest first", "bold"))
     count = EVENTS if screen.live else len(found["rows"])
-    columns = [Column("due"), Column("kind"), Column("host"), Column("state")]
+    columns = [Column("due"), Column("kind"), Column("host", subject=True), Column("state")]
     columns.append(Column("why", gives=True))
     cells: list[list[Piece]] = [
         [

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rich.cells import cell_len
-
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact, thousands
 from upkeep.schedule.simulate import Simulation, Week
 from upkeep.services.schedule_lint import Remark
-from upkeep.view.lists import GAP, Column, print_columns, print_empty
+from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import TroubleRow, print_rows
 
 WEEKS_SHOWN = 5
 COLLISIONS_SHOWN = 15
-LEAST_NEEDED = ("owner", "hosts")
-"""Columns that a narrow terminal does without, the first of them first."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +55,18 @@ def print_schedule(
 ) -> None:
     """Print the procedures in the order of the file."""
     columns = [
-        Column("procedure"),
+        Column("procedure", subject=True),
         Column("when", gives=True),
         Column("next"),
         Column("hosts", gives=True),
-        Column("owner", gives=True),
+        Column("owner", drops=True),
     ]
     cells: list[list[Piece]] = []
     for row in rows:
         other = "" if row.time_zone == time_zone else f", {row.time_zone}"
         when = f"{row.words}{other}" if row.words else "by hand"
         cells.append([row.id, when, _next(screen, row, now), row.hosts, row.owner])
-    _print_what_fits(screen, columns, cells)
+    print_columns(screen, columns, cells)
     _say_zone(screen, time_zone)
     screen.flush()
 
@@ -99,9 +95,9 @@ def print_next(
         Column("due"),
         Column(""),
         Column("procedure"),
-        Column("title", gives=True),
-        Column("hosts", gives=True),
-        Column("owner", gives=True),
+        Column("title", subject=True),
+        Column("hosts", drops=True),
+        Column("owner", drops=True),
     ]
     notes = any(row.blackout or row.times > 1 for row in rows)
     if notes:
@@ -115,7 +111,7 @@ def print_next(
         if notes:
             line.append(_note(screen, row))
         cells.append(line)
-    _print_what_fits(screen, columns, cells)
+    print_columns(screen, columns, cells)
     _say_zone(screen, str(zone))
     screen.flush()
 
@@ -133,7 +129,12 @@ def print_simulation(screen: Screen, found: Simulation, zone: ZoneInfo) -> None:
     _print_collisions(screen, found, zone)
     if found.stopped:
         _title(screen, "In a blackout, and so not run")
-        columns = [Column("procedure"), Column("blackout", gives=True), _TIMES, Column("first")]
+        columns = [
+            Column("procedure", subject=True),
+            Column("blackout", gives=True),
+            _TIMES,
+            Column("first"),
+        ]
         cells: list[list[Piece]] = [
             [one.procedure, one.blackout, thousands(one.times), _day(one.first_at, zone)]
             for one in found.stopped
@@ -161,7 +162,7 @@ def _print_collisions(screen: Screen, found: Simulation, zone: ZoneInfo) -> None
         return
     _title(screen, "May run at the same time on the same hosts")
     columns = [
-        Column("procedure"),
+        Column("procedure", subject=True),
         Column("with"),
         Column("hosts", gives=True),
         _TIMES,
@@ -213,30 +214,6 @@ def print_remarks(screen: Screen, remarks: Sequence[Remark], procedures: int) ->
     ]
     print_rows(screen, rows)
     screen.flush()
-
-
-def _print_what_fits(screen: Screen, columns: list[Column], rows: list[list[Piece]]) -> None:
-    """Print the columns, without the least needed where the terminal is too narrow for all of them."""
-    dropped = 0
-    while screen.live and dropped < len(LEAST_NEEDED) and _width(columns, rows) > screen.width:
-        index = next(i for i, one in enumerate(columns) if one.name == LEAST_NEEDED[dropped])
-        columns = columns[:index] + columns[index + 1 :]
-        rows = [row[:index] + row[index + 1 :] for row in rows]
-        dropped += 1
-    print_columns(screen, columns, rows)
-
-
-def _width(columns: Sequence[Column], rows: Sequence[Sequence[Piece]]) -> int:
-    """Return how wide the columns are, uncut."""
-    widths = [
-        max(len(one.name), *(_length(row[index]) for row in rows))
-        for index, one in enumerate(columns)
-    ]
-    return sum(widths) + len(GAP) * (len(widths) - 1)
-
-
-def _length(piece: Piece) -> int:
-    return cell_len(piece if isinstance(piece, str) else piece[0])
 
 
 def _title(screen: Screen, text: str) -> None:

@@ -83,6 +83,7 @@ class Letters:
         self.encoding = encoding
         self.unicode = encodable("".join(SIGNS.values()), encoding) == "".join(SIGNS.values())
         self.signs = SIGNS if self.unicode else ASCII_SIGNS
+        self.dot = " · " if self.unicode else " - "
 
     def text(self, text: str, limit: int = 4_000) -> str:
         """Return other people's text, harmless and in characters that there are."""

@@ -23,7 +23,7 @@ def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> N
         print_empty(screen, "No site yet", "the first run makes one: upkeep run daily -i SITE")
         return
     columns = [
-        Column("site", gives=True),
+        Column("site", subject=True),
         Column("runs"),
         Column("last run"),
         Column("open findings"),

@@ -161,15 +161,15 @@ class RunView:
         frames = _SPINNER[0 if screen.unicode else 1]
         frame = frames[int(now * REFRESH_PER_SECOND) % len(frames)]
         spent = f"{max(0, int(now - self._started))} s"
-        dot = " · " if screen.unicode else " - "
-        parts = [f"{done} of {counted(self._hosts, 'host')} done"]
+        # How many there are is known when the first has answered.
+        parts = [f"{done} of {counted(self._hosts, 'host')} done"] if self._hosts else ["starting"]
         if needing:
             parts.append(f"{needing} {'needs' if needing == 1 else 'need'} you")
         singly = 0 < len(in_work) <= min(HOSTS_SHOWN_SINGLY, screen.height - 4)
         if in_work and not singly:
             parts.append(f"{len(in_work)} in work")
         parts.append(spent)
-        head = f"{frame} {screen.text(self._procedure)}: {dot.join(parts)}"
+        head = f"{frame} {screen.text(self._procedure)}: {screen.dot.join(parts)}"
         lines = [head]
         if singly:
             widest = max(cell_len(screen.text(name, 200)) for name, _ in in_work)
@@ -194,6 +194,6 @@ def host_line(screen: Screen, host: HostInRun, results: Sequence[Result]) -> str
     tally.add_results(results)
     counts = tally.counts()
     return (
-        f"{name}: ok{took}: {counts.passed} pass, {counts.failing} fail, {counts.unknown} unknown"
+        f"{name}: checked{took}: {counts.passed} pass, {counts.failing} fail, {counts.unknown} unknown"
         + (f", {counts.nothing} with nothing to judge" if counts.nothing else "")
     )

@@ -11,7 +11,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from upkeep.model.remedies import command
-from upkeep.model.text import pad, status_kind, status_words, wrap
+from upkeep.model.text import Natural, counted, pad, shortened, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, names_subject, trouble_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
@@ -23,6 +23,7 @@ KEPT_TROUBLES = 1_000
 KEPT_NOTHING = 3
 # A host may send a megabyte as subject; what is kept of it is what can be shown.
 KEPT_CHARACTERS = 2_000
+GAP = "  "
 WIDE_COLUMNS = 120
 MESSAGE_CHARACTERS = 300
 
@@ -80,7 +81,7 @@ class Troubles:
 
 @dataclass(frozen=True)
 class _Backwards:
-    order: tuple[int, str, str, str]
+    order: tuple[int, str, Natural, Natural]
 
     def __lt__(self, other: _Backwards) -> bool:
         return self.order > other.order
@@ -97,8 +98,7 @@ def _bounded(trouble: Trouble) -> Trouble:
 def _ends(text: str) -> str:
     if len(text) <= KEPT_CHARACTERS:
         return text
-    half = KEPT_CHARACTERS // 2
-    return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
+    return shortened(text, KEPT_CHARACTERS // 2, KEPT_CHARACTERS // 2)
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,13 @@ class TroubleRow:
         more = replace(self, others=hosts, more_checks=checks, also_on=also)
         return replace(more, message=message, remedy=step)
 
-    def hosts(self, screen: Screen, width: int) -> str:
-        """Return the host, and how many others, in at most width columns."""
-        return _and_more(screen, self.host, self.others, width)
+    def hosts(self, screen: Screen) -> str:
+        """Return the host, and how many others."""
+        return _and_more(screen, self.host, self.others)
 
-    def checks(self, screen: Screen, width: int) -> str:
-        """Return the check, and how many others, in at most width columns."""
-        return _and_more(screen, self.noun or self.check, self.more_checks, width)
+    def checks(self, screen: Screen) -> str:
+        """Return the check, and how many others."""
+        return _and_more(screen, self.noun or self.check, self.more_checks)
 
     @property
     def named_subject(self) -> str:
@@ -184,11 +184,8 @@ class TroubleRow:
         return ": ".join(part for part in parts if part) + remedy
 
 
-def _and_more(screen: Screen, name: str, others: int, width: int) -> str:
-    more = f" and {others} more" if others else ""
-    if cell_len(screen.text(name, 300)) + len(more) > width and more:
-        more = f" +{others}"
-    return screen.cut(name, width - len(more)) + more
+def _and_more(screen: Screen, name: str, others: int) -> str:
+    return screen.text(name, MESSAGE_CHARACTERS) + (f" and {others} more" if others else "")
 
 
 def groups_for(screen: Screen, troubles: Sequence[Trouble]) -> list[TroubleGroup[Trouble]]:
@@ -232,6 +229,10 @@ def print_rows(screen: Screen, rows: Sequence[TroubleRow], room: int | None = No
         shown += 1
     for pieces in layout.remedy(pending):
         screen.line(*pieces)
+    long = sum(len(row.message) > MESSAGE_CHARACTERS for row in rows[:shown])
+    if long:
+        said = f"{counted(long, 'message is', 'messages are')} too long to show in full; with --json: all of it"
+        screen.line((said, "dim"))
     return shown
 
 
@@ -250,45 +251,55 @@ class _Layout:
         width = screen.width
         wide = width >= WIDE_COLUMNS
         words = max((len(row.words) for row in rows), default=0) + 2
-        most = max(16, width // (6 if wide else 3))
-        host = max((cell_len(row.hosts(screen, most)) for row in rows), default=0)
-        most = max(24, width // 4)
-        check = max((cell_len(row.checks(screen, most)) for row in rows), default=0)
+        host = _widest((row.hosts(screen) for row in rows), width // (4 if wide else 3))
+        check = _widest((row.checks(screen) for row in rows), max(30, width // 4))
         left = width - words - host - check - 6
         room = max(left // 3 if wide else left, 8)
-        subject = _widest(screen, (row.named_subject for row in rows), room)
+        subject = _widest((_subject(screen, row) for row in rows), room)
         return cls(screen, words, host, check, subject)
 
     def row(self, row: TroubleRow) -> list[list[Piece]]:
+        """Return a row's lines. What is wider than its column, and what follows it, stands where there is room."""
         screen = self.screen
         message = screen.text(row.message, MESSAGE_CHARACTERS)
         line: list[Piece] = [
             (pad(f"{screen.signs[row.kind]} {row.words}", self.words), STYLES[row.kind])
         ]
-        at = self.words
+        at, indent = self.words, self.words + len(GAP)
+        moved: list[str] = []
         for text, width, style in (
-            (row.hosts(screen, self.host), self.host, "bold"),
-            (row.checks(screen, self.check), self.check, ""),
-            (screen.cut(row.named_subject, self.subject), self.subject, ""),
+            (row.hosts(screen), self.host, "bold"),
+            (row.checks(screen), self.check, ""),
+            (_subject(screen, row), self.subject, ""),
         ):
+            if moved or cell_len(text) > width:
+                moved += [text] if text else []
             # A host that was not seen has no check: its message takes the rest of the line.
-            if width and (text or row.check):
-                line += ["  ", (pad(text, width), style)]
-                at += width + 2
-        if screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun):
-            indent = self.words + 2
-            below = _lines(" " * indent, wrap(message, screen.width - indent))
-            return [line, *below, *self.also(row)]
-        first, *others = wrap(message, max(screen.width - at - 2, 16))
-        below = _lines(" " * (at + 2), others)
-        return [[*line, "  " + first], *below, *self.also(row)]
+            elif width and (text or row.check):
+                line += [GAP, (pad(text, width), style)]
+                at += width + len(GAP)
+        rest, below = GAP.join(moved), []
+        if moved and cell_len(rest) <= screen.width - at - len(GAP):
+            line.append(GAP + rest)
+        elif moved:
+            below = wrap(rest, screen.width - indent)
+            # Nothing stands beside the status: no line for it alone.
+            line += [GAP + below.pop(0)] if at == self.words else []
+        if moved or (screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun)):
+            below += wrap(message, screen.width - indent)
+            return [line, *_lines(" " * indent, below), *self.also(row)]
+        first, *others = wrap(message, max(screen.width - at - len(GAP), 16))
+        below += others
+        return [[*line, GAP + first], *_lines(" " * (at + len(GAP)), below), *self.also(row)]
 
     def also(self, row: TroubleRow) -> list[list[Piece]]:
         """Return the lines that name the other hosts; none if they are not named."""
         if not row.also_on:
             return []
         indent = self.words + 2
-        names = "also on " + ", ".join(self.screen.cut(one, 60) for one in row.also_on)
+        names = "also on " + ", ".join(
+            self.screen.text(one, MESSAGE_CHARACTERS) for one in row.also_on
+        )
         return _lines(" " * indent, wrap(names, self.screen.width - indent))
 
     def remedy(self, remedy: str) -> list[list[Piece]]:
@@ -298,8 +309,13 @@ class _Layout:
         return [[" " * (self.words + 2) + f"{self.screen.signs['next']} {remedy}"]]
 
 
-def _widest(screen: Screen, texts: Iterable[str], most: int) -> int:
-    return max((cell_len(screen.cut(text, most)) for text in texts), default=0)
+def _subject(screen: Screen, row: TroubleRow) -> str:
+    return screen.text(row.named_subject, MESSAGE_CHARACTERS)
+
+
+def _widest(texts: Iterable[str], most: int) -> int:
+    """Return how wide the widest of the texts is that are not wider than most columns."""
+    return max((width for width in map(cell_len, texts) if width <= most), default=0)
 
 
 def _lines(indent: str, texts: Iterable[str]) -> list[list[Piece]]:

@@ -35,7 +35,7 @@ def print_waivers(
         Column("state"),
         Column("check"),
         Column("host"),
-        Column("subject", gives=True),
+        Column("subject", subject=True),
         Column("up to"),
         Column("covers", right=True),
         Column("ends"),

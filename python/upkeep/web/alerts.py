@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import natural
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts import policy
 from upkeep.rules.alerts.model import ACKNOWLEDGED, EXPIRED, WITHDRAWN, Alert, Member
@@ -117,13 +118,16 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     schedule = ask.setting.schedule()
     lasts = (schedule.alerts if schedule else Alerts()).acknowledged_for
     longest = within(silencing.longest(ask.schedule).total_seconds())
+    pairs = sorted(
+        {(one.check, one.host) for one in members}, key=lambda one: (one[0], natural(one[1]))
+    )
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
         alert=found, members=grouped(members[:MEMBERS], Member.tell),
         hidden=max(len(members) - MEMBERS, 0), history=history,
         sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form,
-        quiet=quiet, answer_by=answer_by, hosts=sorted({one.host for one in members}),
-        pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
+        quiet=quiet, answer_by=answer_by, hosts=sorted({one.host for one in members}, key=natural),
+        pairs=pairs[:MEMBERS],
     )  # fmt: skip
 
 

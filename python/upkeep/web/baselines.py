@@ -88,7 +88,7 @@ def _shown(ask: Ask, series: Series, way: Better | None) -> Proposal:
     with ask.store.read() as db:
         seen = baselines.proposal_for(db, series, way, ask.now)
     if _stamp(seen) != ask.form.get("shown", ""):
-        raise UsageError("the values propose something else by now; look at it again")
+        raise UsageError("the proposal has changed since it was shown; read it again")
     return seen
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.model.text import counted
+from upkeep.model.text import Natural, counted, natural
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.actions import Action
 from upkeep.rules.trouble_groups import grouped
@@ -152,8 +152,8 @@ def _host_row(host: HostInRun, needs: dict[str, queries.HostNeeds]) -> HostRow:
     )
 
 
-def _by_need(row: HostRow) -> tuple[int, int, str]:
-    return ("fail", "unknown", "warn", "pass").index(row.kind), -row.need, row.host.name
+def _by_need(row: HostRow) -> tuple[int, int, Natural]:
+    return ("fail", "unknown", "warn", "pass").index(row.kind), -row.need, natural(row.host.name)
 
 
 def show_host(ask: Ask) -> Response:

@@ -245,7 +245,9 @@ def test_groups_that_disagree_are_told(site: Path, tmp_path: Path) -> None:
         "upkeep_checks_web: [{check: disk_space, high_percent: 5}]\n"
     )
 
-    with pytest.raises(ConfigurationError, match="check disk_space of the same things with other"):
+    with pytest.raises(
+        ConfigurationError, match="check disk_space of the same things, with different"
+    ):
         called(explain, "web1", "", str(tmp_path))
 
 
@@ -278,7 +280,7 @@ def test_each_check_has_its_page(name: str, capsys: pytest.CaptureFixture[str]) 
 def test_the_example_of_a_check_is_an_entry_with_all_that_it_needs(name: str) -> None:
     check = load()[name]
     if check.gather == CONNECTION:
-        assert example(check).startswith("no site asks for it")
+        assert example(check).startswith("no site lists it")
         return
     (entry,) = yaml.safe_load(example(check))[f"upkeep_checks_{check.family}"]
 

@@ -167,7 +167,7 @@ def test_what_is_usual_comes_from_runs_that_went_to_their_end_on_all_hosts(
 
 
 def test_what_only_a_run_knows_and_what_is_not_there_are_told(site: Path) -> None:
-    with pytest.raises(UsageError, match=r"here: which hosts .* means is known only to a run"):
+    with pytest.raises(UsageError, match=r"here: only a run can tell which hosts .* means"):
         called(plan, "here", str(site))
     with pytest.raises(UsageError, match=r"there is no procedure 'dayly'; did you mean 'daily'\?"):
         called(plan, "dayly", str(site))

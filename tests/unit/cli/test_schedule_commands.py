@@ -206,11 +206,11 @@ def of_reach(**schedule: Any) -> list[tuple[str, str, str]]:
         ({}, {}, [("team ops", "no channels", f"{NO_CHANNELS}look")]),
         ({"bob": BOB}, {"members": ["bob"]}, [("team ops", "no channels", f"{NO_CHANNELS}look")]),
         ({"ann": ANN, "bob": BOB}, {"members": ["ann", "bob"]},
-         [("team ops", "not reached", "calls bob, whom nothing reaches: bob has no channels, nor has a team of theirs")]),
+         [("team ops", "not reached", "calls bob, who cannot be reached: bob has no channels, and no team of theirs has any")]),
         ({"ann": ANN, "bob": BOB}, {"rota": [{"from": "2026-01-01", "people": ["ann", "bob"]}], "fallback": "ann"},
-         [("team ops", "not reached", "calls bob, whom nothing reaches: bob has no channels, nor has a team of theirs")]),
+         [("team ops", "not reached", "calls bob, who cannot be reached: bob has no channels, and no team of theirs has any")]),
         ({"ann": ANN, "bob": BOB}, {"rota": [{"from": "2026-01-01", "people": ["ann"]}], "fallback": "bob", "channels": ["phone"]},
-         [("team ops", "not reached", "calls bob, whom nothing reaches: bob has no channels, nor has a team of theirs")]),
+         [("team ops", "not reached", "calls bob, who cannot be reached: bob has no channels, and no team of theirs has any")]),
         ({"ann": ANN, "bob": BOB},
          {"rota": [{"from": "2026-01-01", "people": ["ann"]}], "fallback": "ann", "members": ["ann", "bob"]}, []),
     ],
@@ -336,23 +336,22 @@ def test_a_severity_rules_check(check: str, text: str | None) -> None:
         ("{check: disk_space, name: used, at_least: 99.9, rule: within}", "", ""),
         ("{check: disk_space, name: used, at_least: 99.9, share: 99.9}", "", ""),
         ("{check: disk_space, name: usde, at_most: 80}", "no such measure",
-         "shows 'usde' of disk_space, which it does not give; did you mean 'used'?"),
+         "shows 'usde' of disk_space, which the check does not measure; did you mean 'used'?"),
         ("{check: certificate_chain, name: left}", "no such measure",
-         "shows 'left' of certificate_chain, which it does not give"),
+         "shows 'left' of certificate_chain, which the check does not measure"),
         ("{check: disk_space, name: available, at_least: 5}", "rule not said",
-         "holds 'available' of disk_space to its target always: one look outside misses it"),
+         "requires 'available' of disk_space to meet its target always: one value outside fails it"),
         ("{check: disk_space, name: available, at_least: 5, rule: worst}", "", ""),
         ("{check: disk_space, name: available, at_least: 5, share: 90}", "", ""),
         ("{check: file_system_errors, name: errors, at_most: 0}", "rule not said",
-         "holds 'errors' of file_system_errors to its target by what was counted from one review to the next"),
+         "compares with the target what 'errors' of file_system_errors counted from one review to the next"),
         ("{check: file_system_errors, name: errors, at_most: 0, rule: total}", "", ""),
         ("{check: disk_space, name: used, at_most: 80, rule: total}", "rule does not fit",
-         "adds up 'used' of disk_space, which is a share, and no counter"),
+         "adds up 'used' of disk_space, which is a share, not a counter"),
         ("{check: response_time, name: request_time_p95, at_most: 4}", "never looked at",
-         "shows 'request_time_p95' of response_time, and no procedure with a `rule` asks for response_time: all of its"
-         " time is unseen"),
+         "shows 'request_time_p95' of response_time, but no procedure with a `rule` runs response_time: all of its time is unobserved"),
         ("{check: swap_used, name: used}", "never looked at",
-         "shows 'used' of swap_used, and no procedure with a `rule` asks for swap_used: all of its time is unseen"),
+         "shows 'used' of swap_used, but no procedure with a `rule` runs swap_used: all of its time is unobserved"),
     ],
 )  # fmt: skip
 def test_lint_says_what_a_target_means(measure: str, kind: str, text: str) -> None:
@@ -434,7 +433,7 @@ def test_each_remark_has_its_place(tmp_path: Path) -> None:
         ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHNOE": "tgram://x/y"},
          ["the variable UPKEEP_CHANNEL_PHONE is not set here; did you mean 'UPKEEP_CHANNEL_PHNOE'?"]),
         ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHONE": "secret"},
-         ["the variable UPKEEP_CHANNEL_PHONE holds no URL"]),
+         ["the variable UPKEEP_CHANNEL_PHONE does not hold a URL"]),
         ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHONE": "file:///secret"},
          ["the variable UPKEEP_CHANNEL_PHONE holds a URL of file, which reaches nobody"]),
     ],
@@ -728,4 +727,4 @@ def test_an_account_of_several_people_is_an_error() -> None:
     assert [(one.about, one.level, one.key) for one in found] == [
         ("person bob", "error", ("people", "bob", "accounts"))
     ]
-    assert found[0].text.startswith("the account ops is of ann and bob")
+    assert found[0].text.startswith("the account ops belongs to ann and bob")

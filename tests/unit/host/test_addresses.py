@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses impor
 CLOUD, LINK, NOBODY = (
     "a cloud's metadata address",
     "a link-local address",
-    "no address of a single machine",
+    "not the address of a single machine",
 )
 PRIVATE = "a private address"
 

@@ -126,7 +126,7 @@ def test_another_limit_is_named_with_what_was_expected(
         *(
             (
                 entry,
-                "check host_key is due wherever a host is connected to; no site asks for it",
+                "check host_key runs whenever a host is connected to; no site lists it",
                 "check",
             )
             for entry in ("host_key", {"check": "host_key"})

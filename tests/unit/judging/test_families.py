@@ -80,7 +80,7 @@ def test_a_site_that_says_no_release_means_the_first() -> None:
         ("0.1", "found '0.1'; expected a release in quotes, such as '0.1.0'"),
         ("newest", "found 'newest'; expected a release in quotes, such as '0.1.0'"),
         (["0.1.0"], "found ['0.1.0']; expected a release in quotes, such as '0.1.0'"),
-        ("0.4.0", "found '0.4.0'; this program is 0.3.9, and has not what came later"),
+        ("0.4.0", "found '0.4.0'; this program is 0.3.9, and does not know what came later"),
     ],
 )
 def test_a_wrong_release_is_told(value: Any, said: str) -> None:

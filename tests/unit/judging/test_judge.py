@@ -97,29 +97,32 @@ def statuses(given: dict[str, Any], due: tuple[Due, ...] = DUE) -> list[tuple[st
             [("a", "unknown", "could not be judged: KeyError: 'number'")],
         ),
         (answer({"subject": "a", "data": {}, "error": "gone"}), [("a", "unknown", "gone")]),
-        (answer(error="not done after 3 s"), [("*", "unknown", "numbers: not done after 3 s")]),
+        (
+            answer(error="not finished after 3 s"),
+            [("*", "unknown", "numbers: not finished after 3 s")],
+        ),
         (answer({"subject": "a", "data": {"skip": True}}), []),
         (answer(), []),
         (
             {"answers": []},
-            [("*", "unknown", "numbers: an answer of another shape (IndexError)")],
+            [("*", "unknown", "numbers: an answer with an unexpected structure (IndexError)")],
         ),
-        ({}, [("*", "unknown", "numbers: an answer of another shape (TypeError)")]),
+        ({}, [("*", "unknown", "numbers: an answer with an unexpected structure (TypeError)")]),
         (
             {"answers": [{"observations": {"a": 1}, "error": ""}]},
-            [("*", "unknown", "numbers: an answer of another shape (TypeError)")],
+            [("*", "unknown", "numbers: an answer with an unexpected structure (TypeError)")],
         ),
         (
             {"answers": [{"observations": 7, "error": ""}]},
-            [("*", "unknown", "numbers: an answer of another shape (TypeError)")],
+            [("*", "unknown", "numbers: an answer with an unexpected structure (TypeError)")],
         ),
         (
             {"answers": [{"observations": []}]},
-            [("*", "unknown", "numbers: an answer of another shape (KeyError)")],
+            [("*", "unknown", "numbers: an answer with an unexpected structure (KeyError)")],
         ),
         (
             answer({"subject": ["a"], "data": 7}),
-            [("*", "unknown", "numbers: an answer of another shape (TypeError)")],
+            [("*", "unknown", "numbers: an answer with an unexpected structure (TypeError)")],
         ),
     ],
     ids=[
@@ -156,7 +159,7 @@ def test_two_limits_for_one_subject_that_disagree_are_unknown() -> None:
         (
             "a",
             "unknown",
-            "asked for twice, and the limits disagree: 6, at most 5; 6, at most 7",
+            "listed twice, with different limits: 6, at most 5; 6, at most 7",
         )
     ]
 
@@ -373,7 +376,11 @@ def test_a_measure_is_a_number_worth_a_series_or_nothing_is_known(
 
 @pytest.mark.parametrize(
     ("length", "kept"),
-    [(3999, "a" * 3999), (4000, "a" * 4000), (4001, f"{'a' * 2000}[1 characters cut]{'a' * 2000}")],
+    [
+        (3999, "a" * 3999),
+        (4000, "a" * 4000),
+        (4001, f"{'a' * 2000} (… 1 character left out …) {'a' * 2000}"),
+    ],
 )
 def test_a_message_of_4000_characters_is_whole(length: int, kept: str) -> None:
     given = answer({"subject": "a", "data": {"text": "a" * length}})
@@ -392,7 +399,7 @@ def test_a_long_message_loses_its_middle_and_is_unicode_text() -> None:
 
     (result,) = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5).results
 
-    assert result.message == "a" * 2000 + "[2010 characters cut]" + "b" * 2000
+    assert result.message == "a" * 2000 + " (… 2010 characters left out …) " + "b" * 2000
 
 
 def test_a_check_judges_what_its_own_request_brought_and_nothing_else() -> None:
@@ -491,7 +498,7 @@ def test_an_observation_of_another_shape_costs_its_request_and_keeps_what_came_b
         ("*", "unknown"),
         ("a", "pass"),
     ]
-    assert found[0][2].startswith("numbers: an answer of another shape (")
+    assert found[0][2].startswith("numbers: an answer with an unexpected structure (")
 
 
 @pytest.mark.parametrize(
@@ -525,8 +532,8 @@ def test_a_check_that_is_not_known_here_is_unknown_and_has_no_remedy() -> None:
         ([5, 5], ("fail", "high", "6, at most 5")),
         ([5, 4], ("fail", "high", "6, at most 5")),
         ([6, 7], ("pass", None, "6, at most 6")),
-        ([5, 6], ("unknown", None, "asked for twice, and the limits disagree: 6, at most 5; 6, at most 6")),
-        ([6, 5], ("unknown", None, "asked for twice, and the limits disagree: 6, at most 6; 6, at most 5")),
+        ([5, 6], ("unknown", None, "listed twice, with different limits: 6, at most 5; 6, at most 6")),
+        ([6, 5], ("unknown", None, "listed twice, with different limits: 6, at most 6; 6, at most 5")),
     ],
 )  # fmt: skip
 def test_what_is_asked_for_twice(limits: list[int], expected: tuple[str, str | None, str]) -> None:
@@ -652,7 +659,7 @@ TWICE = {
     "both for one reason": (("cannot", "cannot"), "unknown", "cannot"),
     "a pass and one that cannot": ((6, "cannot"), "unknown", "cannot"),
     "a failure and one that cannot": ((7, "cannot"), "fail", "7, at most 6"),
-    "three": ((7, "cannot", 6), "unknown", "asked for twice, and the limits disagree: "),
+    "three": ((7, "cannot", 6), "unknown", "listed twice, with different limits: "),
 }
 
 
@@ -705,7 +712,7 @@ def result_of(status: Status, unknown: Unknown | None = None, message: str = "m"
         (["blind", "nothing"], "unknown", "cannot_see", "blind"),
         (["blind", "pass"], "unknown", "cannot_see", "blind"),
         (["nothing", "nothing"], "unknown", "nothing_to_judge", "nothing"),
-        (["pass", "fail"], "unknown", "cannot_see", "asked for twice, and the limits disagree: pass; fail"),
+        (["pass", "fail"], "unknown", "cannot_see", "listed twice, with different limits: pass; fail"),
     ],
 )  # fmt: skip
 def test_what_had_nothing_to_judge_says_nothing_beside_others(
@@ -774,13 +781,13 @@ def test_what_could_not_be_seen_has_its_own_next_step(
             "(site)",
             "",
             Outcome.OK,
-            "upkeep doctor -i s  # on the controller: see which host cannot be seen, and why",
+            "upkeep doctor -i s  # on the controller: see which host cannot be checked, and why",
         ),
         (
             "register/people",
             "control1",
             Outcome.OK,
-            "upkeep check number -i s --limit control1  # on the controller: look again, once it is put right",
+            "upkeep check number -i s --limit control1  # on the controller: check again once it is fixed",
         ),
         (
             "register/people",
@@ -806,7 +813,7 @@ def test_no_check_says_of_the_unseen_what_would_fix_a_failure(name: str) -> None
     check = load()[name]
     due = (Due(check.id, 0, {}),)
     request = (Request(check.gather, {}),)
-    given = {"answers": [{"observations": [], "error": "not done after 3 s"}]}
+    given = {"answers": [{"observations": [], "error": "not finished after 3 s"}]}
     broken = {"answers": [{"observations": [{"subject": "a", "error": "refused"}], "error": ""}]}
 
     for one in (given, broken):

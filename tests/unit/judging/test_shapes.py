@@ -34,6 +34,14 @@ RECORDINGS = ("access_log", "auth_log", "databases")
 """The gathers that there were before shapes."""
 LATER: frozenset[str] = frozenset()
 """Checks on one of these gathers that came after the recordings: nothing was recorded of what they say."""
+REWORDED = (
+    ("not asked: ", "not checked: "),
+    ("failures from its source (", "failures from the same source ("),
+    ("no address told", "no address given"),
+    (", suspect from 5", ", suspicious from 5 on"),
+    (", suspect from 1", ", suspicious from 1 on"),
+)
+"""What the checks have said since in other words. The recordings stay as they are."""
 SHAPED = {name: check for name, check in load().items() if check.shape is not None}
 QUIET = {
     "lines": 10,
@@ -71,10 +79,17 @@ def test_what_yesterdays_program_observed_is_judged_as_it_was(gather: str) -> No
             for one in verdicts:
                 found = results_of([(check, one["limits"])], seen, line["now"])
                 assert [as_recorded(result) for result in found] == (
-                    [one["result"]] if one["result"] else []
+                    [reworded(one["result"])] if one["result"] else []
                 )
 
     assert len(lines) == 400
+
+
+def reworded(result: dict[str, Any]) -> dict[str, Any]:
+    texts = {"message": result["message"], "remedy": result["remedy"]}
+    for before, now in REWORDED:
+        texts = {name: text.replace(before, now) for name, text in texts.items()}
+    return result | texts
 
 
 def as_recorded(result: Result) -> dict[str, Any]:
@@ -127,12 +142,12 @@ def test_a_shape_stands_beside_its_gather_and_is_not_sent(name: str, check: Chec
         (
             AuthLog,
             {**QUIET, "logins_after_failures": [{"source": "192.0.2.7"}]},
-            "AuthLog: logins_after_failures[0].failures: expected, and not there",
+            "AuthLog: logins_after_failures[0].failures: expected, but missing",
         ),
         (AuthLog, {**QUIET, "window_end": "noon"}, "AuthLog: window_end: Invalid RFC3339"),
         (AuthLog, {**QUIET, "methods": {"key": "x"}}, "AuthLog: methods[...]: expected int"),
-        (AuthLog, {}, "AuthLog: lines: expected, and not there"),
-        (DatabaseAnswer, {"kind": "redis"}, "DatabaseAnswer: connected: expected, and not there"),
+        (AuthLog, {}, "AuthLog: lines: expected, but missing"),
+        (DatabaseAnswer, {"kind": "redis"}, "DatabaseAnswer: connected: expected, but missing"),
         (
             DatabaseAnswer,
             {"kind": "redis", "connected": True, "answer": []},

@@ -94,7 +94,7 @@ def said(hosts: Mapping[str, SeenOnHost], check: Check = DRIFT) -> list[tuple[st
                 (
                     "n0",
                     "unknown",
-                    "0 apart on a, b; not seen, or not all of it: c (it gave nothing)",
+                    "0 apart on a, b; not checked, or only in part: c (it returned nothing)",
                 ),
                 ("n1", "fail", "1 apart on a, b"),
             ],
@@ -105,17 +105,23 @@ def said(hosts: Mapping[str, SeenOnHost], check: Check = DRIFT) -> list[tuple[st
                 (
                     "*",
                     "unknown",
-                    "not seen, or not all of it: a (it gave nothing), b (it gave nothing)",
+                    "not checked, or only in part: a (it returned nothing), b (it returned nothing)",
                 )
             ],
         ),
         (
             {f"h{number}": AWAY for number in range(7)},
-            [("*", "unknown", "not seen, or not all of it: h0 (it gave nothing), h1 (it gave")],
+            [
+                (
+                    "*",
+                    "unknown",
+                    "not checked, or only in part: h0 (it returned nothing), h1 (it retu",
+                )
+            ],
         ),
         (
             {"a": host(1), "b": SeenOnHost({}, [Observation("n0", error="refused")])},
-            [("n0", "unknown", "0 apart on a; not seen, or not all of it: b (n0: refused)")],
+            [("n0", "unknown", "0 apart on a; not checked, or only in part: b (n0: refused)")],
         ),
         (
             {"a": host(1), "b": host(1, most=3)},
@@ -123,7 +129,7 @@ def said(hosts: Mapping[str, SeenOnHost], check: Check = DRIFT) -> list[tuple[st
                 (
                     "*",
                     "unknown",
-                    "a and b ask for it with other limits; expected the same on all hosts",
+                    "a and b list it with different limits; expected the same on all hosts",
                 )
             ],
         ),
@@ -209,7 +215,7 @@ def test_hosts_that_give_another_shape_are_not_seen() -> None:
         (
             "kinds",
             "unknown",
-            "{'a': ['redis'], 'b': []}; not seen, or not all of it: b (x: the observation does not"
+            "{'a': ['redis'], 'b': []}; not checked, or only in part: b (x: the observation does not"
             " fit DatabaseAnswer: kind: expected str, got int)",
         )
     ]

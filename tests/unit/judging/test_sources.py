@@ -137,8 +137,8 @@ def test_an_answer_about_a_source_is_the_hosts_who_gave_it() -> None:
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        (about("web1", PEOPLE), "the source 'web1' has no name of a source"),
-        (about("controller", PEOPLE), "the source 'controller' has no name of a source"),
+        (about("web1", PEOPLE), "the source 'web1' is not the name of a source"),
+        (about("controller", PEOPLE), "the source 'controller' is not the name of a source"),
         (about("register/staff", PEOPLE), "the source 'register/staff' was not asked about"),
         (about("register/people"), "the source 'register/people' was not asked about"),
         (
@@ -165,8 +165,8 @@ def test_an_answer_about_a_source_is_the_hosts_who_gave_it() -> None:
             {**about("register/people", PEOPLE), "due": [{"check": "a", "request": 1, "limits": {}}]},
             "the source 'register/people' has a check that asks for nothing",
         ),
-        ("register/people", "a source has another shape: string indices must be integers, not 'str'"),
-        ({"host": "register/people"}, "a source has another shape: KeyError: 'version'"),
+        ("register/people", "a source has an unexpected structure: string indices must be integers, not 'str'"),
+        ({"host": "register/people"}, "a source has an unexpected structure: KeyError: 'version'"),
     ],
     ids=range(12),
 )  # fmt: skip
@@ -185,7 +185,7 @@ def test_sources_are_a_bounded_list(said: Any) -> None:
     found = read_answers({**own, "sources": said}, "control")
 
     assert found == Answers(
-        Observed("control", Outcome.OK, NOW), [], ["its sources are no list of at most 1000"]
+        Observed("control", Outcome.OK, NOW), [], ["its sources are not a list of at most 1000"]
     )
 
 

@@ -154,7 +154,7 @@ def test_an_entry_in_another_group_does_not_refine() -> None:
     with pytest.raises(ParameterError) as caught:
         merge(variables, load())
 
-    said = "check disk_space of the same things with other limits in upkeep_checks_base and upkeep_checks_tills"
+    said = "check disk_space of the same things, with different limits in upkeep_checks_base and upkeep_checks_tills"
     assert str(caught.value) == said
     assert caught.value.entry == variables["upkeep_checks_tills"][0]
 
@@ -202,7 +202,7 @@ WRONG: list[tuple[Any, tuple[str | int, ...], str]] = [
     ({"checks": "bakcup_*"}, ("checks",), "no check fits the pattern 'bakcup_*'"),
     ({"checks": "connection"}, ("checks",), "there is no check and no family 'connection'; did you mean 'database_connect'?"),
     ({"checks": "host_key"}, ("checks",),
-     "check host_key is due wherever a host is connected to; no site asks for it"),
+     "check host_key runs whenever a host is connected to; no site lists it"),
     ({"checks": "host_*"}, ("checks",), "no check fits the pattern 'host_*'"),
     ({"checks": []}, ("checks",), "checks: found []; expected a family, or a list of checks"),
     ({"checks": {"a": 1}}, ("checks",), "checks: found {'a': 1}; expected a list of names"),
@@ -210,20 +210,20 @@ WRONG: list[tuple[Any, tuple[str | int, ...], str]] = [
     ({"checks": None}, ("checks",), "checks: found None; expected a list of names"),
     ({"checks": "hosts", "check": "disk_space"}, ("check",),
      "an entry with `check` and `checks`; expected one of them"),
-    ({"check": "backups"}, ("check",), "'backups' is no single check; expected `checks: backups`"),
-    ({"check": "backup_*"}, ("check",), "'backup_*' is no single check; expected `checks: backup_*`"),
+    ({"check": "backups"}, ("check",), "'backups' is not a single check; expected `checks: backups`"),
+    ({"check": "backup_*"}, ("check",), "'backup_*' is not a single check; expected `checks: backup_*`"),
     ({"checks": "backups", "stes": SETS}, ("stes",),
      "no check of backups has a parameter 'stes'; did you mean 'sets'?"),
     ({"checks": "backups", "sets": SETS, "withuot": []}, ("withuot",),
      "no check of backups has a parameter 'withuot'; did you mean 'without'?"),
     ({"checks": "backups", "sets": SETS, "without": ["backup_siez"]}, ("without", 0),
-     "without: 'backup_siez' is no check of backups; did you mean 'backup_size'?"),
+     "without: 'backup_siez' is not a check of backups; did you mean 'backup_size'?"),
     ({"checks": "backups", "sets": SETS, "without": BACKUPS}, ("checks",),
      "backups has no check: without leaves all of them out"),
     ({"checks": "backups", "sets": SETS, "without": 7}, ("without",),
      "without: found 7; expected a list of names"),
     ({"checks": "backups", "sets": SETS, "limits": {"backup_siez": {}}}, ("limits", "backup_siez"),
-     "limits: 'backup_siez' is no check of backups; did you mean 'backup_size'?"),
+     "limits: 'backup_siez' is not a check of backups; did you mean 'backup_size'?"),
     ({"checks": "backups", "sets": SETS, "limits": {"backup_size": {"at_lest_percent": 5}}},
      ("limits", "backup_size", "at_lest_percent"),
      "check backup_size has no limit 'at_lest_percent'; did you mean 'at_least_percent'?"),
@@ -239,9 +239,9 @@ WRONG: list[tuple[Any, tuple[str | int, ...], str]] = [
     ({"checks": "hosts", "medium_percent": "most"}, ("medium_percent",),
      "check disk_inodes: medium_percent: found 'most'; expected a number of percent"),
     ("backups", (),
-     "check backup_fresh needs sets; say it, or leave the check out: without: [backup_fresh]"),
+     "check backup_fresh needs sets; set it, or leave the check out: without: [backup_fresh]"),
     ({"checks": "web", "urls": ["https://a.example"]}, (),
-     "check external_service needs services; say it, or leave the check out: without: [external_service]"),
+     "check external_service needs services; set it, or leave the check out: without: [external_service]"),
     ({"checks": "backups", "sets": [{"name": "x", "pahts": 1}]}, ("sets", 0, "pahts"),
      "check backup_fresh: sets has no key 'pahts'; did you mean 'paths'?"),
 ]  # fmt: skip
@@ -316,7 +316,7 @@ def test_groups_that_disagree_are_an_error_not_a_choice() -> None:
     with pytest.raises(ParameterError) as caught:
         merge(variables, load())
 
-    expected = "check disk_space of the same things with other limits in"
+    expected = "check disk_space of the same things, with different limits in"
     assert str(caught.value) == f"{expected} upkeep_checks_a and upkeep_checks_b"
     assert caught.value.entry == variables["upkeep_checks_b"][0]
 
@@ -332,7 +332,7 @@ def test_the_order_in_which_parameters_are_written_makes_no_other_things_of_them
         ],
     }
 
-    with pytest.raises(ParameterError, match="of the same things with other limits"):
+    with pytest.raises(ParameterError, match="of the same things, with different limits"):
         merge(variables, load())
 
 
@@ -459,7 +459,7 @@ def test_what_is_wrong_around_a_template_is_found(
         ),
         (
             {"checks": ["hosts", "logins"], "without": ["logins"]},
-            "without: 'logins' is no check of hosts, logins",
+            "without: 'logins' is not a check of hosts, logins",
         ),
     ],
 )

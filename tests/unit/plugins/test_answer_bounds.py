@@ -205,7 +205,7 @@ def test_a_part_that_is_refused_costs_no_other() -> None:
 
     assert [part["error"] for part in parsed["answers"]] == [
         "",
-        "what it gave is not read: nested deeper than 64",
+        "its answer cannot be read: nested deeper than 64",
         "",
-        "what it gave is not read: 700000 bytes of observations, at most 600000",
+        "its answer cannot be read: 700000 bytes of observations, at most 600000",
     ]

@@ -23,7 +23,7 @@ FRAME = "\x1b[KeyJ1dWlkIjogIjEifQ==\x1b[20D\x1b[K"
         ("\udcff\ud800", "\\xff\\ud800"),
         ("the password hunter22 is wrong", "the password ******** is wrong"),
         ("two  words\nand more", "********"),
-        ("x" * 5000, "x" * 2666 + "[1000 characters cut]" + "x" * 1334),
+        ("x" * 5000, "x" * 2666 + " (… 1000 characters left out …) " + "x" * 1334),
     ],
     ids=[
         "plain",

@@ -67,7 +67,7 @@ def again(state: str, cause: str = "for the one missed") -> EndedOccurrence:
         (run("partial", "late: what it says decides nothing", Reason.OTHER), "partial"),
         (run("partial", "x", Reason.LATE), "late"),
         (run("failed", "run failed: no host matches"), "failed"),
-        (run("missed", "no driver was there"), "missed"),
+        (run("missed", "no driver was running"), "missed"),
         (run("skipped", "x", Reason.BLACKOUT), "left_out"),
         (run("skipped", "blackout: what it says decides nothing", Reason.OVERLAP), "skipped"),
         (run("skipped", "the one due at 14:00 still runs"), "skipped"),
@@ -243,7 +243,7 @@ def test_a_month_is_one_of_the_schedules_zone(month: str, begins: str, ends: str
     "text", ["", "2027", "2027-13", "2027-00", "27-01", "0001-01", "9999-12", "2027-01-01"]
 )
 def test_what_is_no_month(text: str) -> None:
-    with pytest.raises(UsageError, match="is no month; expected one such as 2027-01"):
+    with pytest.raises(UsageError, match="is not a month, use YYYY-MM, such as 2027-01"):
         month_of(text, "UTC")
 
 

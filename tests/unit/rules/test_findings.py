@@ -143,7 +143,7 @@ def test_a_life(
         ("low*", BY),
         ("low low*", f"it is low ({BY})"),
         ("low waive", BY),
-        ("low* low", "it is low (waiver 7 does not hold any more)"),
+        ("low* low", "it is low (waiver 7 is no longer in force)"),
         ("low* high", "it is high (worse than waiver 7 accepts)"),
         ("low* end", "it is low (waiver 7 ended on 2026-11-11 03:00 UTC)"),
     ],

@@ -18,7 +18,7 @@ FAILS = {"pass": 0, "fail": 2, "unknown": 0}
 BLIND = {"pass": 0, "fail": 0, "unknown": 3}
 NOTHING = {"pass": 0, "fail": 0, "unknown": 0}
 RUN = {"id": 7, "status": "done", "hosts": {"ok": 2, "unreachable": 1}}
-NO_RUN = "no run has collected for it"
+NO_RUN = "no run has collected evidence for it"
 DISK = f"disk_space: neither passed nor failed since {SINCE}"
 USED = f"disk_space: no value of used since {SINCE}"
 
@@ -37,7 +37,7 @@ def line(meets: bool | None = None, *, count: int = 3, unseen: float = 0.0) -> d
     return base | {"meets": meets, "unseen": unseen}
 
 
-NOT_KNOWN = "disk_space: whether used meets its target is not known of"
+NOT_KNOWN = "disk_space: whether used meets its target is not known for"
 
 
 def evidence(
@@ -68,16 +68,16 @@ def evidence(
         (evidence(check(NOTHING), measures=[measure(line(count=0))]), Lacking(True, (DISK, USED))),
         (evidence(check(SEEN), measures=[measure(line(True), line(False), at_most=80)]), Lacking(False)),
         (evidence(check(SEEN), measures=[measure(line(unseen=0.9), at_most=80)]),
-         Lacking(False, (f"{NOT_KNOWN} / on web1: 90 % of the time was not seen",))),
+         Lacking(False, (f"{NOT_KNOWN} / on web1: 90 % of the time was not observed",))),
         (evidence(check(SEEN), measures=[measure(line(unseen=0.9))]), Lacking(False)),
         (evidence(check(SEEN), measures=[measure(*[line(count=0, unseen=1.0)] * 12, at_most=80)]),
-         Lacking(False, (USED, *[f"{NOT_KNOWN} / on web1: 100 % of the time was not seen"] * 10,
+         Lacking(False, (USED, *[f"{NOT_KNOWN} / on web1: 100 % of the time was not observed"] * 10,
                          f"{NOT_KNOWN} 2 more"))),
         (evidence(check(SEEN), run=None), Lacking(True, (NO_RUN,))),
-        (evidence(check(SEEN), run=None, gap="nothing was collected: no driver was there"),
-         Lacking(True, ("nothing was collected: no driver was there", NO_RUN))),
-        (evidence(check(SEEN), run={"id": 7, "hosts": {"unreachable": 3}}), Lacking(True, ("run 7 has seen no host",))),
-        (evidence(check(SEEN), run={"id": 7, "hosts": {}}), Lacking(True, ("run 7 has seen no host",))),
+        (evidence(check(SEEN), run=None, gap="nothing was collected: no driver was running"),
+         Lacking(True, ("nothing was collected: no driver was running", NO_RUN))),
+        (evidence(check(SEEN), run={"id": 7, "hosts": {"unreachable": 3}}), Lacking(True, ("run 7 has reached no host",))),
+        (evidence(check(SEEN), run={"id": 7, "hosts": {}}), Lacking(True, ("run 7 has reached no host",))),
         (evidence(check(SEEN), gap="web2 did not answer"), Lacking(False, ("web2 did not answer",))),
     ],
     ids=[

@@ -46,7 +46,7 @@ def listed(number: int, *rows: dict[str, Any]) -> RecordEvent:
 
 
 OPENED = moved(1, "opened")
-EYES = "its four_eyes is 'no'; recorded was 'required'"
+EYES = "its four_eyes is 'no'; the record has 'required'"
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ EYES = "its four_eyes is 'no'; recorded was 'required'"
         ([OPENED, moved(2, "collected", gap="late", run_id=2, evidence_sha256="bb")], []),
         ([listed(1, ASKS), moved(2, "handed_over", owner="legal")], []),
         ([OPENED, moved(2, "handed_over", four_eyes="no")], [f"record 2: {EYES}"]),
-        ([OPENED, moved(2, "handed_over", owner="bob", due_at="later")], ["record 2: its due_at is 'later'; recorded was '5 pm'"]),
-        ([OPENED, moved(2, "handed_over", evidence_sha256="bb")], ["record 2: its evidence_sha256 is 'bb'; recorded was 'aa'"]),
-        ([OPENED, moved(2, "collected", owner="bob")], ["record 2: its owner is 'bob'; recorded was 'ops'"]),
+        ([OPENED, moved(2, "handed_over", owner="bob", due_at="later")], ["record 2: its due_at is 'later'; the record has '5 pm'"]),
+        ([OPENED, moved(2, "handed_over", evidence_sha256="bb")], ["record 2: its evidence_sha256 is 'bb'; the record has 'aa'"]),
+        ([OPENED, moved(2, "collected", owner="bob")], ["record 2: its owner is 'bob'; the record has 'ops'"]),
         ([OPENED, moved(2, "opened")], ["record 2: it opens review 7 again, after record 1"]),
         ([moved(1, "handed_over")], ["record 1: no record before it opens review 7"]),
         ([OPENED, signed(2, four_eyes="no")], [f"record 2: {EYES}"]),
-        ([OPENED, moved(2, "handed_over", owner="legal"), signed(3)], ["record 3: its owner is 'ops'; recorded was 'legal'"]),
+        ([OPENED, moved(2, "handed_over", owner="legal"), signed(3)], ["record 3: its owner is 'ops'; the record has 'legal'"]),
         ([signed(1)], ["record 1: no record before it opens review 7"]),
         ([signed(1, version=1)], []),
         ([OPENED, listed(2, ASKS)], ["record 2: it lists review 7, which record 1 names"]),
@@ -88,15 +88,15 @@ def test_what_records_allow_after_one_another(events: list[RecordEvent], said: l
     [
         ([OPENED], [(ASKS, False)], []),
         ([OPENED], [(terms(four_eyes="no"), False)], [f"review 7: {EYES}"]),
-        ([OPENED], [], ["review 7: it is not kept any more; record 1 names it"]),
-        ([OPENED, signed(2)], [], ["review 7: it is not kept any more; record 2 names it"]),
+        ([OPENED], [], ["review 7: it does not exist any more, but record 1 names it"]),
+        ([OPENED, signed(2)], [], ["review 7: it does not exist any more, but record 2 names it"]),
         ([OPENED], [(ASKS, False), (terms(id=8), False)], ["review 8: no record opens it"]),
         ([], [(ASKS, False)], []),
         ([signed(1, version=1)], [(terms(owner="bob"), False)], []),
-        ([signed(1, version=1)], [(terms(owner="bob"), True)], ["review 7: its owner is 'bob'; recorded was 'ops'"]),
-        ([signed(1, version=1)], [(terms(evidence_sha256="b"), False)], ["review 7: its evidence_sha256 is 'b'; recorded was 'aa'"]),
-        ([signed(1, version=1)], [], ["review 7: it is not kept any more; record 1 names it"]),
-        ([signed(1, 1), listed(2, terms(owner="bob"))], [(terms(owner="bob"), True)], ["review 7: its owner is 'bob'; recorded was 'ops'"]),
+        ([signed(1, version=1)], [(terms(owner="bob"), True)], ["review 7: its owner is 'bob'; the record has 'ops'"]),
+        ([signed(1, version=1)], [(terms(evidence_sha256="b"), False)], ["review 7: its evidence_sha256 is 'b'; the record has 'aa'"]),
+        ([signed(1, version=1)], [], ["review 7: it does not exist any more, but record 1 names it"]),
+        ([signed(1, 1), listed(2, terms(owner="bob"))], [(terms(owner="bob"), True)], ["review 7: its owner is 'bob'; the record has 'ops'"]),
     ],
     ids=[
         "as recorded", "changed", "gone", "gone and signed", "put in", "before any was recorded", "version 1, handed over",
@@ -132,11 +132,11 @@ NOTED = "this installation has noted"
         (None, CHAIN, ""),
         (End(3, digest(CHAIN[2].text)), CHAIN, ""),
         (End(2, digest(CHAIN[1].text)), CHAIN, ""),
-        (End(2, "ff"), CHAIN, f"record 2: {NOTED} another one, of the hash ff"),
-        (End(4, "ff"), CHAIN, f"record 4 is missing at the end: {NOTED} the last one, of the hash ff"),
-        (End(9, "ff"), CHAIN, f"records 4 to 9 are missing at the end: {NOTED} the last one, of the hash ff"),
-        (End(1, "ff"), [], f"record 1 is missing at the end: {NOTED} the last one, of the hash ff"),
-        (End(3, "ff"), [], f"records 1 to 3 are missing at the end: {NOTED} the last one, of the hash ff"),
+        (End(2, "ff"), CHAIN, f"record 2: {NOTED} a different record, with the hash ff"),
+        (End(4, "ff"), CHAIN, f"record 4 is missing at the end: {NOTED} the last record, with the hash ff"),
+        (End(9, "ff"), CHAIN, f"records 4 to 9 are missing at the end: {NOTED} the last record, with the hash ff"),
+        (End(1, "ff"), [], f"record 1 is missing at the end: {NOTED} the last record, with the hash ff"),
+        (End(3, "ff"), [], f"records 1 to 3 are missing at the end: {NOTED} the last record, with the hash ff"),
         (End(2, "ff"), [CHAIN[0], CHAIN[2]], ""),
     ],
     ids=[

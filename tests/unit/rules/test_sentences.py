@@ -34,9 +34,9 @@ def test_no_two_checks_have_the_same_noun() -> None:
 @pytest.mark.parametrize(
     ("check", "trouble", "title"),
     [
-        ("disk_space", "Low disk space", "File systems have space left"),
-        ("host_unreachable", "Connection failure", "The host can be looked at"),
-        ("run_failed", "Failed run", "Every run comes to its end"),
+        ("disk_space", "Low disk space", "File systems have free space"),
+        ("host_unreachable", "Connection failure", "The host can be reached"),
+        ("run_failed", "Failed run", "Every run completes"),
         (
             "a_check_of_an_older_release",
             "a check of an older release",

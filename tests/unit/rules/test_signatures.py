@@ -72,9 +72,9 @@ def test_one_changed_byte_is_named(chain: list[Signed]) -> None:
 @pytest.mark.parametrize(
     ("order", "said"),
     [
-        ((0, 2), ["record 2 is missing", "record 3: the record before it is not the one that it was signed after"]),
-        ((1, 2), ["record 1 is missing", "record 2: the record before it is not the one that it was signed after"]),
-        ((0, 2, 1), ["record 2 is missing", "record 3: the record before it is not the one that it was signed after", "record 2 is out of order", "record 2: the record before it is not the one that it was signed after"]),
+        ((0, 2), ["record 2 is missing", "record 3: the previous record is not the one that it was signed after"]),
+        ((1, 2), ["record 1 is missing", "record 2: the previous record is not the one that it was signed after"]),
+        ((0, 2, 1), ["record 2 is missing", "record 3: the previous record is not the one that it was signed after", "record 2 is out of order", "record 2: the previous record is not the one that it was signed after"]),
         ((0, 1), []),
     ],
     ids=["the middle removed", "the first removed", "reordered", "the last is not missed without its count"],
@@ -109,9 +109,9 @@ def test_the_key_is_made_once_for_this_account_alone(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["key"]
 
     path.chmod(0o644)
-    with pytest.raises(ConfigurationError, match="others can read"):
+    with pytest.raises(ConfigurationError, match="other users can read"):
         load_key(path)
     path.chmod(0o600)
     path.write_text("no key")
-    with pytest.raises(ConfigurationError, match="no private key in OpenSSH's format"):
+    with pytest.raises(ConfigurationError, match="not a private key in OpenSSH's format"):
         load_key(path)

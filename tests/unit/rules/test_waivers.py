@@ -168,9 +168,9 @@ def test_unused(waiver: Waiver, unused: bool) -> None:
         ({"ends_at": NOW + LONGEST}, ""),
         (
             {"ends_at": NOW + LONGEST + timedelta(seconds=1)},
-            "a waiver ends at most 90 days from now",
+            "a waiver may last at most 90 days",
         ),
-        ({"ends_at": NOW}, "a waiver has to end later than now"),
+        ({"ends_at": NOW}, "a waiver must end in the future"),
         ({"reason": "  "}, "a waiver needs a reason"),
         (
             {"scope": replace(SCOPE, check_id="")},
@@ -189,7 +189,7 @@ def test_unused(waiver: Waiver, unused: bool) -> None:
         ({"scope": replace(SCOPE, subject_glob="https://h/?token=*")}, ""),
         (
             {"scope": replace(SCOPE, subject_glob="https://u:pw@h/?token=abc")},
-            "the subject holds what may be a secret; subjects are stored without, as 'https://h/?token=*'",
+            "the subject seems to contain a secret; subjects are stored without secrets, as 'https://h/?token=*'",
         ),
         ({"scope": replace(SCOPE, host_pattern="*")}, ""),
         ({"scope": replace(SCOPE, subject_glob="*")}, ""),
@@ -197,10 +197,10 @@ def test_unused(waiver: Waiver, unused: bool) -> None:
             {"by": replace(ANN, role=Role.VIEWER)},
             "to request a waiver needs the role operator; ann is viewer",
         ),
-        ({"by": replace(ANN, off=True)}, "ann is turned off"),
+        ({"by": replace(ANN, off=True)}, "ann is disabled"),
         (
             {"by": replace(ANN, shared=True)},
-            "ann is shared by several people; to request a waiver takes a user of one's own",
+            "ann is shared by several people; to request a waiver needs a user of your own",
         ),
     ],
 )
@@ -222,7 +222,7 @@ SITE = watched(
 )
 ONE = watched("web1:/")
 URLS = [Watched("disk_space", "web1", f"https://a{n}.example.com/") for n in range(9)]
-TOO_WIDE = "a waiver of more than 50% of what disk_space watches would turn the check off"
+TOO_WIDE = "a waiver of more than 50% of what disk_space watches would disable the check"
 
 
 @pytest.mark.parametrize(
@@ -272,10 +272,10 @@ def test_what_detects_intruders_is_waived_host_by_host(host: str, refused: bool)
 
     said = refuse_width(scope, width([], scope), by_name=True)
 
-    assert ("a waiver of it names one host" in said) is refused
+    assert ("a waiver for it must name one host" in said) is refused
 
 
-OWN = "nobody approves a waiver that they have asked for"
+OWN = "the person who asked for a waiver may not approve it"
 
 
 @pytest.mark.parametrize(
@@ -287,19 +287,19 @@ OWN = "nobody approves a waiver that they have asked for"
             ASKED,
             BOB,
             None,
-            "ann is no person of the schedule, so nobody knows that two people say yes to a waiver",
+            "ann is not a person in the schedule, so it is not certain that two people agree to a waiver",
         ),
         (
             ASKED,
             replace(BOB, person=""),
             ANN,
-            "bob is no person of the schedule, so nobody knows that two people say yes to a waiver",
+            "bob is not a person in the schedule, so it is not certain that two people agree to a waiver",
         ),
         (
             ASKED,
             BOB,
             replace(ANN, person=""),
-            "ann is no person of the schedule, so nobody knows that two people say yes to a waiver",
+            "ann is not a person in the schedule, so it is not certain that two people agree to a waiver",
         ),
         (
             ASKED,
@@ -314,26 +314,26 @@ OWN = "nobody approves a waiver that they have asked for"
             ASKED,
             Who("x", Role.ADMIN),
             Who("ann", Role.OPERATOR),
-            "x is no person of the schedule, so nobody knows that two people say yes to a waiver",
+            "x is not a person in the schedule, so it is not certain that two people agree to a waiver",
         ),
-        (HELD, BOB, ANN, "waiver 3 waits for no approval: it is approved already"),
+        (HELD, BOB, ANN, "waiver 3 does not wait for approval: it is approved already"),
         (
             replace(ASKED, revoked_at=NOW),
             BOB,
             ANN,
-            "waiver 3 waits for no approval: it was revoked",
+            "waiver 3 does not wait for approval: it was revoked",
         ),
         (
             replace(ASKED, ends_at=NOW),
             BOB,
             ANN,
-            "waiver 3 waits for no approval: it ended before it was approved",
+            "waiver 3 does not wait for approval: it ended before it was approved",
         ),
         (
             replace(ASKED, ends_at=NOW + LONGEST + DAY),
             BOB,
             ANN,
-            "a waiver ends at most 90 days from now",
+            "a waiver may last at most 90 days",
         ),
     ],
     ids=[
@@ -350,7 +350,7 @@ def test_who_may_approve(waiver: Waiver, by: Who, requester: Who | None, said: s
     [
         (HELD, ANN, "done", ""),
         (ASKED, ANN, "not needed", ""),
-        (HELD, ANN, " ", "a waiver is revoked for a reason"),
+        (HELD, ANN, " ", "revoking a waiver needs a reason"),
         (
             HELD,
             replace(ANN, role=Role.VIEWER),

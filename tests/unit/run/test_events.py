@@ -247,7 +247,7 @@ def test_a_number_of_another_form_is_refused_and_no_file_is_opened(
 
     listening.framed({"uuid": number} if number is not None else 7)
 
-    assert heard.calls == [("refused", "", "an event without the number of one")]
+    assert heard.calls == [("refused", "", "an event without its number")]
     assert listening.error is None
 
 
@@ -463,7 +463,7 @@ def test_a_frame_within_what_ansible_tells_of_a_host_is_that_hosts(tmp_path: Pat
     reader = listening.frames()
     reader.write(f"{framed({'uuid': NUMBER})}ok: {framed(lie)} and so on\n{framed({})}")
 
-    assert heard.calls == [("refused", "web1", "an event that Ansible has not written")]
+    assert heard.calls == [("refused", "web1", "an event that Ansible did not write")]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_our_own_playbooks_ask_for_the_procedures_hosts_themselves() -> None:
 
 @pytest.mark.parametrize("limit", ["a,b", "a:!b", "@/tmp/names"])
 def test_what_cannot_be_put_together_is_refused(limit: str) -> None:
-    with pytest.raises(UsageError, match="cannot be put together"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         agent._limit(task("web:!web3", limit))
 
 

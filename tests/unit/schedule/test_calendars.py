@@ -275,5 +275,5 @@ def test_a_file_that_is_no_calendar_is_said(tmp_path, text):
             "calendar": {"holidays": ["holidays.ics"]},
         }
     )
-    with pytest.raises(ConfigurationError, match=r"holidays\.ics: no calendar that can be read"):
+    with pytest.raises(ConfigurationError, match=r"holidays\.ics: not a calendar that can be read"):
         calendars_of(schedule, tmp_path)

@@ -44,8 +44,8 @@ def made(after: str, now: str, **keys: Any) -> list[tuple[str, str, str, str]]:
 
 
 MISSED_2 = [
-    ("due", "09 03:00", "missed", "no driver was there"),
-    ("due", "10 03:00", "missed", "no driver was there"),
+    ("due", "09 03:00", "missed", "no driver was running"),
+    ("due", "10 03:00", "missed", "no driver was running"),
 ]
 
 
@@ -61,9 +61,9 @@ MISSED_2 = [
         ("2026-06-08T04:00", "2026-06-10T04:00", {}, [*MISSED_2, ("catch_up", "10 03:00", "due", "for 2 missed")]),
         # Late is counted from when it should have begun: it is spread, here to 03:14.
         ("2026-06-10T02:00", "2026-06-10T03:10", {"jitter": "1 h"}, [("due", "10 03:00", "due", "")]),
-        ("2026-06-10T02:00", "2026-06-10T04:02", {"jitter": "1 h", "missed": "skip"}, [("due", "10 03:00", "missed", "no driver was there")]),
+        ("2026-06-10T02:00", "2026-06-10T04:02", {"jitter": "1 h", "missed": "skip"}, [("due", "10 03:00", "missed", "no driver was running")]),
         # The one that is due now stands for those before it.
-        ("2026-06-08T04:00", "2026-06-10T03:00", {}, [("due", "09 03:00", "missed", "no driver was there"), ("due", "10 03:00", "due", "")]),
+        ("2026-06-08T04:00", "2026-06-10T03:00", {}, [("due", "09 03:00", "missed", "no driver was running"), ("due", "10 03:00", "due", "")]),
         # A blackout stops what changes hosts, also if nobody was there; it stops no observing.
         ("2026-12-24T02:00", "2026-12-24T03:00", {"changes_hosts": True}, [("due", "24 03:00", "skipped", "blackout: Freeze")]),
         ("2026-12-24T02:00", "2026-12-24T05:00", {"changes_hosts": True}, [("due", "24 03:00", "skipped", "blackout: Freeze")]),
@@ -97,7 +97,7 @@ def test_many_misses_are_bounded_and_counted() -> None:
     new = made("2026-01-01", "2026-06-01T00:01", rule="FREQ=MINUTELY;INTERVAL=2", missed="skip")
 
     assert len(new) == 1000
-    assert new[0][3] == "no driver was there; so were 107720 before it"
+    assert new[0][3] == "no driver was running; so were 107720 before it"
 
 
 def waiting(kind: str = "due", **other: Any) -> Occurrence:
@@ -118,13 +118,13 @@ def waiting(kind: str = "due", **other: Any) -> Occurrence:
     ("keys", "one", "now", "running", "newer", "expected"),
     [
         ({}, waiting(), "2026-06-10T03:00:01", False, False, Decision(begin=True)),
-        ({}, waiting(), "2026-06-10T03:00:01", False, True, ended("missed", "the next one was due before it could begin", Reason.NEWER)),
-        ({}, waiting(), "2026-06-10T03:00:01", True, False, ended("skipped", "the one due at 2026-06-10 03:00 UTC still runs", Reason.OVERLAP)),
-        ({"overlap": "queue"}, waiting(), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC still runs")),
-        ({}, waiting("catch_up"), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC still runs")),
+        ({}, waiting(), "2026-06-10T03:00:01", False, True, ended("missed", "the next one was due before it could start", Reason.NEWER)),
+        ({}, waiting(), "2026-06-10T03:00:01", True, False, ended("skipped", "the one due at 2026-06-10 03:00 UTC is still running", Reason.OVERLAP)),
+        ({"overlap": "queue"}, waiting(), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC is still running")),
+        ({}, waiting("catch_up"), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC is still running")),
         ({}, waiting(), "2026-06-10T04:00", False, False, Decision(begin=True)),
-        ({"missed": "skip"}, waiting(), "2026-06-10T04:00", False, False, ended("missed", "waited 60 min behind other runs", Reason.WAITED)),
-        ({"missed": "59 min"}, waiting(), "2026-06-10T04:00", False, False, ended("missed", "waited 60 min behind other runs", Reason.WAITED)),
+        ({"missed": "skip"}, waiting(), "2026-06-10T04:00", False, False, ended("missed", "waited 60 min for other runs", Reason.WAITED)),
+        ({"missed": "59 min"}, waiting(), "2026-06-10T04:00", False, False, ended("missed", "waited 60 min for other runs", Reason.WAITED)),
         ({"missed": "1 h"}, waiting(), "2026-06-10T04:00", False, False, Decision(begin=True)),
         ({"changes_hosts": True}, waiting(), "2026-12-24T03:00", False, False, ended("skipped", "blackout: Freeze", Reason.BLACKOUT)),
         ({"changes_hosts": True}, waiting("debt"), "2026-12-24T03:00", False, False, ended("missed", "blackout: Freeze, until the next one is due", Reason.BLACKOUT)),
@@ -151,7 +151,7 @@ def test_what_waits_begins_or_ends_or_goes_on_waiting(
 # --- debts -----------------------------------------------------------------------------------------------------------
 def debts(*hosts: str, expires: datetime | None = None) -> list[Debt]:
     due = at("2026-06-10T03:00")
-    return [Debt("s", "daily", host, due, expires, "not seen in run 1", due) for host in hosts]
+    return [Debt("s", "daily", host, due, expires, "not checked in run 1", due) for host in hosts]
 
 
 @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ def test_a_try_ends_with_the_first_debt_of_it_that_expires() -> None:
     one = attempt(owed, schedule()[0].procedures["daily"], at("2026-06-10T04:00"))
 
     assert (one.kind, one.host, one.hosts, one.named) == ("debt", "a", "a,b,c", "a and 2 more")
-    assert (one.next_due_at, one.cause) == (first, "owed by 3 hosts")
+    assert (one.next_due_at, one.cause) == (first, "still due on 3 hosts")

@@ -99,7 +99,7 @@ def test_gaps():
     spring = {**WEEKS, "to": "2026-04-01"}
     autumn = {**WEEKS, "from": "2026-09-01", "to": "2026-12-01"}
     found = gaps(schedule(spring, autumn), "ops", local("2026-01-01"), local("2027-01-01"))
-    title = "nobody of Operations is on call"
+    title = "nobody in Operations is on call"
     assert found == [
         Period(title, local("2026-01-01"), local("2026-01-05 09:00")),
         Period(title, local("2026-04-01"), local("2026-09-01")),

@@ -187,7 +187,7 @@ def test_groups_that_disagree(
 
 
 def holds_of(text: str) -> str:
-    return text.rpartition("that of ")[2].partition(" ")[0]
+    return text.rpartition("the value of ")[2].partition(" ")[0]
 
 
 def other_of(text: str) -> str:
@@ -246,21 +246,21 @@ def test_both_places_are_said(tmp_path: Path) -> None:
     web, database = (f"{tmp_path}/group_vars/{name}" for name in ("web.yml:2", "database.yml:1"))
     assert found.text == (
         f"web2: group web says 1 at {web}, and group database 2 at {database}; "
-        "by Ansible's precedence that of web holds"
+        "by Ansible's precedence, the value of web is used"
     )
     assert (found.about, found.place) == ("upkeep_at_once", database)
-    assert found.remedy == "say it in one of the two, or in host_vars/web2.yml"
+    assert found.remedy == "set it in one of the two, or in host_vars/web2.yml"
 
 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
         ({"group_vars/wbe.yml": {AT_ONCE: 1}},
-         ("group wbe", "upkeep_at_once is said for the group 'wbe', and the inventory has no such group; did you mean 'web'?")),
+         ("group wbe", "upkeep_at_once is set for the group 'wbe', and the inventory has no such group; did you mean 'web'?")),
         ({"group_vars/empty.yml": {"upkeep_checks_a": A}},
-         ("group empty", "upkeep_checks_a is said for the group 'empty', and no host is in it")),
+         ("group empty", "upkeep_checks_a is set for the group 'empty', and no host is in it")),
         ({"host_vars/wbe1.yml": {AT_ONCE: 1, "upkeep_checks_a": A}},
-         ("host wbe1", "upkeep_at_once is said for the host 'wbe1', and the inventory has no such host; did you mean 'web1'?")),
+         ("host wbe1", "upkeep_at_once is set for the host 'wbe1', and the inventory has no such host; did you mean 'web1'?")),
         ({"group_vars/wbe.yml": {"other": 1}}, None),
         ({"group_vars/web.yml": {AT_ONCE: 1}, "group_vars/all/a.yml": {AT_ONCE: 1}, "host_vars/web1/a.yml": {AT_ONCE: 1}},
          None),
@@ -347,12 +347,12 @@ LATER = {
 @pytest.mark.parametrize(
     ("said", "entry", "found"),
     [
-        ("", "hosts", ["hosts: not asked for, as upkeep_family_version is 0.1.0: swap_used (since 0.3.0)"]),
-        ("0.1.0", "hosts", ["hosts: not asked for, as upkeep_family_version is 0.1.0: swap_used (since 0.3.0)"]),
+        ("", "hosts", ["hosts: not included, because upkeep_family_version is 0.1.0: swap_used (since 0.3.0)"]),
+        ("0.1.0", "hosts", ["hosts: not included, because upkeep_family_version is 0.1.0: swap_used (since 0.3.0)"]),
         ("0.2.0", "{checks: [hosts, backups]}",
-         ["hosts, backups: not asked for, as upkeep_family_version is 0.2.0: swap_used (since 0.3.0)"]),
+         ["hosts, backups: not included, because upkeep_family_version is 0.2.0: swap_used (since 0.3.0)"]),
         ("0.1.0", "{checks: [hosts, backups], without: swap_used}",
-         ["hosts, backups: not asked for, as upkeep_family_version is 0.1.0: backup_size (since 0.2.0)"]),
+         ["hosts, backups: not included, because upkeep_family_version is 0.1.0: backup_size (since 0.2.0)"]),
         ("0.3.0", "hosts", []),
         ("", "{checks: hosts, without: [swap_used]}", []),
         ("", "swap_used", []),
@@ -391,15 +391,15 @@ def test_the_oldest_release_that_some_group_has_chosen_counts(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("entry", "found"),
     [
-        ("http_health", ["http_health without urls: it looks at nothing"]),
-        ("{check: http_health}", ["http_health without urls: it looks at nothing"]),
+        ("http_health", ["http_health without urls: it checks nothing"]),
+        ("{check: http_health}", ["http_health without urls: it checks nothing"]),
         (
             "{check: http_health, timeout_seconds: 5}",
-            ["http_health without urls: it looks at nothing"],
+            ["http_health without urls: it checks nothing"],
         ),
         ("{check: http_health, urls: ['http://web1/']}", []),
         ("{check: http_health, urls: '{{ urls }}'}", []),
-        ("{check: backup_fresh}", ["backup_fresh without sets: it looks at nothing"]),
+        ("{check: backup_fresh}", ["backup_fresh without sets: it checks nothing"]),
         ("disk_space", []),
         ("hosts", []),
         ("no_such_check", []),
@@ -448,7 +448,7 @@ def test_a_host_that_cannot_look_at_a_source_is_told(
         [
             (
                 "host web1",
-                "is asked about register/people, and is not said to be the controller",
+                "is asked about register/people, but is not marked as the controller",
                 "error",
             )
         ]
@@ -465,6 +465,6 @@ def test_a_source_of_which_two_hosts_are_asked_is_told() -> None:
     assert asked_sources(inventory) == {"register/people": ["web1", "web2"]}
     assert (found.about, found.text) == (
         "source register/people",
-        "is asked of web1 and web2: the last answer of a run stands",
+        "is asked of web1 and web2: only the last answer of a run is kept",
     )
     assert asked_sources(listed(False, web1=LOCAL)) == {}

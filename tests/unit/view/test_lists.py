@@ -131,7 +131,7 @@ def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubt
     assert [row[:3] for row in told] == [
         ["✗ fail high, doubted", "db1", "Low disk space"],
         ["? unknown", "web0 and 39 more", "such as unreachable: ssh: connect to"],
-        ["? unknown", "db1", "Password guessing +2"],
+        ["? unknown", "db1", "Password guessing and 2 more"],
         ["✓ pass, doubted", "db1", title_of("swap_used")[:24]],
     ]
     assert "web39" in text.replace("\n", " ")
@@ -168,8 +168,8 @@ def test_runs_fit_the_screen():
     run = view_samples.summary(RunTally(), procedure="weekly-access")
     found = printed(lists.print_runs, [replace(run, counts=counts)], LATER, terminal=True)
 
-    assert [len(line) <= 80 for line in found.splitlines()] == [True, True]
-    assert found.splitlines()[1].endswith("71 pass")
+    assert [len(line) <= 80 for line in found.splitlines()] == [True] * 4
+    assert found.splitlines()[3].endswith("4 critical, 5 high, 10 unknown, 71 pass")
 
 
 def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
@@ -331,10 +331,11 @@ def test_an_error_is_two_lines_at_most_whatever_is_in_it():
     assert printed(lists.print_error, UsageError("x" * 10_000)).count("\n") == 1
 
 
-def test_columns_that_may_give_are_cut_when_the_line_is_too_long():
+def test_what_gives_goes_below_the_subject_and_is_cut_when_it_is_longer_than_a_line():
     daily = ProcedureShown("daily", "A title that goes on " * 10, "web:" * 30, "ops@example.org")
 
     lines = printed(lists.print_procedures, [daily], NOW, terminal=True).splitlines()
 
+    assert lines[:2] == ["procedure", "title · hosts · owner"]
     assert max(map(len, lines)) <= 80
-    assert "…" in lines[1]
+    assert "…" in lines[3]

@@ -89,7 +89,7 @@ def test_in_a_pipe_there_is_a_plain_line_per_host_and_one_per_trouble():
     ]  # fmt: skip
 
     assert shown(made, Pipe()).splitlines() == [
-        "web1: ok in 1.0 s: 1 pass, 1 fail, 0 unknown",
+        "web1: checked in 1.0 s: 1 pass, 1 fail, 0 unknown",
         "db1: unreachable in 10 s: no route to host",
         "2 of 2 hosts need you: db1: unreachable: no route to host; web1: disk, /var: 91 % used, at most 85 %.",
         "",
@@ -256,7 +256,7 @@ def test_with_json_the_plain_lines_go_to_standard_error():
     shown([host("a", fine("a"))], out, errors, quiet=True)
 
     assert out.getvalue() == ""
-    assert errors.getvalue() == "a: ok in 1.0 s: 1 pass, 0 fail, 0 unknown\n"
+    assert errors.getvalue() == "a: checked in 1.0 s: 1 pass, 0 fail, 0 unknown\n"
 
 
 def test_no_color_takes_colours_away_and_leaves_signs_and_words(narrow):

@@ -98,9 +98,9 @@ class Budget:
         """
         self.left_bytes -= count
         if self.left_bytes < 0:
-            raise OutOfBudgetError("it is longer than may be read")
+            raise OutOfBudgetError("it is larger than the limit for reading")
         if time.monotonic() > self.ends:
-            raise OutOfBudgetError("there was no time to read all of it")
+            raise OutOfBudgetError("there was not enough time to read all of it")
 
 
 class CountedStream:
@@ -187,7 +187,7 @@ def _read(path: str, kind: str, stream: IO[bytes], budget: Budget, host: Host) -
     if kind == "postgresql":
         return _postgresql(path, budget, host)
     if kind == "encrypted":
-        return {"state": "header", "why": "encrypted: only its first bytes could be looked at"}
+        return {"state": "header", "why": "encrypted: only its first bytes could be read"}
     inner, _dot, packer = kind.rpartition(".")
     if packer == "zst":
         return _zst(path, inner, budget, host)
@@ -217,7 +217,7 @@ def _unpacked(inner: str, counted: CountedStream) -> dict[str, Any]:
     if inner == "sql" or _dump_end(counted.head):
         found.update(_dump(counted))
     elif inner == "other":
-        found.update(state="unread", why="of no known format: nothing shows that it is whole")
+        found.update(state="unread", why="of an unknown format: nothing shows that it is complete")
     return found
 
 
@@ -233,7 +233,7 @@ def _dump(counted: CountedStream) -> dict[str, Any]:
     """
     end = _dump_end(counted.head)
     if not end:
-        return {"state": "unread", "why": "a dump of an unknown program: nothing shows its end"}
+        return {"state": "unread", "why": "a dump of an unknown program: nothing marks its end"}
     if not re.search(end, counted.tail):
         raise BrokenError("the dump ends without the last line of its program")
     return {"trailer": True}
@@ -257,7 +257,7 @@ def _tar(counted: CountedStream) -> dict[str, Any]:
                 hostile.append(member.name[:200])
     counted.drain()
     if counted.count < end + 1024 or counted.tail[-1024:].strip(b"\0"):
-        raise BrokenError(f"ends after {counted.count} By without the end mark of a tar")
+        raise BrokenError(f"ends after {counted.count} B without the end mark of a tar")
     return {"members": members, "hostile": hostile, "bytes": counted.count}
 
 
@@ -303,7 +303,7 @@ def _sqlite(path: str, budget: Budget) -> dict[str, Any]:
         said = [row[0] for row in database.execute("PRAGMA quick_check(5)")]
     except sqlite3.OperationalError as exc:
         if "interrupted" in str(exc):
-            raise OutOfBudgetError("there was no time to read all of it") from exc
+            raise OutOfBudgetError("there was not enough time to read all of it") from exc
         raise BrokenError(str(exc)) from exc
     except sqlite3.DatabaseError as exc:
         raise BrokenError(str(exc)) from exc

@@ -103,7 +103,7 @@ def _files(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observa
     while backups and _is_growing(backups[0], host):
         growing.append(backups.pop(0)["path"])
     data.update(count=len(backups), links=links[:20], unfinished=unfinished[:20], growing=growing)
-    lines = [f"{one['path']} {one['bytes']} By, written {iso(one['mtime'])}" for one in backups]
+    lines = [f"{one['path']} {one['bytes']} B, written {iso(one['mtime'])}" for one in backups]
     raw = "\n".join(lines[:200])
     if not backups:
         return Observation(wanted["name"], data, raw)
@@ -227,7 +227,7 @@ def _restic(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observ
         times = sorted(_time_of(one["time"]) for one in snapshots)
         newest = max(snapshots, key=lambda one: _time_of(one["time"])) if snapshots else {}
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        return Observation(wanted["name"], error=f"restic: an answer of another shape: {exc}")
+        return Observation(wanted["name"], error=f"restic: unexpected output: {exc}")
     data["count"] = len(snapshots)
     lines = [f"{one.get('short_id')} {one['time']} {one.get('hostname')}" for one in snapshots]
     if times:

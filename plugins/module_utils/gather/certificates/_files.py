@@ -88,14 +88,14 @@ def read_certificates(host: Host, path: str, passphrase: str = "") -> Certificat
             found += _embedded(text, faults)
             kind = "embedded"
     if len(data) > FILE_LIMIT_BYTES:
-        faults.insert(0, f"more than {FILE_LIMIT_BYTES} bytes; the rest was not looked at")
+        faults.insert(0, f"more than {FILE_LIMIT_BYTES} bytes; the rest was not read")
     if found:
         faults += _passed_over(blocks, data)
         return _limited(kind, found, KEY.search(data) is not None, faults)
     if any(label in PKCS7 for label, _number, _block in blocks):
         return _pkcs7(host, path, "PEM")
     if KEY.search(data):
-        raise HostError(f"{path}: a key, and no certificate")
+        raise HostError(f"{path}: contains a key, but no certificate")
     if faults:
         raise HostError(f"{path}: {faults[0]}")
     size = _sequence_size(data)
@@ -115,7 +115,7 @@ def read_certificates(host: Host, path: str, passphrase: str = "") -> Certificat
 def _limited(kind: str, found: list[bytes], has_key: bool, faults: list[str]) -> CertificateFile:
     """Return the file with as many certificates as one observation may have."""
     if len(found) > MOST_CERTIFICATES:
-        faults.append(f"{len(found)} certificates, of which {MOST_CERTIFICATES} were looked at")
+        faults.append(f"{len(found)} certificates, of which {MOST_CERTIFICATES} were checked")
     fault = faults[0] if faults else ""
     return CertificateFile(kind, found[:MOST_CERTIFICATES], len(found), has_key, fault)
 
@@ -163,20 +163,20 @@ def _certificates(blocks: list[tuple[str, int, bytes]], faults: list[str]) -> li
             try:
                 found.append(_decoded(block))
             except ValueError as exc:
-                faults.append(f"line {number}: a certificate that is no base64: {exc}")
+                faults.append(f"line {number}: a certificate that is not base64: {exc}")
     return found
 
 
 def _passed_over(blocks: list[tuple[str, int, bytes]], data: bytes) -> list[str]:
     """Return what lies beside the certificates of a file, is not read, and may hold more of them."""
     strange = [
-        f"line {number}: -----BEGIN {label}----- beside certificates, which was not looked at"
+        f"line {number}: -----BEGIN {label}----- beside certificates, which was not read"
         for label, number, _block in blocks
         if label in PKCS7
         or ("CERT" in label and not CERTIFICATE.fullmatch(label) and label not in NO_CERTIFICATES)
     ]
     if b"\0" in data:
-        strange.append(f"byte {data.index(0)}: what is no text beside certificates in PEM")
+        strange.append(f"byte {data.index(0)}: binary data beside certificates in PEM")
     return strange
 
 
@@ -285,7 +285,7 @@ def _public_hash(host: Host, path: str, passphrase: str) -> str:
     options = ["-in", path]
     if not KEY.search(data):
         if b"-----BEGIN" in data or _sequence_size(data) is None:
-            raise KeyUnseenError(f"{path}: no key in it")
+            raise KeyUnseenError(f"{path}: contains no key")
         if host.which("openssl") is not None:
             try:
                 text = _open_pkcs12(host, path, passphrase, ["-nocerts", "-nodes"]).out

@@ -113,7 +113,9 @@ class TlsServer:
             try:
                 other = self._of_kind(kind, first.version)
             except KindUnseenError as exc:
-                unseen[exc.refused].append(f"an {kind} certificate, if any, was not seen: {exc}")
+                unseen[exc.refused].append(
+                    f"an {kind} certificate, if there is one, was not read: {exc}"
+                )
                 continue
             if other is not None and key_kind(other.certificates[0]) == kind:
                 found.append(other)
@@ -153,7 +155,7 @@ class TlsServer:
         if self.host.which("openssl") is None:
             if not newest_only:
                 return None
-            raise KindUnseenError("with TLS 1.3 alone this takes openssl on the host", True)
+            raise KindUnseenError("with TLS 1.3 only, this needs openssl on the host", True)
         try:
             seen = self._served(kind)
         except HostError as exc:

@@ -20,7 +20,7 @@ APACHE = ("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf")
 LETSENCRYPT = "/etc/letsencrypt/live/*/fullchain.pem"
 MOST_FILES = 300
 MOST_BLOCKS = 5000
-NOT_LOOKED_AT = "sites in the rest were not looked at; declare their certificates in `served`"
+NOT_LOOKED_AT = "sites in the rest were not checked; declare their certificates in `served`"
 FILE_LIMIT_BYTES = 1_000_000
 TOKEN = re.compile(
     r"""#[^\n]*|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([{};])|((?:\\.|\$\{|[^\s{};"'\\])(?:\\.|\$\{[^}]*\}|[^\s{};\\])*)"""

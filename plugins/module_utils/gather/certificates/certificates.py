@@ -107,14 +107,17 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     too_many = wanted[MOST_SUBJECTS:]
     wanted = wanted[:MOST_SUBJECTS]
     tried = side_by_side(lambda one: _look(one, params, host), wanted, OWN_SECONDS)
-    reason = f"not looked at: {MOST_SUBJECTS} is the most of one entry; declare this in another"
+    reason = (
+        f"not checked: one entry may have at most {MOST_SUBJECTS}; declare this one in another "
+        "entry"
+    )
     observations = [Observation(one.subject, error=reason) for one in too_many]
     passed_over = False
     for one, seen in zip(wanted, tried):
         if isinstance(seen, Observation):
             observations.append(seen)
         elif seen is None or not one.found or one.is_file:
-            reason = f"not looked at in {OWN_SECONDS:g} s" if seen is None else str(seen)
+            reason = f"not checked within {OWN_SECONDS:g} s" if seen is None else str(seen)
             observations.append(Observation(one.subject, error=reason))
         else:
             passed_over = True  # a server that is set up here, and does not answer now

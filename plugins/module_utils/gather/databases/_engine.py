@@ -23,7 +23,7 @@ class Engine:
 
     kind: its name in a site's entries. port: where it listens by default; None if it does not.
     found: returns the databases that listen on a host where their packages put them, and whether those are all;
-    nobody's password is tried. ask: returns a declared database's answer within so many seconds; raises
+    nobody's password is tried. ask: returns a declared database's answer within this many seconds; raises
     AccessRefusedError with its reason, HostError without a program to ask with.
     """
 

@@ -92,7 +92,7 @@ def parse_mariadb(text: str) -> dict[str, Any]:
             "rejected": int(fields.get("connection_errors_max_connections", 0)),
         }
     except (KeyError, ValueError) as exc:
-        raise AccessRefusedError(f"unexpected answer, no {exc}") from exc
+        raise AccessRefusedError(f"unexpected answer without {exc}") from exc
 
 
 ENGINE = Engine("mariadb", PORT, found, ask)

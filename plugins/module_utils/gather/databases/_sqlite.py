@@ -40,7 +40,7 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
         alone = write_ahead and not host.exists(f"{path}-wal")
         if write_ahead and not alone and not host.exists(f"{path}-shm"):
             raise AccessRefusedError(
-                "its write-ahead log was left behind, without an index; not opened"
+                "a write-ahead log without an index was left behind; the database was not opened"
             )
     except HostError as exc:
         raise AccessRefusedError(str(exc)) from exc

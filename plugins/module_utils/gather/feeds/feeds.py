@@ -123,4 +123,4 @@ def _raw(subject: str, data: dict[str, Any]) -> str:
     if not data["there"]:
         return f"{subject}: not there at {data['at']}"
     when = data["modified_at"] or "no time"
-    return f"{subject}: {data['bytes']} By, {when}, sha256 {data['sha256']}, at {data['at']}"
+    return f"{subject}: {data['bytes']} B, {when}, sha256 {data['sha256']}, at {data['at']}"

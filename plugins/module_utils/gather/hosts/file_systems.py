@@ -154,7 +154,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         }
         raw = f"{lines[mount.mount_point]}\nstatvfs {answer.value}\n"
         seen.append(Observation(mount.mount_point, data, raw=raw))
-    reason = f"not looked at: {MOUNTS_LIMIT} file systems are the most; ignore what holds nothing of interest"
+    reason = (
+        f"not checked: at most {MOUNTS_LIMIT} file systems are checked; ignore those that do "
+        "not matter"
+    )
     seen += [Observation(mount.mount_point, error=reason) for mount in too_many]
     mounted = {mount.mount_point for mount in mounts}
     looked_at = {mount.mount_point for mount in (*chosen, *too_many)}

@@ -69,7 +69,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     if host.which("dnf"):
         return [_dnf(host)]
     other = next(filter(host.which, NOT_READ), None)
-    reason = f"{other}: its updates are not read, only those of apt and dnf"
+    reason = f"{other}: its updates are not read; only those of apt and dnf are"
     return [Observation(other, error=reason)] if other else []
 
 

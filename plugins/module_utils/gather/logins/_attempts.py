@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log.times import iso
 
 # Kinds of event that each tell an attempt once: see auth_messages.Event.
 WITNESSES = ("failed", "pam", "pam_error", "refused", "told")
-# What several processes tell of one attempt is told within so many seconds, and a row of attempts is cut that long.
+# What several processes tell of one attempt is told within this many seconds, and a row of attempts is cut that long.
 JOIN_SECONDS = 300
 ROW_SECONDS = 900
 # What is told of at most, and kept in memory at most.

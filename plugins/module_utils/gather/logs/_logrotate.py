@@ -94,7 +94,9 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
                     place = place if patterns else f"{name}:{number}"
                     patterns.append(found)
                 else:
-                    config.problems.append(f"{name}:{number}: {found[:80]!r} is no absolute path")
+                    config.problems.append(
+                        f"{name}:{number}: {found[:80]!r} is not an absolute path"
+                    )
             else:
                 rest, after = _directive(rest)
                 word, *values = re.split(r"[\s=]+", rest, maxsplit=1)
@@ -106,7 +108,7 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
                 elif word in ("tabooext", "taboopat"):
                     _taboo(config, word, value)
                 elif not _apply(policy, word, value):
-                    config.problems.append(f"{name}:{number}: {rest[:80]!r} is not understood")
+                    config.problems.append(f"{name}:{number}: {rest[:80]!r} was not understood")
                 rest = after
     if policy is not config.policy or script:
         config.problems.append(f"{name}: ends within a {script or 'stanza'}")

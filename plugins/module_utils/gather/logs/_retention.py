@@ -154,7 +154,9 @@ def open_root(path: str) -> int:
     except OSError as exc:
         os.close(opened)
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise RemovalRefusedError(f"{path}: {part!r} is a symbolic link, or no folder") from exc
+            raise RemovalRefusedError(
+                f"{path}: {part!r} is a symbolic link, or not a folder"
+            ) from exc
         raise
     return opened
 
@@ -191,7 +193,7 @@ def _walk(
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             continue
         if not stat.S_ISREG(info.st_mode):
-            made.refused.append((path, "is a symbolic link, or no regular file"))
+            made.refused.append((path, "is a symbolic link, or not a regular file"))
             continue
         if made.archives >= FILES_LIMIT:
             made.unread.append(f"{path}: more than {FILES_LIMIT} archives")
@@ -223,7 +225,7 @@ def _unlink(root: int, place: str, archive: Archive) -> None:
         info = os.stat(name, dir_fd=opened, follow_symlinks=False)
         found = (info.st_dev, info.st_ino, info.st_size, info.st_mtime)
         if found != (archive.device, archive.inode, archive.size, archive.mtime):
-            raise RemovalRefusedError("is not the file that was planned any more")
+            raise RemovalRefusedError("is no longer the file that was planned")
         if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
             raise RemovalRefusedError(f"has {info.st_nlink} names (hard links)")
         os.unlink(name, dir_fd=opened)
@@ -233,5 +235,5 @@ def _unlink(root: int, place: str, archive: Archive) -> None:
 
 def _why(exc: OSError) -> str:
     if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-        return "reached only through a symbolic link, or no folder"
+        return "reached only through a symbolic link, or not a folder"
     return (exc.strerror or str(exc)).lower()

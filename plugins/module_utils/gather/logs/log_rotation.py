@@ -135,7 +135,7 @@ def load_config(names: list[str] | None, host: Host) -> tuple[Config | None, str
             config.problems.append(str(exc))
             return
         if "\0" in text:
-            config.problems.append(f"{path}: no text, it has NUL bytes")
+            config.problems.append(f"{path}: not a text file: it has NUL bytes")
             return
         parse_config(text, path, config, lambda other: include(other, depth + 1))
 
@@ -363,9 +363,9 @@ def _log(
         writers=files.writers(identity(info)) if files else [],
         archive_writers=files.writers(newest["id"]) if files and newest else [],
     )
-    lines = [f"{path} {info.st_size} By, written {data['written_at']}, born {data['born_at']}"]
+    lines = [f"{path} {info.st_size} B, written {data['written_at']}, born {data['born_at']}"]
     lines += [
-        f"{one['path']} {one['bytes']} By, written {iso(one['mtime'])}" for one in archives[:50]
+        f"{one['path']} {one['bytes']} B, written {iso(one['mtime'])}" for one in archives[:50]
     ]
     return Observation(path, data, raw="\n".join(lines) + "\n")
 
@@ -519,7 +519,7 @@ def _retained(root: dict[str, Any], host: Host) -> Observation:
         "refused": [f"{path}: {why}" for path, why in made.refused[:FILES_LIMIT]],
         "unread": made.unread[:FILES_LIMIT],
     }
-    lines = [f"{one.path} {one.size} By, written {iso(one.mtime)}" for one in made.doomed[:200]]
+    lines = [f"{one.path} {one.size} B, written {iso(one.mtime)}" for one in made.doomed[:200]]
     return Observation(subject, data, raw="\n".join(lines))
 
 
@@ -585,5 +585,5 @@ class OpenFiles:
             "processes_unseen": self.unseen,
             "complete": self.complete,
         }
-        lines = [f"{one['bytes']} By {one['process']}[{one['pid']}] {one['path']}" for one in files]
+        lines = [f"{one['bytes']} B {one['process']}[{one['pid']}] {one['path']}" for one in files]
         return Observation("deleted open files", data, raw="\n".join(lines[:200]))

@@ -87,7 +87,7 @@ def _data(one: dict[str, Any]) -> dict[str, Any]:
 def _why(one: Any) -> str:
     """Return why an endpoint could not be looked at."""
     if one is None:
-        return f"not looked at in {OWN_SECONDS:g} s"
+        return f"not checked within {OWN_SECONDS:g} s"
     return str(one) or type(one).__name__
 
 

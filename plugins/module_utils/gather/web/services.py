@@ -70,7 +70,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         if isinstance(one, dict):
             observations[subject] = Observation(subject, one)
         else:
-            reason = str(one) if one is not None else f"not looked at in {OWN_SECONDS:g} s"
+            reason = str(one) if one is not None else f"not checked within {OWN_SECONDS:g} s"
             observations[subject] = Observation(subject, error=reason)
     return list(observations.values())
 
@@ -167,7 +167,11 @@ def parse_dns(place: str) -> tuple[str, int, str, str]:
     if kind not in TYPES or (not server and kind not in ("A", "AAAA")):
         raise ValueError(
             f"{masked_value(place)[:80]!r}: type {kind[:20]!r}; expected "
-            + (", ".join(TYPES) if server else "none without a server: dns://SERVER/NAME?type=MX")
+            + (
+                ", ".join(TYPES)
+                if server
+                else "other types need a server: dns://SERVER/NAME?type=MX"
+            )
         )
     if not re.fullmatch(r"[^\s/]{1,253}", name):
         raise ValueError(f"{masked_value(place)[:80]!r}: expected dns:NAME or dns://SERVER/NAME")

@@ -33,7 +33,9 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     rpo = data["rpo_hours"] or limits.within_hours
     if not data["count"]:
         where = data["where"] if isinstance(data["where"], str) else ", ".join(data["where"])
-        links = f"; {len(data['links'])} links are no backups" if data.get("links") else ""
+        links = (
+            f"; {len(data['links'])} links are not counted as backups" if data.get("links") else ""
+        )
         unfinished = len(data.get("unfinished", ())) + len(data.get("growing", ()))
         rest = f"; {unfinished} unfinished" if unfinished else ""
         return failed(Severity.CRITICAL, f"no backup at {where[:300]}{links}{rest}")
@@ -58,12 +60,12 @@ CHECK = Check(
     since="0.1.0",
     needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
     why=(
-        "When a disk is lost, so is all that was written since the newest backup; the RPO says "
-        "how much of that can be borne."
+        "If a disk is lost, everything written since the newest backup is lost with it. The "
+        "RPO is the longest time that the business accepts to lose."
     ),
     cannot_see=(
-        "What is in the backup: an empty or damaged one is as fresh as a good one (backup_size, "
-        "backup_readable). Whether there is a copy on another host."
+        "The content of the backup: an empty or damaged backup is as new as a good one (see "
+        "backup_size and backup_readable). Whether a copy exists on another host."
     ),
     limits=Limits(),
     judge=judge,

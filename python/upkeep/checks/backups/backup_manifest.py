@@ -43,16 +43,16 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         )
     manifest, path = data["manifest"], data["newest"]["path"]
     if manifest is None:
-        missing = failed(Severity.MEDIUM, f"no checksum beside {path}")
+        missing = failed(Severity.MEDIUM, f"there is no checksum file for {path}")
         return missing if limits.required else None
     state = manifest["state"]
     if state == "mismatch":
-        text = f"{path} is not what {manifest['path']} says ({manifest['algorithm']})"
+        text = f"{path} does not match {manifest['path']} ({manifest['algorithm']})"
         return failed(Severity.CRITICAL, text, remedy=_compare(manifest))
     if state == "not listed":
         return failed(Severity.MEDIUM, f"{path} is not in {manifest['path']}")
     if state == "match":
-        return passed(f"{path} is what {manifest['path']} says ({manifest['algorithm']})")
+        return passed(f"{path} matches {manifest['path']} ({manifest['algorithm']})")
     return unknown(f"{manifest['path']}: {manifest['why']}")
 
 
@@ -68,7 +68,7 @@ def _compare(manifest: Mapping[str, Any]) -> str:
     where, what = quote(folder or "/"), quote(name)
     if program is None or not where or not what or name == "backup_manifest":
         return ""
-    keep = "see what differs; then make a new backup, and keep the one before it until the new one matches"
+    keep = "see what differs; then make a new backup, and keep the previous one until the new one matches"
     return f"cd {where} && {program} --check {what}  # {keep}"
 
 
@@ -78,18 +78,15 @@ CHECK = Check(
     gather="backups",
     since="0.1.0",
     needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
-    why=(
-        "A backup that has changed since it was written, by a bad disk or by somebody, is found "
-        "before it is needed."
-    ),
+    why=("A backup that was changed by a faulty disk or by a person is found before it is needed."),
     cannot_see=(
-        "A checksum that was made of a backup already damaged, or made anew by whoever has "
-        "changed it: it lies beside the backup."
+        "A checksum of a backup that was already damaged, or a checksum that was replaced "
+        "together with the backup: both are in the same folder."
     ),
     limits=Limits(),
     judge=judge,
     source="sha256sum(1); pg_verifybackup(1)",
-    remedy="decide: make a new backup, and keep the one before it until the new one matches its checksum",
+    remedy="decide: make a new backup, and keep the previous one until the new one matches its checksum",
     controls=("45 CFR 164.312(c)(1)",),
     absence=DECLARED,
 )

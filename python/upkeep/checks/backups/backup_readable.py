@@ -54,7 +54,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         return failed(Severity.CRITICAL, f"{path} is an empty {content['what']}", *measures)
     if content.get("hostile"):
         text = (
-            f"{path} has members that would be written elsewhere, such as {content['hostile'][0]}"
+            f"{path} has members that would be extracted outside of the target folder, such as "
+            f"{content['hostile'][0]}"
         )
         return failed(Severity.HIGH, text, *measures)
     if state == "header" and limits.encrypted_header:
@@ -72,18 +73,17 @@ CHECK = Check(
     since="0.1.0",
     needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
     why=(
-        "A backup that cannot be read to its end is none, and nobody notices until the day on "
-        "which it is needed."
+        "A backup that cannot be read to its end is useless, and nobody notices until it is needed."
     ),
     cannot_see=(
-        "Whether what was read can be put back, and is right: this is no restore. Of encrypted "
-        "files, all but the first bytes."
+        "Whether the backup can be restored and its content is correct: nothing is restored. "
+        "The content of encrypted files, except for the first bytes."
     ),
     limits=Limits(),
     judge=judge,
     measures={"reading": MeasureKind.LATENCY, "members": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",
-    remedy="decide: make a new backup, and keep the one before it until the new one can be read",
+    remedy="decide: make a new backup, and keep the previous one until the new one can be read",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
     absence=DECLARED,
 )

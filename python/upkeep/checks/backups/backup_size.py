@@ -12,6 +12,7 @@ from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import size_text
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import (
     Measure,
@@ -51,13 +52,15 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if not size:
         return failed(Severity.CRITICAL, f"{data['newest']['path']} is empty", measure)
     if len(earlier) < limits.compare_at_least:
-        text = f"{size} By; {len(earlier)} earlier backups, {limits.compare_at_least} to compare"
+        text = f"{size_text(size)}; {len(earlier)} earlier backups, {limits.compare_at_least} to compare"
         return nothing_to_judge(text, measure)
     usual = median(earlier)
     if not usual:
-        return nothing_to_judge(f"{size} By; the earlier backups are empty", measure)
+        return nothing_to_judge(f"{size_text(size)}; the earlier backups are empty", measure)
     percent = 100 * size / usual
-    text = f"{size} By, {percent:.0f} % of the median of {len(earlier)} before it"
+    text = (
+        f"{size_text(size)}, {percent:.0f} % of the median of the {len(earlier)} backups before it"
+    )
     if percent < limits.at_least_percent:
         return failed(Severity.HIGH, f"{text}, at least {limits.at_least_percent:g} %", measure)
     if percent > limits.at_most_percent:
@@ -72,12 +75,12 @@ CHECK = Check(
     since="0.1.0",
     needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
     why=(
-        "A dump that suddenly shrinks has lost something, and its program may have ended "
-        "without an error."
+        "A dump that suddenly shrinks has lost data, even if the program that wrote it "
+        "reported no error."
     ),
     cannot_see=(
-        "Whether the content is right. A slow change, where each backup is about as big as "
-        "those before it. The snapshots of a repository, which have no size of their own."
+        "Whether the content is correct. A slow change, if each backup is about as large as "
+        "the ones before it. Snapshots of a repository, because they have no size of their own."
     ),
     limits=Limits(),
     judge=judge,

@@ -41,7 +41,7 @@ def load(der: Any) -> x509.Certificate:
     Raises: CertificateError.
     """
     if not isinstance(der, str):
-        raise CertificateError("no certificate was told")
+        raise CertificateError("the observation has no certificate")
     try:
         with (
             warnings.catch_warnings()

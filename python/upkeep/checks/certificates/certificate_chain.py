@@ -79,12 +79,12 @@ def _judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     trust = trust if isinstance(trust, Mapping) else {}
     if not is_self_signed(certificates[0]) and seen.data.get("chain_seen") is not True:
         return unknown(
-            "only the first certificates could be seen",
+            "only the first certificates could be read",
             remedy=INSTALL,
         )
     if not isinstance(trust.get("trusted"), bool):
-        why = short(trust.get("unseen", "nothing was told"))
-        return unknown(f"trust could not be tried: {why}", remedy=INSTALL)
+        why = short(trust.get("unseen", "no reason was given"))
+        return unknown(f"trust could not be tested: {why}", remedy=INSTALL)
     ordered = _ordered(certificates)
     if trust["trusted"]:
         return _trusted(seen, ordered, certificates, trust)
@@ -101,10 +101,10 @@ def _trusted(
     ahead = seen.data.get("place", 0) and not seen.data.get("beside")
     if seen.data.get("format") not in UNORDERED and (list(ordered) != list(certificates) or ahead):
         extra = len(certificates) - len(ordered)
-        what = f"{extra} certificates do not belong to it" if extra else "not in order"
+        what = f"{extra} certificates do not belong to the chain" if extra else "not in order"
         return failed(Severity.LOW, f"trusted, but {what}", remedy=REORDER)
     alone = is_self_signed(certificates[0])
-    what = "signed by itself, and" if alone else f"{len(ordered)} certificates in order,"
+    what = "self-signed, and" if alone else f"{len(ordered)} certificates in order,"
     return passed(f"{what} trusted by {_store(trust)}")
 
 
@@ -131,11 +131,14 @@ def _not_trusted(
 def _not_by(certificate: x509.Certificate) -> str:
     """Say of a certificate whose issuer is there by name that no key which is there signed it."""
     if is_self_issued(certificate):
-        return f"{title(certificate)} names itself as its issuer, and its own key did not sign it"
+        return (
+            f"{title(certificate)} names itself as its issuer, but was not signed with its own key"
+        )
     there = (
-        f"the certificate of {_issuer(certificate)} is there, and did not sign {title(certificate)}"
+        f"the certificate of {_issuer(certificate)} is present, but it did not sign "
+        f"{title(certificate)}"
     )
-    return f"{there}: its key is another, or the signature is broken"
+    return f"{there}: it has another key, or the signature is damaged"
 
 
 def _own_root(
@@ -143,20 +146,20 @@ def _own_root(
 ) -> Verdict:
     """Judge what leads to a root that came with it, or is one: accepted if the site says so and all else is right."""
     top, alone = ordered[-1], len(ordered) == 1
-    root = "signed by itself" if alone else f"leads to the root {title(top)}"
+    root = "self-signed" if alone else f"leads to the root {title(top)}"
     tried = trust.get("private")
     tried = tried if isinstance(tried, Mapping) else {}
     if tried.get("trusted") is False and not alone:
-        reason = f"openssl finds no way to it: {short(tried.get('reason'), 80)}"
+        reason = f"openssl cannot build a chain to it: {short(tried.get('reason'), 80)}"
         return failed(Severity.HIGH, f"{root}, and {reason}", remedy=UNFIT)
     if not (limits.self_signed if alone else limits.private_root):
         nobody = ": no client trusts it" if alone else f", which {_store(trust)} does not trust"
         return failed(Severity.HIGH, f"{root}{nobody}", remedy=TRUST)
     if not isinstance(tried.get("trusted"), bool):
-        why = short(tried.get("unseen", "nothing was told"))
-        return unknown(f"trust in its own root could not be tried: {why}", remedy=INSTALL)
+        why = short(tried.get("unseen", "no reason was given"))
+        return unknown(f"trust in its own root could not be tested: {why}", remedy=INSTALL)
     if alone and signed(top, top) is None:  # openssl does not look at a root's own signature
-        return unknown("its own signature is of a kind that cannot be verified")
+        return unknown("the type of its signature is not supported")
     return passed(f"{root}, which is accepted")
 
 
@@ -201,7 +204,9 @@ def _above(certificates: Sequence[x509.Certificate], now: datetime) -> Verdict |
     for below, above in enumerate(ordered[1:]):
         if not is_authority(above):
             return failed(
-                Severity.HIGH, f"{title(above)} signed a certificate, and may not", remedy=MAY_NOT
+                Severity.HIGH,
+                f"{title(above)} signed a certificate, but is not allowed to",
+                remedy=MAY_NOT,
             )
         constraints = extension(above, x509.BasicConstraints)
         # Those that issued themselves, as for a change of keys, do not count; RFC 5280, section 4.2.1.9.
@@ -250,29 +255,32 @@ def _store(trust: Mapping[str, object]) -> str:
     return short(trust.get("store", "the host's store"), 80)
 
 
-REORDER = "decide: write the server's certificate first, then each one's issuer; leave out the rest"
+REORDER = "decide: put the server's certificate first, then the issuer of each; leave out the rest"
 REFUSED = "openssl verify -show_chain -untrusted {subject} {subject}  # see what openssl says; get another certificate"
 OTHER_KEY = (
-    "decide: put in the authority's certificate that signed it: two of one name have different keys"
+    "decide: add the certificate of the authority that signed it; two authorities of this name have "
+    "different keys"
 )
-UNFIT = "decide: compare the key identifiers of the two, and put in the one that signed"
+UNFIT = "decide: compare the key identifiers of the two, and add the one that signed"
 INSTALL = "apt-get install openssl  # then check again"
-MAY_NOT = "decide: get a certificate of an authority that may sign it"
+MAY_NOT = "decide: get a certificate from an authority that is allowed to sign it"
 PURPOSE = "decide: get a certificate with serverAuth; say `purpose: client` if only clients use it"
-TRUST = "decide: get a certificate of an authority that clients trust, or name its root in ca_file"
+TRUST = (
+    "decide: get a certificate from an authority that clients trust, or name its root in ca_file"
+)
 
 CHECK = Check(
-    title="Certificate comes with its whole chain",
+    title="Certificate has its complete chain",
     trouble="Incomplete certificate chain",
     gather="certificates",
     since="0.1.0",
     why=(
-        "Browsers fetch a certificate that is missing, other clients do not: programs fail "
-        "where people find nothing."
+        "Browsers download a missing certificate, other clients do not: programs fail while "
+        "people see no problem."
     ),
     cannot_see=(
-        "Whether a certificate was revoked. What clients say that trust other roots than this "
-        "host or the site's ca_file."
+        "Whether a certificate was revoked. Whether clients that trust other roots than this "
+        "host or the site's ca_file accept it."
     ),
     limits=Limits(),
     judge=judge,

@@ -70,7 +70,7 @@ def _of_bundle(seen: Observation, verdict: Verdict, limits: Limits) -> Verdict:
         return unknown(f"bundle: found {limits.bundle[:40]!r}; expected info or judge")
     count = seen.data.get("authorities")
     which = (
-        "the file's only authority" if count == 1 else f"the first to end of {count} authorities"
+        "the file's only authority" if count == 1 else f"the first of {count} authorities to expire"
     )
     verdict = replace(verdict, message=f"{verdict.message}; {which}")
     if verdict.status is not Status.FAIL:
@@ -121,10 +121,10 @@ CHECK = Check(
     trouble="Expiring certificate",
     gather="certificates",
     since="0.1.0",
-    why="An expired certificate stops every client at once, on a day that was known.",
+    why="All clients refuse an expired certificate, from a moment that is known in advance.",
     cannot_see=(
-        "Certificates that neither the site names nor a web server's configuration or certbot's "
-        "folder leads to. Whether the next renewal will work."
+        "Certificates that are not named by the site, by a web server's configuration or in "
+        "certbot's folder. Whether the next renewal will work."
     ),
     limits=Limits(),
     judge=judge,

@@ -33,12 +33,12 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 def _judge(seen: Observation) -> Verdict | None:
     """Judge whether the hashes of the public keys are the same."""
     if "key" not in seen.data:
-        return unknown("nothing was told of its key")
+        return unknown("the observation has no data about its key")
     key = seen.data["key"]
     if key is None:
         return None
     if not isinstance(key, Mapping):
-        return unknown("nothing was told of its key")
+        return unknown("the observation has no data about its key")
     path = short(key.get("path"), 120)
     place = seen.data.get("place", 0)
     if isinstance(key.get("matches"), bool):
@@ -48,36 +48,33 @@ def _judge(seen: Observation) -> Verdict | None:
         same = hashlib.sha256(public).hexdigest() == key["spki_sha256"]
     else:
         return unknown(
-            f"its key could not be read: {short(key.get('unseen', 'no reason was told'))}"
+            f"its key could not be read: {short(key.get('unseen', 'no reason was given'))}"
         )
     if same and place:
-        where = f"the key in {path} is of certificate {place + 1} of the file"
-        return failed(Severity.CRITICAL, f"{where}; servers take the first", remedy=FIRST)
+        where = f"the key in {path} belongs to certificate {place + 1} of the file"
+        return failed(Severity.CRITICAL, f"{where}; servers use the first", remedy=FIRST)
     if not same:
-        return failed(Severity.CRITICAL, f"the key in {path} is of another certificate")
+        return failed(Severity.CRITICAL, f"the key in {path} belongs to another certificate")
     return passed(f"the key in {path} matches")
 
 
-FIRST = "decide: write the certificate of the key first, then its authorities"
+FIRST = "decide: put the certificate of this key first, then its authorities"
 
 CHECK = Check(
     title="Certificate and key match",
     trouble="Certificate and key mismatch",
     gather="certificates",
     since="0.1.0",
-    why=(
-        "A server whose certificate and key do not match does not start again: the fault waits "
-        "for the next reload."
-    ),
+    why=("A server whose certificate and key do not match fails at its next restart or reload."),
     cannot_see=(
-        "Files without a known key. What a running server has loaded, which certificate_served "
-        "compares."
+        "Files whose key is not known. The certificate that a running server has loaded: "
+        "certificate_served compares it."
     ),
     limits=Limits(),
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
-    remedy="decide: put back the pair: the key that the certificate was made for",
+    remedy="decide: restore the matching pair: the key that the certificate was issued for",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

@@ -61,7 +61,10 @@ def _judge(ends: Mapping[str, datetime], limits: Limits) -> Verdict:
     newest = max(ends, key=lambda host: ends[host])
     far = timedelta(days=limits.max_days_apart)
     behind = {host: end for host, end in sorted(ends.items()) if ends[newest] - end > far}
-    text = f"the newest of {len(ends)} hosts ends on {ends[newest]:%Y-%m-%d} ({short(newest, 60)})"
+    text = (
+        f"the newest certificate on {len(ends)} hosts expires on {ends[newest]:%Y-%m-%d} "
+        f"({short(newest, 60)})"
+    )
     limit = f"at most {limits.max_days_apart:g} days apart"
     if behind:
         told = ", ".join(
@@ -79,19 +82,26 @@ def _subject(names: Sequence[str]) -> str:
 
 
 CHECK = Check(
-    title="No host was left behind with an old certificate",
+    title="No host has an older certificate than the others",
     trouble="Certificate left behind",
     gather="certificates",
     since="0.1.0",
-    why="A renewal that does not reach all hosts shows on the day the old certificate expires, for some visitors only.",
+    why=(
+        "A renewal that did not reach all hosts is noticed only when the old certificate "
+        "expires, and then only by some visitors."
+    ),
     cannot_see=(
-        "Hosts that do not ask for it. A certificate that was renewed for other names. A file that is new and a server "
-        "that still presents the old one: certificate_served tells that."
+        "Hosts that do not ask for this check. A certificate that was renewed for other names. "
+        "A new file whose server still presents the old certificate: certificate_served finds "
+        "that."
     ),
     limits=Limits(),
     judge=judge_site,
     of_site=True,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt, integration guide: many hosts with one certificate",
-    remedy="decide: copy the new certificate and its key to the hosts that are named, and reload what presents it",
+    remedy=(
+        "decide: copy the new certificate and its key to the named hosts, and reload the servers "
+        "that present it"
+    ),
     absence={"site": gone("is on fewer than two hosts now")},
 )

@@ -32,7 +32,7 @@ def _judge(seen: Observation) -> Verdict | None:
     """Judge one certificate."""
     wanted = seen.data.get("names")
     if not isinstance(wanted, list):
-        return unknown("no names were told")
+        return unknown("the observation has no names")
     if not wanted:
         return None
     dns_names, addresses = names(load(seen.data.get("der")))
@@ -47,14 +47,14 @@ def _judge(seen: Observation) -> Verdict | None:
 
 
 CHECK = Check(
-    title="Certificate is for the name that is asked for",
+    title="Certificate is valid for the requested name",
     trouble="Certificate name mismatch",
     gather="certificates",
     since="0.1.0",
-    why="A client that asked for another name than the certificate's goes no further.",
+    why="A client refuses a certificate that does not have the name it asked for.",
     cannot_see=(
-        "Names that clients use and that neither the site nor the web server's configuration "
-        "says. Files without declared names."
+        "Names that clients use but that neither the site nor the web server's configuration "
+        "mentions. Files without declared names."
     ),
     limits=Limits(),
     judge=judge,

@@ -31,40 +31,43 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 def _judge(seen: Observation, now: datetime) -> Verdict | None:
     """Judge whether both are the same certificate."""
     if "der" not in seen.data:
-        return unknown("no certificate was told")
+        return unknown("the observation has no certificate")
     disk = seen.data.get("on_disk")
     if disk is None:
         return None
     if not isinstance(disk, Mapping):
-        return unknown("nothing was told of the file")
+        return unknown("the observation has no data about the file")
     path = short(disk.get("path"), 120)
     if not isinstance(disk.get("der"), str):
         return unknown(
-            f"the file could not be read: {short(disk.get('unseen', 'no reason was told'))}"
+            f"the file could not be read: {short(disk.get('unseen', 'no reason was given'))}"
         )
     if disk["der"] == seen.data["der"]:
         return passed(f"the same as in {path}")
     try:
         served, held = validity(load(seen.data["der"])), validity(load(disk["der"]))
     except CertificateError as exc:
-        return unknown(f"another than in {path}: {exc}")
-    what = f"serves one that ends on {served.ends:%Y-%m-%d}, while {path} has one that ends on {held.ends:%Y-%m-%d}"
+        return unknown(f"not the same as in {path}: {exc}")
+    what = (
+        f"the server presents a certificate that expires on {served.ends:%Y-%m-%d}; {path} has "
+        f"one that expires on {held.ends:%Y-%m-%d}"
+    )
     severity = Severity.CRITICAL if served.ends < now else Severity.HIGH
     return failed(severity, what)
 
 
 CHECK = Check(
-    title="Server serves the certificate on disk",
+    title="Server presents the certificate on disk",
     trouble="Outdated certificate served",
     gather="certificates",
     since="0.1.0",
     why=(
-        "A renewed file that the server never reloaded looks well on disk, and expires before "
-        "the clients' eyes."
+        "If the server has not loaded a renewed file, the file is valid while clients still "
+        "get the old certificate."
     ),
     cannot_see=(
-        "Endpoints without a known file. Other machines behind the same address: one of them "
-        "answers."
+        "Endpoints whose file is not known. Other machines behind the same address: only one "
+        "of them answers."
     ),
     limits=Limits(),
     judge=judge,

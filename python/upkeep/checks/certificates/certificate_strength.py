@@ -96,7 +96,7 @@ def _judge(seen: Observation, limits: Limits) -> Verdict:
         return unknown(unread[0])
     if seen.data.get("old_protocol_unseen") and not limits.old_tls:
         unseen = short(seen.data["old_protocol_unseen"], 160)
-        what = f"whether the server accepts TLS 1.1 or older was not seen: {unseen}"
+        what = f"whether the server accepts TLS 1.1 or older could not be tested: {unseen}"
         return unknown(
             what, remedy="decide: try again, or say `old_protocols: false` to leave it out"
         )
@@ -133,7 +133,7 @@ def _key(der: Any, index: int, limits: Limits) -> list[tuple[Severity, str]]:
     elif isinstance(key, KNOWN_KEYS):
         return []
     else:
-        raise CertificateError(f"a public key{whose} of a kind not known: {type(key).__name__}")
+        raise CertificateError(f"a public key{whose} of an unknown type: {type(key).__name__}")
     return [(Severity.HIGH, text)]
 
 
@@ -167,7 +167,7 @@ def _form(certificate: x509.Certificate, limits: Limits) -> list[tuple[Severity,
         and not limits.private_pki
         and _is_public(certificate)
     ):
-        lives = f"lives {lifetime / timedelta(days=1):.0f} days"
+        lives = f"valid for {lifetime / timedelta(days=1):.0f} days"
         found.append(
             (Severity.MEDIUM, f"{lives}, at most {days} if issued on {valid.begins:%Y-%m-%d}")
         )
@@ -188,9 +188,11 @@ def _protocols(seen: Observation) -> list[tuple[Severity, str]]:
     """Return what is wrong with the TLS that an endpoint chooses and accepts; RFC 8996."""
     chosen, accepted = seen.data.get("protocol"), seen.data.get("old_protocol")
     if chosen in OLD_PROTOCOLS:
-        return [(Severity.HIGH, f"the server has no more than {chosen}, at least TLSv1.2")]
+        return [
+            (Severity.HIGH, f"the server offers no more than {chosen}, expected TLSv1.2 or newer")
+        ]
     if accepted in OLD_PROTOCOLS:
-        return [(Severity.MEDIUM, f"the server accepts {accepted}, at least TLSv1.2")]
+        return [(Severity.MEDIUM, f"the server accepts {accepted}, expected only TLSv1.2 or newer")]
     return []
 
 
@@ -202,7 +204,7 @@ def _hash_name(certificate: x509.Certificate) -> str:
     try:
         algorithm = certificate.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise CertificateError(f"a signature of a kind not known: {short(exc)}") from exc
+        raise CertificateError(f"a signature of an unknown type: {short(exc)}") from exc
     return algorithm.name if algorithm else ""
 
 
@@ -226,11 +228,11 @@ CHECK = Check(
     gather="certificates",
     since="0.1.0",
     why=(
-        "Clients refuse weak keys, signatures and protocols; and what is weak can be forged, or "
-        "read by others."
+        "Clients refuse weak keys, signatures and protocols. Weak ones can be forged, or let "
+        "others read the traffic."
     ),
     cannot_see=(
-        "Which ciphers a server accepts, and faults of its TLS library. Whether a key was "
+        "Which ciphers a server accepts, and bugs of its TLS library. Whether a key was "
         "copied, or a certificate revoked."
     ),
     limits=Limits(),

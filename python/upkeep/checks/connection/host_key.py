@@ -27,28 +27,26 @@ def judge(seen: Observation, _params: Limits, _now: datetime) -> Verdict | None:
     problem = seen.data["problem"]
     if not any(words in problem for words in CHANGED):
         return None
-    return failed(
-        Severity.HIGH, "its key is another than the one that is known; nothing was sent to it"
-    )
+    return failed(Severity.HIGH, "its key is not the known one; nothing was sent to the host")
 
 
 CHECK = Check(
-    title="Host key is the known one",
+    title="Host key has not changed",
     trouble="Changed host key",
     gather=CONNECTION,
     since="0.1.0",
     why=(
-        "Behind another key stands somebody in between, or a host that was made anew: until "
-        "that is known, nothing that it says can be believed."
+        "A changed key means that somebody intercepts the connection, or that the host was "
+        "installed again. Until you know which, its answers cannot be trusted."
     ),
-    cannot_see=(
-        "A host whose key was never known, and one that is reached in another way than by ssh."
-    ),
+    cannot_see=("Hosts whose key was never known, and hosts that are not reached by ssh."),
     limits=Limits(),
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",
-    remedy="decide: compare the host's key with what its console says (ssh-keygen -lf), and only if it is right, "
-    "take out the old one",
+    remedy=(
+        "decide: compare the host's key with the one on its console (ssh-keygen -lf); remove the "
+        "old key only if they are equal"
+    ),
     controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
     detects_intruders=True,
     absence=DECLARED,

@@ -8,7 +8,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "host_unreachable"
 CHECK = SelfCheck(
-    title="The host can be looked at",
+    title="The host can be reached",
     trouble="Connection failure",
     source="docs/operate.md",
     remedy="upkeep doctor  # see why",

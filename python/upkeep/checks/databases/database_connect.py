@@ -58,9 +58,9 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
         if took is not None
     }
     if counted(*times.values()) is None:
-        return unknown(f"answered, with times that cannot be: {short(times)}")
+        return unknown(f"answered with impossible times: {short(times)}")
     if not times:
-        return unknown("answered, but without a time")
+        return unknown("answered, but the time was not measured")
     total = sum(times.values())
     measures = (
         Measure("answer", round(total, 6), "s"),
@@ -95,10 +95,10 @@ CHECK = Check(
     gather="databases",
     shape=DatabaseAnswer,
     since="0.1.0",
-    why="A database that lets nobody in stops all that needs it.",
+    why="Everything that needs the database stops if it accepts no connections.",
     cannot_see=(
-        "What other accounts than the one it asks as may do. Whether the application's own "
-        "queries are right, or fast: it asks one small question."
+        "Whether other accounts can connect. Whether the application's own queries work, or "
+        "are fast: the check sends one small query."
     ),
     limits=Limits(),
     judge=judge,

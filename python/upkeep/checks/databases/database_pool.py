@@ -44,10 +44,10 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
                 remedy=_holders(seen.kind),
             )
         reason = short(seen.reason or "no connection", 200)
-        return unknown(f"not asked: {reason}", remedy=after("database_connect"))
+        return unknown(f"not checked: {reason}", remedy=after("database_connect"))
     read = counted(seen.connections, seen.max_connections, seen.reserved_connections or 0)
     if read is None:
-        return unknown("the server did not say how many connections there are")
+        return unknown("the server did not report its number of connections")
     used, most, reserved = read
     most -= reserved
     if most <= 0:
@@ -86,17 +86,17 @@ def _holders(kind: str) -> str:
 
 
 CHECK = Check(
-    title="Database connections are left",
+    title="Database has free connections",
     trouble="Shortage of database connections",
     gather="databases",
     shape=DatabaseAnswer,
     since="0.1.0",
     why=(
-        "When the last connection is taken the next client is refused, however well the "
-        "database is."
+        "When all connections are in use, the next client is refused, even if the database is "
+        "healthy."
     ),
     cannot_see=(
-        "Peaks between two looks. Pools in front of the database, such as PgBouncer's or the "
+        "Peaks between two checks. Pools in front of the database, such as PgBouncer's or the "
         "application's own."
     ),
     limits=Limits(),

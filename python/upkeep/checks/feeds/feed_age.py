@@ -41,7 +41,7 @@ def judge(seen: FeedState, limits: Limits, now: datetime) -> Verdict:
     if not seen.there:
         return failed(Severity.HIGH, "not there")
     if seen.modified_at is None:
-        return unknown("the server tells no time of it (Last-Modified)")
+        return unknown("the server sends no time for it (Last-Modified)")
     if seen.modified_at - seen.at > FUTURE:
         return failed(Severity.MEDIUM, f"dated in the future: {seen.modified_at.isoformat()}")
     hours = max(0.0, (seen.at - seen.modified_at).total_seconds() / 3600)
@@ -60,18 +60,18 @@ CHECK = Check(
     since="0.1.0",
     needs={"source": "build/portal", "place": "https://ci.example.org/portal/report.json"},
     why=(
-        "What reads a feed goes on with yesterday's when nobody writes it any more: a scan that "
+        "If a feed is not written any more, its readers go on with old data: a scanner that "
         "has stopped looks like one that finds nothing."
     ),
     cannot_see=(
-        "Whether what is in it is new: a writer that writes the same again, or touches the file, "
-        "looks alive."
+        "Whether the content is new: a feed that is written again with the same content looks "
+        "fresh."
     ),
     limits=Limits(),
     judge=judge,
     measures={"age": MeasureKind.STATE},
     source="RFC 9110, section 8.8.2 (Last-Modified); NIST SP 800-53 Rev. 5, SI-4",
-    remedy="decide: start what writes it, or find in the log of that program why it has stopped",
+    remedy="decide: find out why the program that writes the feed has stopped; its log shows its last run",
     controls=("45 CFR 164.312(b)",),
     absence=DECLARED,
 )

@@ -48,22 +48,22 @@ def judge(seen: FeedState, limits: Limits, now: datetime) -> Verdict:
 
 
 CHECK = Check(
-    title="Feed is of a plausible size",
-    trouble="Feed of an odd size",
+    title="Feed has a plausible size",
+    trouble="Unusual feed size",
     gather="feeds",
     shape=FeedState,
     since="0.1.0",
     needs={"source": "build/portal", "place": "https://ci.example.org/portal/report.json"},
     why=(
-        "A writer that fails half way leaves an empty file or a cut one behind, which is fresh: "
-        "what reads it finds nothing, and says so as if it were good news."
+        "A program that fails while it writes the feed leaves an empty or truncated file. The "
+        "file is new, so its readers report that nothing was found."
     ),
-    cannot_see="What is in it: an error page of the right size passes.",
+    cannot_see="The content: an error page of a plausible size passes.",
     limits=Limits(),
     judge=judge,
     measures={"size": MeasureKind.STATE},
     source="NIST SP 800-53 Rev. 5, SI-10",
-    remedy="decide: look at the feed itself, and at the log of whoever writes it",
+    remedy="decide: read the feed, and the log of the program that writes it",
     controls=("45 CFR 164.312(c)(1)",),
     absence=DECLARED,
 )

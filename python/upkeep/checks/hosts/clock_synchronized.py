@@ -40,10 +40,10 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     if seen.subject == "time":
         return _judge_time(data.get("seconds"), limits, now)
     if not isinstance(data.get("synchronized"), bool):
-        return unknown("the host did not say if its clock is synchronized")
+        return unknown("the host did not report whether its clock is synchronized")
     keeper = short(data.get("by", "?"), 20)
     if not data["synchronized"]:
-        return failed(Severity.MEDIUM, f"not synchronized, says {keeper}")
+        return failed(Severity.MEDIUM, f"not synchronized, according to {keeper}")
     if data.get("own_clock") is True:
         reference = short(data.get("reference", "?"), 30)
         return failed(
@@ -77,7 +77,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 def _judge_time(seconds: object, limits: Limits, now: datetime) -> Verdict:
     """Judge what the host's clock says, as it was when the host was looked at."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        return unknown("the host did not say what its clock says")
+        return unknown("the host did not report its time")
     off = seconds - now.timestamp()
     limit = limits.max_controller_seconds
     if abs(off) <= limit:
@@ -105,12 +105,12 @@ CHECK = Check(
     gather="clock",
     since="0.1.0",
     why=(
-        "Times of logs and of evidence hold only where clocks agree; certificates, tokens and "
-        "clusters break where they do not."
+        "Times in logs and evidence can be compared only if clocks agree. Certificates, tokens "
+        "and clusters fail if they do not."
     ),
     cannot_see=(
-        "Whether the time source itself is right: a server in the network that has nothing but "
-        "its own clock looks to its clients like any other."
+        "Whether the time source itself is correct: a server that has only its own clock looks "
+        "like any other to its clients."
     ),
     limits=Limits(),
     judge=judge,

@@ -59,13 +59,13 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 
 CHECK = Check(
-    title="File systems have inodes left",
+    title="File systems have free inodes",
     trouble="Shortage of inodes",
     gather="file_systems",
     since="0.1.0",
-    why="A file system without inodes refuses every new file, while df shows space.",
+    why="A file system without free inodes refuses new files, although df shows free space.",
     cannot_see=(
-        "Peaks between two looks, and quotas. File systems that have no fixed number of inodes "
+        "Peaks between two checks, and quotas. File systems that have no fixed number of inodes "
         "(btrfs, vfat) or are mounted read-only."
     ),
     limits=Limits(),

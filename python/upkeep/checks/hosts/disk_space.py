@@ -79,23 +79,23 @@ def _missing(seen: Observation) -> Verdict:
     )
     fstab = seen.data.get("by")
     if fstab is None:
-        text = "declared, and nothing is mounted there"
+        text = "declared in the site, but nothing is mounted there"
         return failed(Severity.CRITICAL, text, remedy=remedy)
-    text = f"{short(fstab, 60)} has it mounted at each start, and nothing is mounted there"
+    text = f"{short(fstab, 60)} mounts it at every boot, but nothing is mounted there"
     if seen.data.get("nofail") is True:
         return unknown(f"{text} (nofail: it may be missing)", remedy=remedy)
     return failed(Severity.HIGH, text, remedy=remedy)
 
 
 CHECK = Check(
-    title="File systems have space left",
+    title="File systems have free space",
     trouble="Low disk space",
     gather="file_systems",
     since="0.1.0",
-    why="Where the last block is taken databases stop, logs are lost and logins fail.",
+    why="When a disk is full, databases stop, logs are lost and logins fail.",
     cannot_see=(
-        "Peaks between two looks, and quotas. How full a pool below the file system is, such as "
-        "one of thin volumes. What is mounted read-only."
+        "Peaks between two checks, and quotas. How full a pool below the file system is, such "
+        "as a thin pool. File systems that are mounted read-only."
     ),
     limits=Limits(),
     judge=judge,

@@ -35,9 +35,9 @@ DAY_SECONDS = 86_400.0
 class Limits:
     """When a file system fails, by the days that are left until it is full.
 
-    medium_days: so many days or fewer.
-    high_days: so many days or fewer.
-    min_looks: earlier looks below which nothing is judged.
+    medium_days: this many days or fewer.
+    high_days: this many days or fewer.
+    min_looks: earlier checks below which nothing is judged.
     min_days: days between the first look and now below which nothing is judged.
     """
 
@@ -60,16 +60,16 @@ def judge(
         return unknown("no sizes were given")
     known = [(one.at, was) for one in history if (was := _available(one.seen)) is not None]
     days = (now - known[0][0]).total_seconds() / DAY_SECONDS if known else 0.0
-    looks = f"{counted(len(known), 'earlier look')} in {days:.1f} days"
+    looks = f"{counted(len(known), 'earlier check')} in {days:.1f} days"
     if len(known) < limits.min_looks or days < limits.min_days:
         least = f"at least {limits.min_looks} in {limits.min_days:g} days"
         return nothing_to_judge(f"{looks}, {least}: too few for a trend")
     pace = _pace([*known, (now, left)])
     if pace >= 0:
-        return passed(f"does not fill: {size_text(left)} available, by {looks}")
+        return passed(f"does not fill up: {size_text(left)} available, based on {looks}")
     days_left = left / -pace
     measure = Measure("days_left", round(days_left, 2), "d")
-    state = f"full in {days_left:.1f} days at {size_text(-pace)} a day, by {looks}"
+    state = f"full in {days_left:.1f} days at {size_text(-pace)} a day, based on {looks}"
     for severity, limit in (
         (Severity.HIGH, limits.high_days),
         (Severity.MEDIUM, limits.medium_days),
@@ -96,14 +96,18 @@ def _pace(points: Sequence[tuple[datetime, float]]) -> float:
 
 
 CHECK = Check(
-    title="File systems do not fill up soon",
+    title="File systems will not fill up soon",
     trouble="File system filling up",
     gather="file_systems",
     since="0.1.0",
-    why="What fills in a week can be put right in working hours; what is full at night cannot.",
+    why=(
+        "A disk that will be full in a week can be cleaned up in working hours; a disk that is "
+        "full at night cannot."
+    ),
     cannot_see=(
-        "What grows faster than between two looks, and what grows in steps that are months apart. A pace that changes: "
-        "it is the median of 30 days. A file system that has been watched for a few days only."
+        "Growth that fills the disk between two checks, and growth in steps that are months "
+        "apart. A change of pace: the pace is the median of 30 days. File systems that have "
+        "been checked for a few days only."
     ),
     limits=Limits(),
     judge=judge,

@@ -53,7 +53,9 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     measure = Measure("failed units", len(broken))
     count = figure(seen.data, "count")
     if not broken and count is not None and count > len(units):
-        return unknown(f"{count:.0f} units failed, only the first {len(units)} were told", measure)
+        return unknown(
+            f"{count:.0f} units failed, only the first {len(units)} were reported", measure
+        )
     if not broken and (unread := seen.data.get("unread")):
         text = f"{len(unread)} lines of systemctl list-units were not understood, such as {unread[0]!r}"
         return unknown(text, measure)
@@ -101,10 +103,10 @@ CHECK = Check(
     trouble="Failed unit",
     gather="systemd_units",
     since="0.1.0",
-    why="A service that failed at night is found before its users find it.",
+    why="A failed service is found before its users notice.",
     cannot_see=(
-        "A service that runs and does nothing right. What systemd does not start, and the units "
-        "of users' own managers."
+        "A service that runs but does not work. Services that systemd does not start, and "
+        "units of users' own service managers."
     ),
     limits=Limits(),
     judge=judge,

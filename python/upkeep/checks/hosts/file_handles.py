@@ -47,14 +47,14 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 
 CHECK = Check(
-    title="File handles are left",
+    title="System has free file handles",
     trouble="Shortage of file handles",
     gather="host_resources",
     since="0.1.0",
     why="At the kernel's limit no program can open a file or a connection any more.",
     cannot_see=(
         "The limits of single processes (LimitNOFILE, ulimit -n), which are often reached "
-        "sooner. Peaks between two looks."
+        "sooner. Peaks between two checks."
     ),
     limits=Limits(),
     judge=judge,

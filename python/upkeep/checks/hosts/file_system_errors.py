@@ -35,7 +35,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if not isinstance(data.get("read_only"), bool) or not isinstance(data.get("lost_writes"), bool):
         return unknown("no mount options were given")
     if data["lost_writes"]:
-        return failed(Severity.CRITICAL, "turned read-only while mounted writable")
+        return failed(Severity.CRITICAL, "was mounted writable and has become read-only")
     if data["read_only"] and data.get("wanted_writable") is True:
         return failed(Severity.CRITICAL, "mounted read-only; /etc/fstab wants it writable")
     errors = figure(data, "errors")
@@ -45,7 +45,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         return failed(Severity.HIGH, text, *measures)
     if data["read_only"] and data.get("fstab_unread"):
         return unknown(
-            f"mounted read-only; if that is wanted is not known: {short(data['fstab_unread'], 200)}"
+            "mounted read-only; it is not known whether that is intended: "
+            f"{short(data['fstab_unread'], 200)}"
         )
     return passed("read-only, as mounted" if data["read_only"] else "writable", *measures)
 
@@ -55,10 +56,10 @@ CHECK = Check(
     trouble="Faulty file system",
     gather="file_systems",
     since="0.1.0",
-    why="A disk that begins to fail shows here before data is lost.",
+    why="A failing disk is noticed before data is lost.",
     cannot_see=(
-        "Errors in what nobody has read or written. Counts of other file systems than ext4, and "
-        "what disks say of themselves (SMART)."
+        "Errors in blocks that nobody has read or written. Error counts of file systems other "
+        "than ext4, and the SMART data of disks."
     ),
     limits=Limits(),
     judge=judge,

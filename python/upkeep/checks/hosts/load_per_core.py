@@ -65,14 +65,14 @@ def _stalls(seen: Observation) -> tuple[Measure, ...]:
 
 
 CHECK = Check(
-    title="Load fits the processors",
+    title="Load is not too high for the processors",
     trouble="High load",
     gather="host_resources",
     since="0.1.0",
-    why="Work that waits for a processor or a disk makes all of the host slow.",
+    why="If processes wait for a processor or a disk, the whole host is slow.",
     cannot_see=(
-        "Short peaks: it is a mean over 15 minutes. Which process it is. How much of a virtual "
-        "machine's processors its neighbours take."
+        "Short peaks: the load is a mean over 15 minutes. Which process causes the load. How "
+        "much processor time other virtual machines take from this one."
     ),
     limits=Limits(),
     judge=judge,

@@ -61,10 +61,10 @@ CHECK = Check(
     trouble="Low memory",
     gather="host_resources",
     since="0.1.0",
-    why="When memory ends the kernel kills a process, and chooses which.",
+    why="When no memory is left, the kernel kills a process of its choice.",
     cannot_see=(
-        "Peaks between two looks. The limits of single services, which may be reached while the "
-        "host has plenty."
+        "Peaks between two checks. The limits of single services, which can be reached while "
+        "the host has enough memory."
     ),
     limits=Limits(),
     judge=judge,

@@ -1,6 +1,6 @@
 """No process was killed because memory ran out.
 
-The kernel counts such kills since the boot; when they happened only its log says. Kills that cannot be dated are
+The kernel counts such kills since boot; when they happened only its log says. Kills that cannot be dated are
 unknown unless the host was booted within the window.
 """
 
@@ -38,14 +38,17 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         # Each kill since the boot lies within the window, logged or not.
         logged = max(counted, logged or 0)
     elif logged is None and counted == 0:
-        return passed("0 killed since the boot", Measure("kills", 0))
+        return passed("0 processes killed since boot", Measure("kills", 0))
     if logged is None:
-        since = "kills are not counted"
+        since = "the kernel does not count kills"
         if counted is not None:
-            since = f"{counted:.0f} kills since the boot"
+            since = f"{counted:.0f} kills since boot"
         return unknown(
-            f"{since}; no log says when: {short(data.get('log_unreadable', ''), 200)}",
-            remedy="decide: let the account read the kernel's log: put it into the groups systemd-journal and adm",
+            f"{since}; no log shows when: {short(data.get('log_unreadable', ''), 200)}",
+            remedy=(
+                "decide: let the account read the kernel's log: add it to the groups "
+                "systemd-journal and adm"
+            ),
         )
     measure = Measure("kills", logged)
     limit = f"at most {limits.max_kills}"
@@ -63,17 +66,17 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 
 CHECK = Check(
-    title="Nothing was killed for want of memory",
+    title="No process was killed for lack of memory",
     trouble="Out-of-memory kill",
     gather="oom_kills",
     since="0.1.0",
     why=(
-        "A process that was killed left its work half done, and its service may have come back "
-        "without a word."
+        "A killed process leaves its work unfinished, and its service may have restarted "
+        "without anybody noticing."
     ),
     cannot_see=(
-        "Programs that ended by themselves when they got no memory. When a kill happened that "
-        "the kernel's log has lost: that is unknown."
+        "Programs that exited on their own because they got no memory. The time of a kill that "
+        "is not in the kernel's log any more: the result is then unknown."
     ),
     limits=Limits(),
     judge=judge,

@@ -100,12 +100,11 @@ CHECK = Check(
     gather="reboot",
     since="0.1.0",
     why=(
-        "Until the reboot a host runs the kernel and the libraries whose holes an update has "
-        "closed."
+        "Until the reboot, the host runs the old kernel and libraries, with the "
+        "vulnerabilities that the update fixed."
     ),
     cannot_see=(
-        "Services that need only a restart of their own. What another boot loader than GRUB "
-        "would start."
+        "Services that only need a restart. Which kernel a boot loader other than GRUB would start."
     ),
     limits=Limits(),
     judge=judge,

@@ -45,7 +45,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         remedy = dnf if data.get("manager") == "dnf" else ""
         return failed(Severity.HIGH, text, measure, remedy=remedy)
     if data.get("unread"):
-        return unknown(f"not all updates could be looked for: {short(data['unread'], 300)}")
+        return unknown(f"could not look for all updates: {short(data['unread'], 300)}")
     refresh = "dnf makecache" if data.get("manager") == "dnf" else "apt-get update"
     age = numbers(data, "lists_age_seconds")
     if age is None:
@@ -62,7 +62,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         return unknown(text, remedy=look(refresh, "refresh the lists"))
     if figure(data, "security_lists") == 0:
         return unknown(
-            "none of the package lists is of security updates",
+            "none of the package lists is a list of security updates",
             remedy="decide: name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
         )
     return passed(
@@ -110,10 +110,10 @@ CHECK = Check(
     trouble="Pending security update",
     gather="package_updates",
     since="0.1.0",
-    why="Known holes are used soon after the update that closes them is out.",
+    why="Attackers use a vulnerability soon after the update that fixes it is published.",
     cannot_see=(
-        "What no package manager of the system installed: containers, packages of npm or pip, "
-        "programs in /opt. Holes without an update."
+        "Software that the system's package manager did not install: containers, npm or pip "
+        "packages, programs in /opt. Vulnerabilities without an update."
     ),
     limits=Limits(),
     judge=judge,

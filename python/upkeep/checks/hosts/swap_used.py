@@ -52,10 +52,10 @@ CHECK = Check(
     trouble="High swap usage",
     gather="host_resources",
     since="0.1.0",
-    why="Full swap is the step before processes are killed.",
+    why="When swap is full, the kernel soon kills processes.",
     cannot_see=(
-        "Whether swapping slows the host now: pages may lie there for long and do no harm. Swap "
-        "in memory (zram)."
+        "Whether swapping slows the host now: pages can stay in swap for a long time without "
+        "harm. Compressed swap in memory (zram)."
     ),
     limits=Limits(),
     judge=judge,

@@ -41,7 +41,7 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     )
     over = [one for one in sources if one.most_in_burst > limits.max_in_burst]
     if over:
-        named = ", ".join(short(one.source or "no address told", 45) for one in over[:3])
+        named = ", ".join(short(one.source or "no address given", 45) for one in over[:3])
         more = f" and {len(over) - 3} more" if len(over) > 3 else ""
         remedy = block(over[0].source)
         return failed(Severity.HIGH, f"{text}: {named}{more}", measure, remedy=remedy)
@@ -65,10 +65,10 @@ CHECK = Check(
     gather="auth_log",
     shape=AuthLog,
     since="0.1.0",
-    why="Passwords are guessed by trying, and a weak one falls if nobody stops the source.",
+    why="Attackers try many passwords; a weak one is found if nobody blocks the source.",
     cannot_see=(
-        "Guessing from many sources, with few attempts each, or more slowly than the limit: "
-        "failed_logins counts them all. Logins of which this host keeps no log."
+        "Guessing from many sources with few attempts each, or more slowly than the limit: "
+        "failed_logins counts all of them. Logins that this host does not log."
     ),
     limits=Limits(),
     judge=judge,

@@ -40,7 +40,7 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     text = f"{count} failed logins in an hour, at most {limits.max_per_hour}"
     if count > limits.max_per_hour:
         sources = [
-            f"{short(one.source or 'no address told', 45)} ({one.failures})"
+            f"{short(one.source or 'no address given', 45)} ({one.failures})"
             for one in seen.sources[:3]
         ]
         more = f"; most from {', '.join(sources)}" if sources else ""
@@ -62,10 +62,10 @@ CHECK = Check(
     gather="auth_log",
     shape=AuthLog,
     since="0.1.0",
-    why="Somebody who guesses, and a program with an old password, show as failed logins first.",
+    why="Password guessing, and programs with an outdated password, first appear as failed logins.",
     cannot_see=(
         "Logins elsewhere, such as at an identity provider. What a program does not log. "
-        "Whoever comes with a stolen password that is right."
+        "An attacker who has a correct password."
     ),
     limits=Limits(),
     judge=judge,

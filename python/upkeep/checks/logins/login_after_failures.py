@@ -40,18 +40,22 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
         return failed(
             Severity.CRITICAL,
             f"login as {short(login.account, 40)} from {short(login.source, 45)} at "
-            f"{short(login.at, 25)} after {most} failures, suspect from {limits.min_failures_before}",
+            f"{short(login.at, 25)} after {most} failures, suspicious from "
+            f"{limits.min_failures_before} on",
             measure,
             remedy=_sessions(login.source, seen.subject),
         )
     if seen.forgotten and seen.successes:
         return failed(
             Severity.HIGH,
-            f"{seen.successes} logins amid failures from more sources than can be counted",
+            f"{seen.successes} logins among failures from more sources than can be counted",
             measure,
         )
     possible = seen.possible_failures if seen.successes else 0
-    text = f"no login after {limits.min_failures_before} or more failures from its source (most: {most})"
+    text = (
+        f"no login after {limits.min_failures_before} or more failures from the same source "
+        f"(most: {most})"
+    )
     return nothing_wrong(
         seen,
         text,
@@ -72,15 +76,17 @@ def _sessions(source: str, log: str) -> str:
 
 
 CHECK = Check(
-    title="No login after a row of failures",
+    title="No login after many failures",
     trouble="Login after failures",
     gather="auth_log",
     shape=AuthLog,
     since="0.1.0",
-    why="This is how a guessed password looks: the next thing is somebody else on the host.",
+    why=(
+        "A login after many failures may be a guessed password: an attacker may now be on the host."
+    ),
     cannot_see=(
-        "A password that was guessed from one source and used from another, or later than the "
-        "window. Whether it was just somebody who mistyped: both look alike."
+        "A password that was guessed from one source and used from another, or after the "
+        "window. Whether the person only mistyped: both look the same."
     ),
     limits=Limits(),
     judge=judge,

@@ -77,10 +77,10 @@ CHECK = Check(
     gather="auth_log",
     shape=AuthLog,
     since="0.1.0",
-    why="Few attempts at each of many accounts stay below every limit per account.",
+    why="A few attempts at each of many accounts stay below any limit per account.",
     cannot_see=(
-        "Spraying from many sources, or more slowly than the window: failed_logins counts them "
-        "all. Logins of which this host keeps no log."
+        "Spraying from many sources, or more slowly than the window: failed_logins counts all "
+        "of them. Logins that this host does not log."
     ),
     limits=Limits(),
     judge=judge,

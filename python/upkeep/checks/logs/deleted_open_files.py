@@ -11,7 +11,9 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import size_text
 from upkeep.model.remedies import quote
+from upkeep.model.text import counted
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -31,23 +33,23 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if data["kind"] != "deleted":
         return None
     measures = (Measure("held", data["bytes"], "By"), Measure("files", data["count"]))
-    text = f"{data['bytes']} By in {data['count']} deleted files"
+    text = f"{size_text(data['bytes'])} in {counted(data['count'], 'deleted file')}"
     if data["bytes"] > limits.held_bytes:
         worst = data["files"][0]
         severity = Severity.HIGH if data["bytes"] > 10 * limits.held_bytes else Severity.MEDIUM
-        text += f", at most {limits.held_bytes} By; the biggest is {worst['path']}, held by {worst['process']}"
+        text += f", at most {size_text(limits.held_bytes)}; the largest is {worst['path']}, held by {worst['process']}"
         remedy = f"ls -l /proc/{quote(worst['pid'])}/fd  # see which; then restart {worst['process']!s:.40}"
         return failed(severity, text, *measures, remedy=remedy)
     if data["processes_unseen"]:
-        hidden = f"{data['processes_unseen']} processes of other users not seen"
+        hidden = f"{data['processes_unseen']} processes of other users not checked"
         return unknown(
             f"{text}; {hidden}",
             *measures,
             remedy="decide: observe as root (ansible_become), or leave it unknown",
         )
     if not data["complete"]:
-        return unknown(f"{text}; there was no time to look at all processes", *measures)
-    return passed(f"{text}, at most {limits.held_bytes} By", *measures)
+        return unknown(f"{text}; there was not enough time to check all processes", *measures)
+    return passed(f"{text}, at most {size_text(limits.held_bytes)}", *measures)
 
 
 CHECK = Check(
@@ -57,7 +59,8 @@ CHECK = Check(
     since="0.1.0",
     why="The disk fills up, and no listing shows the file that takes the space.",
     cannot_see=(
-        "Processes of other users, unless the host is looked at as root: they are unknown. "
+        "Processes of other users, unless the host is observed as root: the result is then "
+        "unknown. "
         "Deleted files that only the kernel holds, such as behind a loop device."
     ),
     limits=Limits(),

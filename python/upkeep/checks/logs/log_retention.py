@@ -40,7 +40,10 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         oldest = datetime.fromisoformat(data["oldest_overdue_at"])
         age = (datetime.fromisoformat(data["at"]) - oldest).total_seconds() / 86400
         if age > keep + limits.grace_days:
-            text = f"{data['overdue']} archives past their {keep} days, the oldest {age:.0f} d old"
+            text = (
+                f"{data['overdue']} archives are older than {keep} days, the oldest is "
+                f"{age:.0f} d old"
+            )
             return failed(Severity.LOW, text, *measures)
     if data["refused"]:
         text = f"{len(data['refused'])} files that a clean-up must not touch, such as {data['refused'][0]}"
@@ -52,11 +55,11 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         )
     if data["unread"]:
         return unknown(f"{len(data['unread'])} folders not read, such as {data['unread'][0]}")
-    return passed(f"{data['archives']} archives, none past its {keep} days", *measures)
+    return passed(f"{data['archives']} archives, none older than {keep} days", *measures)
 
 
 CHECK = Check(
-    title="Archives of logs go when their days are over",
+    title="Archived logs are removed on time",
     trouble="Overdue removal of archived logs",
     gather="log_rotation",
     since="0.1.0",

@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._logrota
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone, resolves
+from upkeep.judging.readings import size_text
 from upkeep.model.remedies import look, quote
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
@@ -47,7 +48,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         severity = (
             Severity.MEDIUM if data["bytes"] >= limits.unrotated_medium_bytes else Severity.LOW
         )
-        text = f"{data['bytes']} By, and no stanza of logrotate is for it"
+        text = f"{size_text(data['bytes'])}, and no logrotate stanza covers it"
         return failed(severity, text, Measure("size", data["bytes"], "By"))
     if data["kind"] == "link":
         return _link(data)
@@ -56,8 +57,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     policy = data["policy"]
     if not data["exists"]:
         if policy["missingok"]:
-            return passed("not there, which its policy allows (missingok)")
-        text = "in the configuration, and not there (without missingok)"
+            return passed("does not exist, which its policy allows (missingok)")
+        text = "configured, but does not exist (without missingok)"
         return failed(Severity.LOW, text, remedy=_what_it_does(data))
     age = _age(data)
     measures = [Measure("size", data["bytes"], "By"), Measure("archives", data["archives"])]
@@ -71,10 +72,10 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         return replace(verdict, measures=tuple(measures), remedy=remedy)
     if age is None and data["bytes"] and policy["period"] != "size":
         return unknown(
-            "no archive, and the file system does not keep when the log was made",
+            "no archive, and the file system does not record when the log was created",
             remedy="decide: wait until it is rotated for the first time, or rotate it now",
         )
-    since = f"collecting for {_days(age)}, " if age is not None else ""
+    since = f"not rotated for {_days(age)}, " if age is not None and age >= timedelta() else ""
     limit = f"{policy['period']}, " if policy["period"] != "size" else ""
     return passed(f"{since}{limit}{data['archives']} archives", *measures)
 
@@ -90,7 +91,10 @@ def _link(data: dict[str, Any]) -> Verdict:
     """Judge a log that is a symbolic link."""
     if data["rotated"]:
         return passed(f"a symbolic link to {data['target']}, which has a stanza too")
-    text = f"a symbolic link to {data['target']}: logrotate passes over links, and no stanza is for that file"
+    text = (
+        f"a symbolic link to {data['target']}: logrotate skips links, and no stanza covers that "
+        "file"
+    )
     remedy = f"decide: name {data['target']} in the stanza at {data['place']}"
     return failed(Severity.MEDIUM, text, remedy=remedy)
 
@@ -112,14 +116,14 @@ def _late(data: dict[str, Any], limits: Limits, age: timedelta | None) -> list[V
         limit = timedelta(seconds=period * limits.late_periods)
         if age > limit:
             claim = _claim(data)
-            text = f"collecting for {_days(age)}, at most {_days(limit)} when {policy['period']}"
+            text = f"not rotated for {_days(age)}, at most {_days(limit)} when {policy['period']}"
             return [failed(Severity.MEDIUM, text + claim)]
     bounds = [policy.get("maxsize_bytes")]
     if policy["period"] == "size":
         bounds.append(policy["size_bytes"])
     most = min((limit for limit in bounds if limit), default=0) * limits.late_size_percent / 100
     if most and size > most:
-        return [failed(Severity.MEDIUM, f"{size} By, at most {most:.0f} By")]
+        return [failed(Severity.MEDIUM, f"{size_text(size)}, at most {size_text(most)}")]
     return []
 
 
@@ -127,7 +131,7 @@ def _claim(data: dict[str, Any]) -> str:
     """Return what the state file says if nothing on disk bears it out."""
     claimed, proved = data.get("claimed_at") or "", data["proved_at"]
     if claimed[:10] > proved[:10]:
-        return f"; the state file claims a rotation on {claimed[:10]}, of which there is no archive"
+        return f"; the state file lists a rotation on {claimed[:10]}, but there is no archive of it"
     return ""
 
 
@@ -148,7 +152,7 @@ def _space(data: dict[str, Any]) -> list[Verdict]:
     policy = data["policy"]
     needs = policy.get("copytruncate") or policy.get("compress")
     if needs and data["bytes"] > data["free_bytes"]:
-        text = f"{data['free_bytes']} By free, a rotation needs up to {data['bytes']} By"
+        text = f"{size_text(data['free_bytes'])} free, a rotation needs up to {size_text(data['bytes'])}"
         return [failed(Severity.HIGH, text)]
     return []
 
@@ -162,17 +166,21 @@ def _smaller(data: dict[str, Any]) -> list[Verdict]:
         late = datetime.fromisoformat(written) - datetime.fromisoformat(born)
         if late > STILL_WRITTEN:
             who = ", ".join(map(str, data["archive_writers"]))
-            text = f"empty, while {who} still writes into {data['newest']}"
-            remedy = "decide: let the stanza's postrotate make the program open its log again"
+            text = f"empty, but {who} still writes to {data['newest']}"
+            remedy = "decide: let the stanza's postrotate make the program reopen its log"
             found.append(failed(Severity.MEDIUM, text, remedy=remedy))
     if policy["period"] == "hourly" and policy.get("dateext"):
         form = data["date_format"]
         if not any(part in form for part in ("%H", "%s")):
-            text = f"hourly, and its archives are named by {form}: the second of a day collides"
+            text = (
+                f"rotated hourly, but its archives are named by {form}: the second archive of a "
+                "day would get the same name"
+            )
             found.append(failed(Severity.MEDIUM, text))
     if policy["rotate"] >= 0 and data["archives"] > policy["rotate"] + 1:
         text = (
-            f"{data['archives']} archives, at most {policy['rotate']}: some left by another naming"
+            f"{data['archives']} archives, at most {policy['rotate']}: some have names of an "
+            "earlier scheme"
         )
         found.append(failed(Severity.LOW, text))
     if data["missing_numbers"]:
@@ -187,18 +195,18 @@ def _smaller(data: dict[str, Any]) -> list[Verdict]:
 
 def _days(span: timedelta) -> str:
     hours = span.total_seconds() / 3600
-    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} d"
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"
 
 
 CHECK = Check(
-    title="Log is rotated in time",
+    title="Log is rotated on time",
     trouble="Overdue log rotation",
     gather="log_rotation",
     since="0.1.0",
-    why="A log that is not rotated fills the disk, or loses what should have been kept.",
+    why="A log that is not rotated fills the disk, and is not kept as the policy says.",
     cannot_see=(
-        "Logs outside of logrotate's configuration and of the log folders. Whether all that was "
-        "written is in the archives."
+        "Logs that are neither in logrotate's configuration nor in the log folders. Whether "
+        "the archives contain everything that was written."
     ),
     limits=Limits(),
     judge=judge,

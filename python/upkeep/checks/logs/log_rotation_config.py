@@ -50,13 +50,19 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if own := data.get("own_archives"):
         first = own[0]
         text = (
-            f"a pattern takes its own archives: the next of {first['log']} is {first['archive']},"
-            f" which {first['place']} takes for a log"
+            f"a pattern matches its own archives: the next archive of {first['log']} is "
+            f"{first['archive']}, and {first['place']} treats it as a log"
         )
-        remedy = "decide: let the pattern end as the logs do, such as *.log, or give the archives an olddir"
+        remedy = (
+            "decide: make the pattern end like the logs, such as *.log, or move the archives away with "
+            "olddir"
+        )
         return failed(Severity.MEDIUM, text, remedy=remedy)
     if links := data.get("hard_links"):
-        text = f"{len(links)} logs with a second name (hard link), which logrotate passes over, such as {links[0]}"
+        text = (
+            f"{len(links)} logs with a second name (hard link), which logrotate skips, such as "
+            f"{links[0]}"
+        )
         return failed(
             Severity.MEDIUM, text, remedy=about("ls -li {subject}  # see the links", links[0])
         )
@@ -64,14 +70,14 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         text = f"{len(errors)} errors, such as: {errors[0]}"
         return failed(Severity.MEDIUM, text, remedy=_see(data))
     if "no such program" in data["unseen"]:
-        text = "there is a configuration, and logrotate is not installed"
+        text = "logrotate is configured, but not installed"
         return failed(Severity.MEDIUM, text, remedy="apt-get install logrotate  # install it")
     # What our own reading did not understand hides logs, of which nothing is said then.
     for unseen in (data["unseen"], state["unseen"], *hidden, *data["problems"]):
         if unseen:
             return unknown(str(unseen))
     if data["left_out"]:
-        return unknown(f"{data['left_out']} of {data['logs']} logs were not looked at")
+        return unknown(f"{data['left_out']} of {data['logs']} logs were not checked")
     if data["status"]:
         text = f"logrotate -d ended with status {data['status']}"
         return failed(Severity.MEDIUM, text, remedy=_see(data))
@@ -96,11 +102,11 @@ CHECK = Check(
     gather="log_rotation",
     since="0.1.0",
     why=(
-        "logrotate passes over what it does not understand, and old versions end with status 0: "
-        "nobody hears of it."
+        "logrotate skips what it does not understand, and old versions still exit with status "
+        "0, so nobody notices."
     ),
     cannot_see=(
-        "Whether logrotate is started at all: log_rotation sees what came of it. What the "
+        "Whether logrotate is started at all: log_rotation checks what it did. What the "
         "scripts in a stanza do."
     ),
     limits=Limits(),

@@ -45,7 +45,7 @@ def entries_of(text: str, path: str, key: str = "") -> Entries:
     for number, row in enumerate(rows, 1):
         name, fields = _named(row, by, number)
         if name in found:
-            raise RegisterError(f"{name[:NAME_CHARACTERS]!r} stands in it twice")
+            raise RegisterError(f"{name[:NAME_CHARACTERS]!r} appears twice")
         found[name] = fields
     return found
 
@@ -85,7 +85,7 @@ def _csv(text: str) -> Sequence[Any]:
             if row:
                 found.append(dict(zip(head, row, strict=True)))
     except csv.Error as exc:
-        raise RegisterError(f"no CSV: {exc}") from exc
+        raise RegisterError(f"not CSV: {exc}") from exc
     return found
 
 
@@ -129,7 +129,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     for name, _value in node.value:
         if name.value in seen and isinstance(name, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(
-                None, None, f"{name.value[:NAME_CHARACTERS]!r} stands in it twice", name.start_mark
+                None, None, f"{name.value[:NAME_CHARACTERS]!r} appears twice", name.start_mark
             )
         seen.add(name.value if isinstance(name, yaml.ScalarNode) else id(name))
     found: dict[Any, Any] = loader.construct_mapping(node, deep=True)

@@ -47,7 +47,7 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
     if not seen.there:
         return unknown("it is not there", remedy=after("register_readable"))
     if seen.raw_truncated or (seen.bytes and not seen.raw):
-        return unknown("its text is not kept")
+        return unknown("its text was not stored")
     try:
         entries = entries_of(seen.raw, seen.path, limits.named_by)
     except RegisterError as exc:
@@ -56,7 +56,7 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
         return unknown("it has no entry", remedy=after("register_readable"))
     if not accepted.there:
         number = counted(len(entries), "entry", "entries")
-        text = f"nobody has accepted it: {number}, and no {accepted.path}"
+        text = f"not accepted yet: {number}, and there is no {accepted.path}"
         return failed(Severity.MEDIUM, text, Measure("entries", len(entries)), remedy=_accept(seen))
     try:
         before = entries_of(accepted.text, accepted.path, limits.named_by)
@@ -92,9 +92,12 @@ def _alike(seen: RegisterState, number: int, measures: Sequence[Measure]) -> Ver
     if seen.sha256 == seen.accepted.sha256:
         return passed(text, *measures)
     if MASK in seen.raw or MASK in seen.accepted.text:
-        why = "the files differ, and what can be read of their entries does not: what differs is masked, or is no entry"
+        why = (
+            "the files differ, but their readable entries do not: the difference is masked, or "
+            "is not in an entry"
+        )
         return failed(Severity.MEDIUM, why, *measures, remedy=_accept(seen))
-    return passed(f"{text}, though written otherwise", *measures)
+    return passed(f"{text}, although the text differs", *measures)
 
 
 def _said(what: str, names: Sequence[str]) -> Iterator[str]:
@@ -116,24 +119,26 @@ def _accept(seen: RegisterState) -> str:
     path, accepted = quote(seen.path), quote(seen.accepted.path)
     if not path or not accepted:
         return ""
-    words = "see what changed; decide: once it is right, copy the second over the first"
+    words = (
+        "see what changed; decide: if all lines are correct, copy the second file over the first"
+    )
     return f"diff -N {accepted} {path}  # {words}"
 
 
 CHECK = Check(
-    title="Register is as it was accepted",
+    title="Register matches its accepted copy",
     trouble="Unaccepted change of a register",
     gather="registers",
     shape=RegisterState,
     since="0.1.0",
     needs={"source": "register/people", "path": "registers/people.yml"},
     why=(
-        "Whoever can add a name to a register of people, or take one away, gives access or hides "
-        "that it was given; a change that nobody has looked at is how that goes unseen."
+        "A name that is added to or removed from a register of people can give access, or hide "
+        "that access was given. A person must read every change."
     ),
     cannot_see=(
-        "Whether the accepted copy was accepted by the right person: whoever may write both files "
-        "accepts. A change of a secret in a URL, as those are masked."
+        "Whether the right person accepted the copy: anybody who can write both files can "
+        "accept. A change of a secret in a URL, because secrets are masked."
     ),
     limits=Limits(),
     judge=judge,
@@ -144,7 +149,7 @@ CHECK = Check(
         "changed": MeasureKind.STATE,
     },
     source="NIST SP 800-53 Rev. 5, AC-2(4); 45 CFR 164.308(a)(4)(ii)(C)",
-    remedy="decide: compare the register with the copy that was accepted, and accept what is right",
+    remedy="decide: compare the register with its accepted copy, and accept what is correct",
     controls=("45 CFR 164.308(a)(4)(ii)(C)",),
     absence=DECLARED,
 )

@@ -44,14 +44,12 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
     if not seen.there:
         return failed(Severity.HIGH, f"not there: {seen.path}")
     if seen.raw_truncated or (seen.bytes and not seen.raw):
-        return unknown("its text is not kept")
+        return unknown("its text was not stored")
     try:
         entries = entries_of(seen.raw, seen.path, limits.named_by)
     except RegisterError as exc:
         remedy = (
-            f"less {path}  # see it; then correct it, or give back the copy that was right"
-            if path
-            else ""
+            f"less {path}  # see it; then correct it, or restore a correct copy" if path else ""
         )
         return failed(Severity.MEDIUM, f"cannot be read: {exc}", remedy=remedy)
     measure = Measure("entries", len(entries))
@@ -69,15 +67,15 @@ CHECK = Check(
     since="0.1.0",
     needs={"source": "register/people", "path": "registers/people.yml"},
     why=(
-        "Reviews of access, agreements and training rest on a register; one that is lost or "
-        "broken is noticed at the audit, when it is too late to say who had what."
+        "Reviews of access, agreements and training depend on a register. If it is lost or "
+        "damaged, that is noticed at the audit, too late to say who had access."
     ),
-    cannot_see="Whether what stands in it is true, or complete.",
+    cannot_see="Whether its content is true or complete.",
     limits=Limits(),
     judge=judge,
     measures={"entries": MeasureKind.STATE},
     source="NIST SP 800-53 Rev. 5, AC-2; 45 CFR 164.316(b)(1)",
-    remedy="decide: give the file back, or correct its path in the inventory",
+    remedy="decide: restore the file, or correct its path in the inventory",
     controls=("45 CFR 164.316(b)(1)",),
     absence=DECLARED,
 )

@@ -11,5 +11,8 @@ CHECK = SelfCheck(
     title="Every check fails its known-bad input",
     trouble="Broken check",
     source="docs/reliability.md",
-    remedy="decide: install Upkeep anew, or undo the last change of the check's file; then judge the newest runs again",
+    remedy=(
+        "decide: reinstall Upkeep, or undo the last change of the check's file; then judge the "
+        "newest runs again"
+    ),
 )

@@ -4,7 +4,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "clock_step"
 CHECK = SelfCheck(
-    title="The controller's clock makes no steps",
+    title="The controller's clock does not jump",
     trouble="Clock step",
     source="docs/serve.md",
     remedy="upkeep doctor --accept-clock  # decide: accept the clock if it is right now",

@@ -1,10 +1,10 @@
-"""An occurrence was not run in its time: no driver ran, it waited too long, or hosts had not caught up with it."""
+"""An occurrence was not run on time: no driver ran, it waited too long, or hosts had not caught up with it."""
 
 from upkeep.judging.check import SelfCheck
 
 ID = "occurrence_missed"
 CHECK = SelfCheck(
-    title="Every occurrence is run in its time",
+    title="Every occurrence runs on time",
     trouble="Missed occurrence",
     source="docs/serve.md",
     remedy="upkeep occurrence list  # see which, and why",

@@ -4,7 +4,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "record_chain"
 CHECK = SelfCheck(
-    title="Every record of a review is there as it was signed",
+    title="Every signed record of a review is unchanged",
     trouble="Broken chain of records",
     source="docs/reviews.md",
     remedy="upkeep review verify  # see which record was changed",

@@ -4,7 +4,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "retention_waits"
 CHECK = SelfCheck(
-    title="What is older than its days is removed",
+    title="Data older than its retention time is removed",
     trouble="Delayed retention",
     source="docs/operate.md",
     remedy="upkeep doctor --accept-clock  # decide: accept the clock if it is right now",

@@ -1,10 +1,10 @@
-"""A review was not signed in its time."""
+"""A review was not signed on time."""
 
 from upkeep.judging.check import SelfCheck
 
 ID = "review_overdue"
 CHECK = SelfCheck(
-    title="Every review is signed in its time",
+    title="Every review is signed on time",
     trouble="Overdue review",
     source="docs/reviews.md",
     remedy="upkeep review list  # see which",

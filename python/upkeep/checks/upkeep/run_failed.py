@@ -4,7 +4,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "run_failed"
 CHECK = SelfCheck(
-    title="Every run comes to its end",
+    title="Every run completes",
     trouble="Failed run",
     source="docs/operate.md",
     remedy="upkeep run list  # see which run failed; `upkeep run show` with its number says why",

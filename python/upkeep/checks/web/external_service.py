@@ -42,7 +42,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         or not tries
         or not all(isinstance(one, Mapping) for one in tries)
     ):
-        return unknown("no try was told of")
+        return unknown("the observation has no attempt")
     severity = Severity(limits.down)
     times = try_times(tries)
     bad = [text for text in map(_wrong, tries) if text]
@@ -52,13 +52,13 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     if all(one.get("stage") == "resolver" for one in tries):
         return unknown(f"the host's resolver: {short(tries[-1].get('problem'))}", *measures)
     if len(bad) == len(tries):
-        text = f"{bad[-1]}; {len(tries)} of {len(tries)} tries"
+        text = f"{bad[-1]}; {len(tries)} of {len(tries)} attempts"
         return failed(severity, text, *measures, remedy=_try(seen.subject))
     if bad:
         worse = min(severity, Severity.MEDIUM, key=lambda one: -one.rank)
-        return failed(worse, f"{bad[-1]}; {len(bad)} of {len(tries)} tries", *measures)
+        return failed(worse, f"{bad[-1]}; {len(bad)} of {len(tries)} attempts", *measures)
     if times is None:
-        return unknown("no times were told", *measures)
+        return unknown("the observation has no times", *measures)
     limit = f"below {limits.slow_seconds:g} s expected"
     if times.mean >= limits.slow_seconds:
         slow = f"{times.mean:.2f} s on average, {limit}{times.slowest_step}"
@@ -91,10 +91,10 @@ CHECK = Check(
     gather="services",
     since="0.1.0",
     needs={"services": ["tls://mail.example.org:465", "dns:portal.example.org"]},
-    why="What a host depends on fails first, and looks like the host's own fault.",
+    why="If a service that a host depends on fails, it looks like a fault of the host.",
     cannot_see=(
-        "Whether an answer is right beyond its status. Accounts and quotas at the service. The "
-        "way there from other hosts."
+        "Whether an answer is correct, apart from its status. Accounts and quotas at the "
+        "service. The connection from other hosts."
     ),
     limits=Limits(),
     judge=judge,

@@ -1,4 +1,4 @@
-"""Health endpoints answer as they should, and soon.
+"""Health endpoints answer as expected, and soon.
 
 Each URL is asked a few times, on a new connection each time. It fails as critical if no try is answered, or each with a
 wrong status; as high if only some are; as high if the answer does not say what the site declared (`json`, `contains`),
@@ -54,7 +54,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the tries, then what the last answer says, then the times."""
     tries = _list(seen.data.get("tries"))
     if not tries or not all(isinstance(one, Mapping) for one in tries):
-        return unknown("no try was told of")
+        return unknown("the observation has no attempt")
     times = try_times(tries)
     measures = _measures(times, tries)
     ask = _ask(seen)
@@ -62,16 +62,15 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     if len(bad) == len(tries):
         return failed(
             Severity.CRITICAL,
-            f"{bad[-1]}; all {len(tries)} tries alike"
+            f"{bad[-1]}; the same in all {len(tries)} attempts"
             if len(set(bad)) == 1 and len(tries) > 1
             else bad[-1],
             *measures,
             remedy=ask,
         )
     if bad:
-        return failed(
-            Severity.HIGH, f"{len(bad)} of {len(tries)} tries: {bad[-1]}", *measures, remedy=ask
-        )
+        text = f"{len(bad)} of {len(tries)} attempts: {bad[-1]}"
+        return failed(Severity.HIGH, text, *measures, remedy=ask)
     unmet = _unmet(seen.data, limits)
     odd = [
         f"{short(one, 80)} in {name}"
@@ -87,19 +86,19 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
             remedy=ask,
         )
     if odd:
-        return unknown(f"what was told of the answer was not understood: {odd[0]}", *measures)
+        return unknown(f"the observed answer was not understood: {odd[0]}", *measures)
     unreadable = seen.data.get("json_unreadable")
     if unreadable:
         return unknown(f"cannot be judged: {short(unreadable)}", *measures)
     if seen.data.get("components_cut") is True and not _list(seen.data.get("json")):
         count = len(_list(seen.data.get("components")))
         return unknown(
-            f"has {count} components or more, and no more were looked at",
+            f"has {count} or more components; the rest was not checked",
             *measures,
-            remedy="decide: say in json what has to be so: json: {status: up}",
+            remedy="decide: declare what is expected: json: {status: up}",
         )
     if times is None:
-        return unknown("no times were told", *measures)
+        return unknown("the observation has no times", *measures)
     if times.mean >= limits.mean_seconds:
         limit = f"below {limits.mean_seconds:g} s expected"
         return failed(
@@ -143,7 +142,7 @@ def _wrong(one: Mapping[str, Any], limits: Limits) -> str:
     """Return what is wrong with a try, or an empty text."""
     status = one.get("status")
     if not isinstance(status, int) or isinstance(status, bool):
-        return f"no answer: {short(one.get('problem', 'no reason was told'))}"
+        return f"no answer: {short(one.get('problem', 'no reason was given'))}"
     right = status in limits.status if limits.status else 200 <= status < 300
     if right:
         return ""
@@ -215,15 +214,16 @@ def _list(value: Any) -> list[Any]:
 
 
 CHECK = Check(
-    title="Health endpoints answer as they should",
+    title="Health endpoints answer as expected",
     trouble="Health endpoint failure",
     gather="http_health",
     since="0.1.0",
     needs={"urls": ["https://portal.example.org/api/health"]},
-    why="The endpoint says how the application sees itself and its parts, before users have to.",
+    why="The endpoint reports problems of the application and its parts before users do.",
     cannot_see=(
-        "What the endpoint does not tell: an application that calls itself well and is not. The "
-        "way of users: it is asked from the host, with its resolver and network."
+        "What the endpoint does not report: an application that claims to be healthy and is "
+        "not. The users' own connection: the endpoint is requested from the host, with its "
+        "resolver and network."
     ),
     limits=Limits(),
     judge=judge,

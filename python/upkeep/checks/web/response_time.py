@@ -75,7 +75,7 @@ class Limits:
     max_mean_seconds: mean request time from which on it fails, in seconds.
     max_p95_seconds: 95th percentile of request times from which on it fails, in seconds.
     min_timed_requests: below this many timed requests in the window nothing is judged but by its unknown.
-    few_unread: from so many lines on without a time that could be read, what would pass may be unknown.
+    few_unread: from this many lines on without a time that could be read, what would pass may be unknown.
     """
 
     max_mean_seconds: float = 2.0
@@ -94,7 +94,7 @@ def judge(seen: AccessLog, limits: Limits, now: datetime) -> Verdict | None:
             remedy=ACCESS_FORMAT,
         )
     if not requests:
-        if partly := partly_read(seen, f"no request was read of {window:g} s"):
+        if partly := partly_read(seen, f"no request of the last {window:g} s was read"):
             return partly
         if seen.declared is False and not in_use(seen, now):
             return None
@@ -147,7 +147,7 @@ def judge_times(times: TimeFigures, limits: Limits, routes: Sequence[SlowRoute] 
     """Judge the figures of enough requests."""
     timed, mean, p95, p99 = times.count, times.mean, times.p95, times.p99
     if mean is None or p95 is None or p99 is None:
-        return unknown(f"of the times of {timed} requests not all figures were observed")
+        return unknown(f"not all figures of the {timed} request times were observed")
     measures = (
         Measure("request_time_mean", mean, "s"),
         Measure("request_time_p95", p95, "s"),
@@ -175,7 +175,7 @@ CHECK = Check(
     gather="access_log",
     shape=AccessLog,
     since="0.1.0",
-    why="People leave a site that is slow long before it fails.",
+    why="People leave a slow site long before it fails.",
     cannot_see=(
         "Time in the browser. Requests that did not reach this server, such as those that a CDN "
         "answered or lost."

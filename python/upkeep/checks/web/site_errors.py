@@ -52,7 +52,7 @@ class Limits:
 
     max_error_percent: share of server errors that still passes, in %.
     critical_error_percent: share of server errors from which on it is critical, in %.
-    min_requests: below this many requests in the window a share is not judged; one error in so many is at the limit.
+    min_requests: below this many requests in the window a share is not judged; one error in them is the limit.
     few_errors: errors that fail below min_requests too.
     """
 
@@ -122,9 +122,9 @@ CHECK = Check(
     gather="access_log",
     shape=AccessLog,
     since="0.1.0",
-    why="Each of them is somebody who did not get what they asked for.",
+    why="Each server error is a person or a program that did not get an answer.",
     cannot_see=(
-        "Errors that are told with another status, such as 200. Requests that did not reach "
+        "Errors that are sent with another status, such as 200. Requests that did not reach "
         "this server. Errors in the browser."
     ),
     limits=Limits(),

@@ -54,9 +54,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if half:
                 tell(folder, {"hosts": [], "others": [], "unread": half})
         except Exception as exc:
-            raise SystemExit(f"the run cannot be kept to its hosts: {exc!r}") from exc
+            raise SystemExit(f"the run cannot be limited to its hosts: {exc!r}") from exc
         if half:
-            raise SystemExit(f"not begun: a source of the inventory cannot be read: {half[0]}")
+            raise SystemExit(f"not started: a source of the inventory cannot be read: {half[0]}")
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Add the play's hosts, all batches of a `serial` together, and the sources that could not be read."""
@@ -110,7 +110,7 @@ def keep_to(manager: Any, only: Collection[str]) -> None:
 def connect_seconds(hosts: int, forks: int, seconds: float) -> int:
     """Return how long a connection may take to be made: as usual, or less where hosts are many for the run's time.
 
-    If none of them answers, two runs shall reach each of them once. A second of each turn is Ansible's.
+    If none of them answers, two runs must reach each of them once. A second of each turn is Ansible's.
     """
     fits = int(2 * seconds * forks / max(hosts, 1)) - 1
     return max(CONNECT_SECONDS_LEAST, min(CONNECT_SECONDS, fits))

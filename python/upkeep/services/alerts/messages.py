@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
 from upkeep.judging.check import load
 from upkeep.model.remedies import SUBJECT, command, placed, words_of
-from upkeep.model.text import ago, counted, exact, safe
+from upkeep.model.text import ago, counted, exact, natural, safe
 from upkeep.model.verdicts import Status
 from upkeep.rules.alerts.model import (
     ACCEPTED,
@@ -276,7 +276,7 @@ def _hosts(members: Sequence[Member]) -> str:
 
 
 def _host_names(members: Sequence[Member]) -> list[str]:
-    return [_name(one) for one in sorted({one.host for one in members})]
+    return [_name(one) for one in sorted({one.host for one in members}, key=natural)]
 
 
 def _counts(members: Sequence[Member]) -> str:
@@ -299,7 +299,7 @@ def _since(about: About) -> str:
 
 def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     """Return a line per cause, the worst first; or per check, with its hosts, where no more may be said."""
-    worst_first = sorted(members, key=lambda one: (one.severity, one.check, one.host))
+    worst_first = sorted(members, key=lambda one: (one.severity, one.check, natural(one.host)))
     if not phi:
         found: dict[tuple[int, str], list[Member]] = {}
         for one in worst_first:

@@ -39,7 +39,7 @@ from upkeep.store.tables import Moment
 LEFT_OUT = frozenset({"session", "sign_in_attempt"})
 """Who is signed in is not kept: a session that has ended since must not begin again."""
 ROWS = 500
-"""At most so many are in memory at once; of tables with files in them, FILES."""
+"""At most this many are in memory at once; of tables with files in them, FILES."""
 FILES = 8
 BATCH_BYTES = 4_000_000
 LINE_BYTES = 256_000_000

@@ -110,7 +110,7 @@ def back_up(
     place = engines.parse(url)
     if file.exists():
         raise UsageError(
-            f"{file}: is there already", remedy="name a new file, such as one with today's date"
+            f"{file}: exists already", remedy="name a new file, such as one with today's date"
         )
     if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
         raise StoreError(
@@ -133,7 +133,7 @@ def back_up(
         with part.open("rb") as written:
             hashed = archive.Hashed(written)
             if _counted(hashed, part, tables) != counted:
-                raise StoreError(f"{part}: reads back other than it was written")
+                raise StoreError(f"{part}: reads back differently than it was written")
         made = Backup(
             format=FORMAT,
             database=place.get_backend_name(),
@@ -199,7 +199,10 @@ def read_manifest(file: Path, trust: KeyTrust) -> Backup:
         with path.open("rb") as stream:
             said = json.loads(stream.read(MANIFEST_BYTES))
         if isinstance(said, dict) and said.keys() == OF_BEFORE:
-            message = f"{file}: an older Upkeep wrote it: nobody has signed it, and it may hold statements"
+            message = (
+                f"{file}: an older Upkeep wrote it: it is not signed, and may contain SQL "
+                "statements"
+            )
             raise StoreError(message, remedy=CONVERT)
         signature = said.pop("signature")
         made = Backup(**said)
@@ -305,11 +308,12 @@ def _looked_again(store: Store, before: Mapping[str, int]) -> str:
     except StoreError as exc:
         return f"what is in the database now is not known: {exc}"
     if not now and not before:
-        return "looked again: the database is empty, as it was"
+        return "checked again: the database is empty, as it was"
     if now == before:
-        return f"looked again: the old content is still there ({sum(now.values())} rows)"
+        return f"checked again: the old content is still there ({sum(now.values())} rows)"
     return (
-        f"looked again: there are {sum(now.values())} rows of {len(now)} tables now, and there were"
+        f"checked again: there are {sum(now.values())} rows of {len(now)} tables now, and there "
+        "were"
         f" {sum(before.values())} of {len(before)}"
     )
 
@@ -374,7 +378,7 @@ def _restore_sqlite(path: Path, filling: _Filling, *, replace: bool) -> list[str
     with _store_of(path) as store, store.read() as db:
         if layout.differences(db, revisions()[-1]) or rows_by_table(db) != expected:
             raise StoreError(
-                f"{path}: reads back other than it was written",
+                f"{path}: reads back differently than it was written",
                 remedy="what was there before is gone; restore again, onto another disk",
             )
     return back

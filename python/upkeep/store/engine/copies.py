@@ -10,7 +10,7 @@ from pathlib import Path
 from upkeep.model.errors import StoreError
 
 KEPT = 2
-"""So many copies stay; the oldest go."""
+"""At most this many copies stay; the oldest go."""
 
 
 def path_of(path: Path, revision: str) -> Path:

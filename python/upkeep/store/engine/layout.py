@@ -111,7 +111,7 @@ def _compared(ours: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
         *(f"not ours: {one:.300}" for one in sorted(found.keys() - ours.keys())),
         *(f"missing: {one:.300}" for one in sorted(ours.keys() - found.keys())),
         *(
-            f"other than ours: {one:.300}"
+            f"different from ours: {one:.300}"
             for one in sorted(ours.keys() & found.keys())
             if ours[one] != found[one]
         ),

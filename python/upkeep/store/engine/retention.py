@@ -1,6 +1,6 @@
 """Forget what the site's retention no longer asks for, a bit at a time.
 
-What people signed and did is no site's choice: signatures, reviews, what they name, and acts must be kept for six years
+What people signed and did no site decides: signatures, reviews, what they name, and acts must be kept for six years
 (45 CFR 164.316(b)(2)(i)), and are never removed here; the database itself refuses it. Of what hosts said and of runs,
 what a review shows is kept with it.
 """

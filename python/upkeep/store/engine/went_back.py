@@ -74,11 +74,11 @@ def again(db: Connection, before: StandBefore, now: datetime) -> list[str]:
     quiet = select(silence.c.id).where(silence.c.ended_by == "", silence.c.ends_at > now)
     return [
         *(
-            f"waiver {one} holds again; it was revoked"
+            f"waiver {one} is in force again; it was revoked"
             for one in sorted(before.revoked & set(db.execute(held).scalars()))
         ),
         *(
-            f"silence {one} holds again; it was ended"
+            f"silence {one} is in force again; it was ended"
             for one in sorted(before.ended & set(db.execute(quiet).scalars()))
         ),
     ]
@@ -90,8 +90,8 @@ def lines(before: StandBefore, after: StandBefore) -> list[str]:
     for name in sorted(before.users.keys() | after.users.keys()):
         was, now = before.users.get(name), after.users.get(name)
         if was is None and now is not None:
-            state = "turned off" if now.off else f"may sign in, as {now.role}"
-            found.append(f"user {name} is there again: {state}")
+            state = "disabled" if now.off else f"may sign in, as {now.role}"
+            found.append(f"user {name} exists again: {state}")
         elif now is None and was is not None:
             found.append(f"user {name} is gone; was {was.role}")
         elif was and now and was != now:
@@ -105,7 +105,7 @@ def _changes(was: UserBefore, now: UserBefore) -> Iterator[str]:
     if was.role != now.role:
         yield f"is {now.role} again; was {was.role}"
     if was.off != now.off:
-        yield "is turned off again" if now.off else "may sign in again; was turned off"
+        yield "is disabled again" if now.off else "may sign in again; was disabled"
     if was.password_hash != now.password_hash:
         yield "has an older password again"
     if was.person != now.person:

@@ -54,7 +54,7 @@ def test_absence_is_critical_and_says_what_there_is_instead() -> None:
     )
 
     assert judge(observation, Limits(), NOW) == failed(
-        Severity.CRITICAL, "no backup at /b/*.gz; 1 links are no backups; 2 unfinished"
+        Severity.CRITICAL, "no backup at /b/*.gz; 1 links are not counted as backups; 2 unfinished"
     )
     repository = seen(0, count=0, newest=None, where="rest:https://backup.example.org/")
     assert judge(repository, Limits(), NOW) == failed(

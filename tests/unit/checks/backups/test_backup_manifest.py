@@ -21,8 +21,8 @@ def seen(manifest: dict[str, str] | None) -> Observation:
 @pytest.mark.parametrize(
     ("state", "verdict"),
     [
-        ("match", passed("/b/a is what /b/SHA256SUMS says (sha256)")),
-        ("mismatch", failed(Severity.CRITICAL, "/b/a is not what /b/SHA256SUMS says (sha256)")),
+        ("match", passed("/b/a matches /b/SHA256SUMS (sha256)")),
+        ("mismatch", failed(Severity.CRITICAL, "/b/a does not match /b/SHA256SUMS (sha256)")),
         ("not listed", failed(Severity.MEDIUM, "/b/a is not in /b/SHA256SUMS")),
         ("unread", unknown("/b/SHA256SUMS: no time")),
     ],
@@ -63,5 +63,5 @@ def test_where_nothing_was_compared(data: dict[str, Any], verdict: Verdict | Non
 def test_a_checksum_is_missed_only_where_it_is_required() -> None:
     assert judge(seen(None), Limits(), NOW) is None
     assert judge(seen(None), Limits(required=True), NOW) == failed(
-        Severity.MEDIUM, "no checksum beside /b/a"
+        Severity.MEDIUM, "there is no checksum file for /b/a"
     )

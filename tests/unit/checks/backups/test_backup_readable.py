@@ -44,7 +44,7 @@ def content(state: str, why: str = "", **more: Any) -> dict[str, Any]:
             content("complete", hostile=["../../etc/passwd"]),
             failed(
                 Severity.HIGH,
-                "/b/a has members that would be written elsewhere, such as ../../etc/passwd",
+                "/b/a has members that would be extracted outside of the target folder, such as ../../etc/passwd",
             ),
         ),
         (content("partial", "no time"), unknown("/b/a: no time")),

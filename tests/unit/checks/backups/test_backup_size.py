@@ -26,29 +26,37 @@ def size(count: int) -> Measure:
 @pytest.mark.parametrize(
     ("count", "earlier", "verdict"),
     [
-        (50, [100, 90, 110], passed("50 By, 50 % of the median of 3 before it", size(50))),
+        (
+            50,
+            [100, 90, 110],
+            passed("50 B, 50 % of the median of the 3 backups before it", size(50)),
+        ),
         (
             49,
             [100, 90, 110],
             failed(
                 Severity.HIGH,
-                "49 By, 49 % of the median of 3 before it, at least 50 %",
+                "49 B, 49 % of the median of the 3 backups before it, at least 50 %",
                 size(49),
             ),
         ),
-        (300, [100] * 14, passed("300 By, 300 % of the median of 14 before it", size(300))),
+        (
+            300,
+            [100] * 14,
+            passed("300 B, 300 % of the median of the 14 backups before it", size(300)),
+        ),
         (
             310,
             [100] * 14,
             failed(
                 Severity.LOW,
-                "310 By, 310 % of the median of 14 before it, at most 300 %",
+                "310 B, 310 % of the median of the 14 backups before it, at most 300 %",
                 size(310),
             ),
         ),
         (0, [100], failed(Severity.CRITICAL, "/b/a.gz is empty", size(0))),
-        (9, [10, 10], nothing_to_judge("9 By; 2 earlier backups, 3 to compare", size(9))),
-        (9, [0, 0, 0], nothing_to_judge("9 By; the earlier backups are empty", size(9))),
+        (9, [10, 10], nothing_to_judge("9 B; 2 earlier backups, 3 to compare", size(9))),
+        (9, [0, 0, 0], nothing_to_judge("9 B; the earlier backups are empty", size(9))),
     ],
 )
 def test_size(count: int, earlier: list[int], verdict: Verdict) -> None:

@@ -133,7 +133,12 @@ def look(
         (["leaf", "middle"], YES, None, "2 certificates in order, trusted by the host's store"),
         (["leaf", "middle", "root"], YES, None, "3 certificates in order"),
         (["leaf", "root", "middle"], YES, Severity.LOW, "not in order"),
-        (["leaf", "middle", "other"], YES, Severity.LOW, "1 certificates do not belong to it"),
+        (
+            ["leaf", "middle", "other"],
+            YES,
+            Severity.LOW,
+            "1 certificates do not belong to the chain",
+        ),
         (["leaf"], NO, Severity.HIGH, "the certificate of 'CN=Middle' is missing"),
         (["leaf", "middle"], NO, Severity.HIGH, "the certificate of 'CN=Root' is missing"),
         (["leaf", "middle", "root"], OWN, Severity.HIGH, "leads to the root 'Root', which the"),
@@ -158,7 +163,12 @@ def look(
         ),
         (["below of wide", "of wide", "wide"], YES, None, "3 certificates in order"),
         (["below renewed", "renewed", "narrow"], YES, None, "3 certificates in order"),
-        (["leaf", "leaf", "middle"], YES, Severity.LOW, "1 certificates do not belong to it"),
+        (
+            ["leaf", "leaf", "middle"],
+            YES,
+            Severity.LOW,
+            "1 certificates do not belong to the chain",
+        ),
         (["leaf", "middle", "root", "root"], YES, Severity.LOW, "1 certificates do not belong"),
         (
             ["leaf", "middle", "root", "other"],
@@ -166,10 +176,15 @@ def look(
             Severity.HIGH,
             "leads to the root 'Root', which",
         ),
-        (["alone", "other"], YES, Severity.LOW, "trusted, but 1 certificates do not belong to it"),
-        (["alone", "other"], OWN, Severity.HIGH, "signed by itself: no client trusts it"),
-        (["alone"], OWN, Severity.HIGH, "signed by itself: no client trusts it"),
-        (["alone"], YES, None, "signed by itself, and trusted by the host's store"),
+        (
+            ["alone", "other"],
+            YES,
+            Severity.LOW,
+            "trusted, but 1 certificates do not belong to the chain",
+        ),
+        (["alone", "other"], OWN, Severity.HIGH, "self-signed: no client trusts it"),
+        (["alone"], OWN, Severity.HIGH, "self-signed: no client trusts it"),
+        (["alone"], YES, None, "self-signed, and trusted by the host's store"),
     ],
 )
 def test_verdicts(
@@ -186,7 +201,7 @@ ROOTED = ["leaf", "middle", "root"]
 ACCEPTED = Limits(self_signed=True, private_root=True)
 NO_WAY = failed(
     Severity.HIGH,
-    "leads to the root 'Root', and openssl finds no way to it: why",
+    "leads to the root 'Root', and openssl cannot build a chain to it: why",
     remedy=UNFIT,
 )
 UNTRUSTED = failed(
@@ -194,21 +209,21 @@ UNTRUSTED = failed(
     "leads to the root 'Root', which the host's store does not trust",
     remedy=TRUST,
 )
-ALONE = failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
+ALONE = failed(Severity.HIGH, "self-signed: no client trusts it", remedy=TRUST)
 ROOT = passed("leads to the root 'Root', which is accepted")
-ITSELF = passed("signed by itself, which is accepted")
+ITSELF = passed("self-signed, which is accepted")
 BROKEN = failed(Severity.HIGH, "refused: permitted subtree violation", remedy=REFUSED)
 SUBTREE = refused(47, "permitted subtree violation")
 ANOTHER_KEY = failed(
     Severity.HIGH,
-    "the certificate of 'CN=Middle' is there, and did not sign 'leaf.example.org': "
-    "its key is another, or the signature is broken",
+    "the certificate of 'CN=Middle' is present, but it did not sign 'leaf.example.org': "
+    "it has another key, or the signature is damaged",
     remedy=OTHER_KEY,
 )
 
 
 def untried(why: str) -> Verdict:
-    return unknown(f"trust in its own root could not be tried: {why}", remedy=INSTALL)
+    return unknown(f"trust in its own root could not be tested: {why}", remedy=INSTALL)
 
 
 def missing(name: str) -> Verdict:
@@ -235,11 +250,11 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
         (ROOTED, own(refused(20)), Limits(), NO_WAY),
         (ROOTED, own({"unseen": "no openssl"}), ACCEPTED, untried("no openssl")),
         (ROOTED, own({"unseen": "no openssl"}), Limits(), UNTRUSTED),
-        (ROOTED, refused(19), ACCEPTED, untried("nothing was told")),
-        (ROOTED, own("yes"), ACCEPTED, untried("nothing was told")),
+        (ROOTED, refused(19), ACCEPTED, untried("no reason was given")),
+        (ROOTED, own("yes"), ACCEPTED, untried("no reason was given")),
         (ROOTED, own("yes"), Limits(), UNTRUSTED),
-        (ROOTED, own({"trusted": None}), ACCEPTED, untried("nothing was told")),
-        (ROOTED, own({"trusted": 1}), ACCEPTED, untried("nothing was told")),
+        (ROOTED, own({"trusted": None}), ACCEPTED, untried("no reason was given")),
+        (ROOTED, own({"trusted": 1}), ACCEPTED, untried("no reason was given")),
         (["alone"], OWN, ACCEPTED, ITSELF),
         (["alone"], OWN, Limits(self_signed=True), ITSELF),
         (["alone"], OWN, Limits(private_root=True), ALONE),
@@ -248,7 +263,7 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
         (["alone"], own(refused(20)), Limits(), ALONE),
         (["alone"], own(SUBTREE), ACCEPTED, BROKEN),
         (["alone"], own({"unseen": "no openssl"}), ACCEPTED, untried("no openssl")),
-        (["alone"], refused(18), ACCEPTED, untried("nothing was told")),
+        (["alone"], refused(18), ACCEPTED, untried("no reason was given")),
         # What lies beside a certificate makes it neither better nor worse.
         (["alone", "other"], OWN, Limits(self_signed=True), ITSELF),
         (["alone", "other"], OWN, Limits(private_root=True), ALONE),
@@ -257,7 +272,7 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
             ["odd"],
             OWN,
             ACCEPTED,
-            unknown("its own signature is of a kind that cannot be verified"),
+            unknown("the type of its signature is not supported"),
         ),
         (
             ["below ring", "odd root"],
@@ -271,7 +286,7 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
             ACCEPTED,
             failed(
                 Severity.HIGH,
-                "'m.example.org' names itself as its issuer, and its own key did not sign it",
+                "'m.example.org' names itself as its issuer, but was not signed with its own key",
                 remedy=OTHER_KEY,
             ),
         ),
@@ -331,14 +346,14 @@ UNSUITABLE = refused(26, "unsuitable")
             None,
             "client",
             {},
-            unknown("trust could not be tried: nothing was told", remedy=INSTALL),
+            unknown("trust could not be tested: no reason was given", remedy=INSTALL),
         ),
         (
             ROOTED,
             {**UNSUITABLE, "any_purpose": {"unseen": "no openssl"}},
             "client",
             {},
-            unknown("trust could not be tried: no openssl", remedy=INSTALL),
+            unknown("trust could not be tested: no openssl", remedy=INSTALL),
         ),
         (["client", "middle"], YES, "", {}, TWO),
         (["client", "middle"], YES, "", {"kind": "file", "server": False}, TWO),
@@ -416,7 +431,7 @@ def test_what_it_is_for(
             YES,
             failed(
                 Severity.HIGH,
-                "'leaf.example.org' signed a certificate, and may not",
+                "'leaf.example.org' signed a certificate, but is not allowed to",
                 remedy=MAY_NOT,
             ),
         ),
@@ -440,15 +455,15 @@ def test_what_was_not_seen_is_unknown(made: dict[str, Made]) -> None:
 
     for names in (["leaf", "middle"], ["alone"]):
         assert look(made, names, unseen) == unknown(
-            "trust could not be tried: openssl: no such program",
+            "trust could not be tested: openssl: no such program",
             remedy=INSTALL,
         )
         assert look(made, names, None) == unknown(
-            "trust could not be tried: nothing was told", remedy=INSTALL
+            "trust could not be tested: no reason was given", remedy=INSTALL
         )
     for names in (["leaf"], ["leaf", "middle", "root"]):
         assert look(made, names, YES, chain_seen=False) == unknown(
-            "only the first certificates could be seen",
+            "only the first certificates could be read",
             remedy=INSTALL,
         )
     assert look(made, ["alone"], YES, chain_seen=False).status is Status.PASS

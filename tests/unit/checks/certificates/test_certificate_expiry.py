@@ -61,7 +61,7 @@ def test_a_certificate_of_47_days_is_due_at_a_third_of_them(
 
 
 SOON = "expires in 10 days; renewal is due at 30"
-FIRST_OF_TWO = "; the first to end of 2 authorities"
+FIRST_OF_TWO = "; the first of 2 authorities to expire"
 ONLY = "; the file's only authority"
 
 

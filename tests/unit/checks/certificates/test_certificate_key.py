@@ -15,7 +15,7 @@ from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unk
 
 MADE = make()
 OWN = hashlib.sha256(public_key_der(MADE.certificate)).hexdigest()
-OTHER = failed(Severity.CRITICAL, "the key in /k is of another certificate")
+OTHER = failed(Severity.CRITICAL, "the key in /k belongs to another certificate")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ OTHER = failed(Severity.CRITICAL, "the key in /k is of another certificate")
             {"path": "/k", "unseen": "/k: permission denied"},
             unknown("its key could not be read: /k: permission denied"),
         ),
-        ("odd", unknown("nothing was told of its key")),
+        ("odd", unknown("the observation has no data about its key")),
         (None, None),
     ],
 )
@@ -49,7 +49,7 @@ def test_verdicts(key: object, verdict: Verdict | None) -> None:
             True,
             failed(
                 Severity.CRITICAL,
-                "the key in /k is of certificate 2 of the file; servers take the first",
+                "the key in /k belongs to certificate 2 of the file; servers use the first",
                 remedy=FIRST,
             ),
         ),
@@ -70,9 +70,9 @@ def test_a_certificate_whose_key_cannot_be_read_and_one_of_which_nothing_was_tol
 
     assert judge(odd, Limits(), BEGINS).status is Status.UNKNOWN
     assert judge(Observation("site.pem", {"der": MADE.der}), Limits(), BEGINS) == unknown(
-        "nothing was told of its key"
+        "the observation has no data about its key"
     )
     empty = Observation("site.pem", {"der": MADE.der, "key": {"path": "/k"}})
     assert judge(empty, Limits(), BEGINS) == unknown(
-        "its key could not be read: no reason was told"
+        "its key could not be read: no reason was given"
     )

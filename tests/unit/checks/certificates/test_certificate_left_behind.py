@@ -56,7 +56,7 @@ def test_a_host_that_was_left_behind_is_named() -> None:
     assert judged(hosts) == {
         "portal.example.org, www.portal.example.org": failed(
             Severity.MEDIUM,
-            "the newest of 3 hosts ends on 2027-02-21 (web1); older: web2 on 2026-12-13; at most 7 days apart",
+            "the newest certificate on 3 hosts expires on 2027-02-21 (web1); older: web2 on 2026-12-13; at most 7 days apart",
         )
     }
 
@@ -74,7 +74,7 @@ def test_agreement_states_value_and_limit() -> None:
     (verdict,) = judged({"web1": [file(90)], "web2": [file(90)]}, max_days_apart=3).values()
 
     assert verdict == passed(
-        "the newest of 2 hosts ends on 2027-02-21 (web1); at most 3 days apart"
+        "the newest certificate on 2 hosts expires on 2027-02-21 (web1); at most 3 days apart"
     )
 
 

@@ -115,7 +115,8 @@ def test_a_bundle_is_a_note_or_judged_by_its_first_to_end(made: dict[str, Made])
     judged = results(seen, bundle="judge")["/f"]
 
     assert (
-        note.message == "expires in 1 days; renewal is due at 30; the first to end of 3 authorities"
+        note.message
+        == "expires in 1 days; renewal is due at 30; the first of 3 authorities to expire"
     )
     assert (note.severity, judged.severity) == (Severity.INFO, Severity.HIGH)
     assert results(seen, bundle="maybe")["/f"].status is Status.UNKNOWN
@@ -166,7 +167,10 @@ def test_the_key_is_that_of_the_first_certificate(made: dict[str, Made]) -> None
     assert told(results(observe([good, middle], key=key), "key")) == {"/f": "pass"}
     assert told(results(observe([good, old], key=key), "key")) == {"/f": "pass"}
     (behind,) = results(observe([middle, good], key=key), "key").values()
-    assert behind.message == "the key in /k is of certificate 2 of the file; servers take the first"
+    assert (
+        behind.message
+        == "the key in /k belongs to certificate 2 of the file; servers use the first"
+    )
     assert behind.severity is Severity.CRITICAL
     assert told(results(observe([old, good], key=key), "key")) == {"/f": "critical"}
 

@@ -13,7 +13,7 @@ from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unk
 
 OLD = make()
 NEW = make(begins=BEGINS + timedelta(days=300))
-STALE = "serves one that ends on 2030-06-01, while /c has one that ends on 2031-03-28"
+STALE = "the server presents a certificate that expires on 2030-06-01; /c has one that expires on 2031-03-28"
 
 
 def test_a_renewed_file_that_was_never_loaded_fails_and_is_critical_once_it_shows() -> None:
@@ -47,11 +47,11 @@ def test_a_file_that_cannot_be_read_is_unknown_and_no_file_is_no_result() -> Non
 @pytest.mark.parametrize(
     ("data", "verdict"),
     [
-        ({}, unknown("no certificate was told")),
-        ({"der": OLD.der, "on_disk": "/c"}, unknown("nothing was told of the file")),
+        ({}, unknown("the observation has no certificate")),
+        ({"der": OLD.der, "on_disk": "/c"}, unknown("the observation has no data about the file")),
         (
             {"der": OLD.der, "on_disk": {"path": "/c"}},
-            unknown("the file could not be read: no reason was told"),
+            unknown("the file could not be read: no reason was given"),
         ),
     ],
 )
@@ -65,4 +65,4 @@ def test_another_that_cannot_be_read_is_unknown() -> None:
     found = judge(Observation("portal:443", {"der": OLD.der, "on_disk": disk}), Limits(), BEGINS)
 
     assert found.status is Status.UNKNOWN
-    assert found.message.startswith("another than in /c: ")
+    assert found.message.startswith("not the same as in /c: ")

@@ -21,9 +21,7 @@ from upkeep.model.verdicts import Severity, Status, failed
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 RECORDED = json.loads((Path(host_key.__file__).with_suffix(SUFFIX)).read_text())
 CHANGED = RECORDED["observation"]["data"]["problem"]
-CHANGED_KEY = failed(
-    Severity.HIGH, "its key is another than the one that is known; nothing was sent to it"
-)
+CHANGED_KEY = failed(Severity.HIGH, "its key is not the known one; nothing was sent to the host")
 
 
 @pytest.mark.parametrize(
@@ -52,5 +50,5 @@ def test_it_stands_beside_the_unknown_verdicts_of_a_host_that_was_not_seen() -> 
 
 
 def test_no_site_asks_for_it() -> None:
-    with pytest.raises(ParameterError, match="due wherever a host is connected to"):
+    with pytest.raises(ParameterError, match="runs whenever a host is connected to"):
         find("host_key", load())

@@ -89,7 +89,7 @@ def test_messages_state_value_and_limit() -> None:
             failed(Severity.CRITICAL, "answered 'None', expected None"),
         ),
         (database(loading=True), failed(Severity.CRITICAL, "is still loading its data")),
-        (database(), unknown("answered, but without a time")),
+        (database(), unknown("answered, but the time was not measured")),
         (
             Observation("?", {"kind": "redis", "connected": False}),
             failed(Severity.HIGH, "found on the host, but does not answer: no connection"),
@@ -124,7 +124,7 @@ def test_a_time_that_cannot_be_does_not_pass(odd: float) -> None:
     verdict = judge(database(connect_seconds=0.1, query_seconds=odd), Limits(), NOW)
 
     assert verdict.status is Status.UNKNOWN
-    assert verdict.message.startswith("answered, with times that cannot be: ")
+    assert verdict.message.startswith("answered with impossible times: ")
 
 
 def test_one_that_was_found_and_refuses_us_is_unknown() -> None:

@@ -69,13 +69,13 @@ def test_messages_state_value_and_limit() -> None:
         (database(1, kind="sqlite"), None),
         (
             database(1, connected=False),
-            unknown("not asked: no connection", remedy="fix what database_connect says first"),
+            unknown("not checked: no connection", remedy="fix what database_connect says first"),
         ),
         (
             database(1, connected=False, saturated=True, reason="ERROR 1040"),
             failed(Severity.CRITICAL, "no connection is left: ERROR 1040", remedy=HOLDERS),
         ),
-        (database(None), unknown("the server did not say how many connections there are")),
+        (database(None), unknown("the server did not report its number of connections")),
         (database(1, max_connections=3), unknown("0 connections may be had")),
         (database(1, max_connections=2), unknown("-1 connections may be had")),
         (
@@ -114,4 +114,4 @@ def test_a_reserve_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
 def test_a_number_below_nothing_does_not_pass(name: str) -> None:
     verdict = judge(database(1, **{name: -5}), Limits(), NOW)
 
-    assert verdict == unknown("the server did not say how many connections there are")
+    assert verdict == unknown("the server did not report its number of connections")

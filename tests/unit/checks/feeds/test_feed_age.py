@@ -34,7 +34,7 @@ def age(hours: float) -> Measure:
         (seen(-1 / 12), passed("0.0 h old, at most 26 h", age(0))),
         (seen(-1), failed(Severity.MEDIUM, "dated in the future: 2026-11-27T09:00:00+00:00")),
         (seen(there=False), failed(Severity.HIGH, "not there")),
-        (seen(modified_at=None), unknown("the server tells no time of it (Last-Modified)")),
+        (seen(modified_at=None), unknown("the server sends no time for it (Last-Modified)")),
     ],
     ids=["new", "at the limit", "over it", "clocks differ", "future", "not there", "no time"],
 )

@@ -57,8 +57,14 @@ def clock(**data: object) -> Observation:
             ),
         ),
         (clock(own_clock=False, offset_seconds=None), passed("synchronized by chrony")),
-        (clock(synchronized=False), failed(Severity.MEDIUM, "not synchronized, says chrony")),
-        (clock(synchronized="yes"), unknown("the host did not say if its clock is synchronized")),
+        (
+            clock(synchronized=False),
+            failed(Severity.MEDIUM, "not synchronized, according to chrony"),
+        ),
+        (
+            clock(synchronized="yes"),
+            unknown("the host did not report whether its clock is synchronized"),
+        ),
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
@@ -93,9 +99,9 @@ WRONG = "the controller's clock, at most 300 s; one of the two is wrong"
         (SAYS - 10 * 365.25 * 86_400, failed(Severity.HIGH, f"10 years behind {WRONG}")),
         (0.0, failed(Severity.HIGH, f"57 years behind {WRONG}")),
         (4_102_444_800, failed(Severity.HIGH, f"73 years ahead of {WRONG}")),
-        (None, unknown("the host did not say what its clock says")),
-        (True, unknown("the host did not say what its clock says")),
-        ("2026", unknown("the host did not say what its clock says")),
+        (None, unknown("the host did not report its time")),
+        (True, unknown("the host did not report its time")),
+        ("2026", unknown("the host did not report its time")),
     ],
 )
 def test_a_clock_that_nobody_complains_of_may_still_be_years_off(

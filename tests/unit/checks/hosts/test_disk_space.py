@@ -111,7 +111,7 @@ def test_one_without_blocks_is_no_disk_and_one_block_is_one() -> None:
 def test_a_declared_disk_that_is_not_mounted_fails() -> None:
     assert judge(Observation("/backup", {"mounted": False}), Limits(), NOW) == failed(
         Severity.CRITICAL,
-        "declared, and nothing is mounted there",
+        "declared in the site, but nothing is mounted there",
         remedy="mount /backup; findmnt --verify  # mount it; it should be there",
     )
 

@@ -49,15 +49,15 @@ def test_limits(left: float, severity: Severity | None) -> None:
 def test_messages_state_pace_looks_and_limit() -> None:
     assert judge(seen(2), Limits(), NOW, past(8, 7, 6, 5, 4, 3)) == failed(
         Severity.HIGH,
-        "full in 2.0 days at 1.0 GiB a day, by 6 earlier looks in 6.0 days; limit 3 days",
+        "full in 2.0 days at 1.0 GiB a day, based on 6 earlier checks in 6.0 days; limit 3 days",
         Measure("days_left", 2.0, "d"),
     )
     assert judge(seen(20), Limits(), NOW, past(26, 25, 24, 23, 22, 21)) == passed(
-        "full in 20.0 days at 1.0 GiB a day, by 6 earlier looks in 6.0 days; limit 14 days",
+        "full in 20.0 days at 1.0 GiB a day, based on 6 earlier checks in 6.0 days; limit 14 days",
         Measure("days_left", 20.0, "d"),
     )
     assert judge(seen(5), Limits(), NOW, past(5, 5, 5, 5, 5, 5)) == passed(
-        "does not fill: 5.0 GiB available, by 6 earlier looks in 6.0 days"
+        "does not fill up: 5.0 GiB available, based on 6 earlier checks in 6.0 days"
     )
 
 
@@ -79,7 +79,7 @@ def test_too_few_looks_are_no_trend(looks: int, every: timedelta, judged: bool) 
     assert (verdict.status is Status.PASS) is judged
     if not looks:
         assert verdict == nothing_to_judge(
-            "0 earlier looks in 0.0 days, at least 6 in 3 days: too few for a trend"
+            "0 earlier checks in 0.0 days, at least 6 in 3 days: too few for a trend"
         )
 
 

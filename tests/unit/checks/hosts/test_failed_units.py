@@ -99,7 +99,7 @@ def test_units_beyond_those_that_were_told_do_not_pass() -> None:
     ignored = Limits(ignore_units=("motd-*",))
 
     assert judge(few, ignored, NOW) == unknown(
-        "2 units failed, only the first 1 were told", Measure("failed units", 0)
+        "2 units failed, only the first 1 were reported", Measure("failed units", 0)
     )
     assert judge(few, Limits(), NOW).status is Status.FAIL
 

@@ -30,7 +30,7 @@ def disk(**data: object) -> Observation:
         (
             disk(read_only=True, fstab_unread="/etc/fstab: permission denied"),
             unknown(
-                "mounted read-only; if that is wanted is not known: /etc/fstab: permission denied"
+                "mounted read-only; it is not known whether that is intended: /etc/fstab: permission denied"
             ),
         ),
         (
@@ -48,7 +48,7 @@ def disk(**data: object) -> Observation:
         ),
         (
             disk(read_only=True, lost_writes=True, errors=1),
-            failed(Severity.CRITICAL, "turned read-only while mounted writable"),
+            failed(Severity.CRITICAL, "was mounted writable and has become read-only"),
         ),
         (
             disk(errors=3),

@@ -45,7 +45,7 @@ def killed(number: int) -> object:
         (kills(7, 0), passed("0 killed within 24 h, at most 0", Measure("kills", 0))),
         (kills(1, 1), killed(1)),
         (kills(None, 2), killed(2)),
-        (kills(0, None), passed("0 killed since the boot", Measure("kills", 0))),
+        (kills(0, None), passed("0 processes killed since boot", Measure("kills", 0))),
         (kills(2, None, uptime=DAY), killed(2)),
         (kills(2, 1, uptime=DAY), killed(2)),  # the log lost one
         (kills(0, 1, uptime=DAY), killed(1)),  # before the boot
@@ -91,16 +91,19 @@ def test_kills(seen: Observation, verdict: object) -> None:
     [
         (
             kills(2, None, uptime=DAY + 1),
-            "2 kills since the boot; no log says when: dmesg: not permitted",
+            "2 kills since boot; no log shows when: dmesg: not permitted",
         ),
-        (kills(2, None), "2 kills since the boot; no log says when: dmesg: not permitted"),
-        (kills(None, None), "kills are not counted; no log says when: dmesg: not permitted"),
+        (kills(2, None), "2 kills since boot; no log shows when: dmesg: not permitted"),
+        (
+            kills(None, None),
+            "the kernel does not count kills; no log shows when: dmesg: not permitted",
+        ),
     ],
 )
 def test_kills_that_cannot_be_dated_are_unknown(seen: Observation, message: str) -> None:
     assert judge(seen, Limits(), NOW) == unknown(
         message,
-        remedy="decide: let the account read the kernel's log: put it into the groups systemd-journal and adm",
+        remedy="decide: let the account read the kernel's log: add it to the groups systemd-journal and adm",
     )
 
 

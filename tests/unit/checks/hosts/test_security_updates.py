@@ -58,7 +58,7 @@ def apt(security: object, age: object = 0.0, lists: object = 1) -> Observation:
         (
             apt(0, lists=0),
             unknown(
-                "none of the package lists is of security updates",
+                "none of the package lists is a list of security updates",
                 remedy="decide: name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
             ),
         ),

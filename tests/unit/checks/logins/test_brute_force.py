@@ -74,7 +74,7 @@ def test_of_many_sources_the_worst_are_named() -> None:
 def test_what_fails_without_an_address_is_one_source() -> None:
     verdict = judge(seen(sources=[{"source": "", "most_in_burst": 9}]), Limits(), NOW)
 
-    assert verdict.message.endswith(", at most 8: no address told")
+    assert verdict.message.endswith(", at most 8: no address given")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_ten_pass() -> None:
 def test_eleven_fail_and_their_sources_are_named() -> None:
     assert judge(seen(11), Limits(), NOW) == failed(
         Severity.HIGH,
-        "11 failed logins in an hour, at most 10; most from 192.0.2.7 (11), no address told (1)",
+        "11 failed logins in an hour, at most 10; most from 192.0.2.7 (11), no address given (1)",
         Measure("failed_logins_per_hour", 11),
         remedy="grep -aiE 'fail|invalid|denied' /var/log/auth.log | tail -n 20  # see who it was; then block the source",
     )

@@ -47,7 +47,7 @@ def seen(*failures: int, **more: Any) -> Observation:
 
 def test_four_failures_before_a_login_pass() -> None:
     assert judge(seen(2, 4), Limits(), NOW) == passed(
-        "no login after 5 or more failures from its source (most: 4)",
+        "no login after 5 or more failures from the same source (most: 4)",
         Measure("failures_before_login", 4),
     )
 
@@ -55,7 +55,7 @@ def test_four_failures_before_a_login_pass() -> None:
 def test_five_failures_before_a_login_are_critical() -> None:
     assert judge(seen(2, 5), Limits(), NOW) == failed(
         Severity.CRITICAL,
-        "login as bob from 192.0.2.7 at 2026-11-23T11:58:00+00:00 after 5 failures, suspect from 5",
+        "login as bob from 192.0.2.7 at 2026-11-23T11:58:00+00:00 after 5 failures, suspicious from 5 on",
         Measure("failures_before_login", 5),
         remedy="grep -aiE '192\\.0\\.2\\.7' /var/log/auth.log | tail -n 20  # see what it did; decide: ask the account's "
         "owner, and if it was not them, lock the account (usermod -L) and end its sessions (loginctl terminate-user)",

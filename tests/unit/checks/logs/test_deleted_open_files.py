@@ -7,6 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.logs.deleted_open_files import Limits, judge
+from upkeep.judging.readings import size_text
 from upkeep.model.verdicts import Measure, Severity, Status, failed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -35,14 +36,14 @@ def test_space(held: int, severity: Severity | None) -> None:
     assert verdict is not None
     status = Status.FAIL if severity else Status.PASS
     assert (verdict.status, verdict.severity) == (status, severity)
-    assert f"{held} By in 1 deleted files" in verdict.message
+    assert f"{size_text(held)} in 1 deleted file" in verdict.message
 
 
 def test_a_failure_names_the_biggest_and_who_holds_it() -> None:
     assert judge(seen(600_000_000, count=2), Limits(), NOW) == failed(
         Severity.MEDIUM,
-        "600000000 By in 2 deleted files, at most 500000000 By; "
-        "the biggest is /var/log/app.log, held by app",
+        "572.2 MiB in 2 deleted files, at most 476.8 MiB; "
+        "the largest is /var/log/app.log, held by app",
         Measure("held", 600_000_000, "By"),
         Measure("files", 2),
         remedy="ls -l /proc/7/fd  # see which; then restart app",
@@ -55,7 +56,7 @@ def test_the_first_of_the_files_is_the_biggest() -> None:
     verdict = judge(seen(600_000_000, files=[FILE, other]), Limits(), NOW)
 
     assert verdict is not None
-    assert "the biggest is /var/log/app.log, held by app" in verdict.message
+    assert "the largest is /var/log/app.log, held by app" in verdict.message
     assert verdict.remedy.startswith("ls -l /proc/7/fd ")
 
 

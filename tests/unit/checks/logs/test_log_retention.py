@@ -42,7 +42,7 @@ def test_messages_state_value_and_limit() -> None:
         Measure("overdue_bytes", 0, "By"),
     )
 
-    assert judge(seen(), Limits(), NOW) == passed("9 archives, none past its 30 days", *measures)
+    assert judge(seen(), Limits(), NOW) == passed("9 archives, none older than 30 days", *measures)
     refused = judge(seen(refused=["/var/log/a/x: a link", "b"]), Limits(), NOW)
     assert refused == failed(
         Severity.MEDIUM,
@@ -62,7 +62,7 @@ def test_the_oldest_that_is_overdue_is_told() -> None:
 
     assert judge(late, Limits(), NOW) == failed(
         Severity.LOW,
-        "3 archives past their 30 days, the oldest 40 d old",
+        "3 archives are older than 30 days, the oldest is 40 d old",
         Measure("archives", 9),
         Measure("archive_bytes", 90, "By"),
         Measure("overdue_bytes", 7, "By"),

@@ -57,13 +57,13 @@ def measures(hours: float) -> tuple[Measure, ...]:
 @pytest.mark.parametrize(
     ("hours", "verdict"),
     [
-        (47, passed("collecting for 47 h, daily, 2 archives", *measures(47))),
-        (48, passed("collecting for 48 h, daily, 2 archives", *measures(48))),
+        (47, passed("not rotated for 47 h, daily, 2 archives", *measures(47))),
+        (48, passed("not rotated for 48 h, daily, 2 archives", *measures(48))),
         (
             49,
             failed(
                 Severity.MEDIUM,
-                "collecting for 49 h, at most 48 h when daily",
+                "not rotated for 49 h, at most 48 h when daily",
                 *measures(49),
                 remedy=SEE,
             ),
@@ -80,7 +80,7 @@ def test_a_state_file_that_claims_more_than_the_disk_shows_is_named_and_not_beli
 
     assert verdict is not None
     assert verdict.severity is Severity.MEDIUM
-    assert "claims a rotation on 2026-11-23, of which there is no archive" in verdict.message
+    assert "lists a rotation on 2026-11-23, but there is no archive of it" in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_late_log_that_need_not_be_rotated(
     ("policy", "more", "severity", "says"),
     [
         ({"period": "size", "size_bytes": 50}, {"bytes": 100}, None, "2 archives"),
-        ({"period": "size", "size_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
-        ({"maxsize_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
+        ({"period": "size", "size_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 B"),
+        ({"maxsize_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 B"),
         ({"maxsize_bytes": 50}, {"bytes": 100}, None, "2 archives"),
         # The size of a policy by time is no limit; of two limits the smaller counts.
         ({"size_bytes": 1}, {}, None, "2 archives"),
@@ -123,13 +123,13 @@ def test_a_late_log_that_need_not_be_rotated(
             {"period": "size", "size_bytes": 5000, "maxsize_bytes": 50},
             {"bytes": 101},
             Severity.MEDIUM,
-            "at most 100 By",
+            "at most 100 B",
         ),
         ({"compress": True, "rotate": 1}, {"uncompressed": 1, "free_bytes": 100}, None, ""),
-        ({"compress": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
-        ({"copytruncate": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
+        ({"compress": True}, {"free_bytes": 99}, Severity.HIGH, "99 B free"),
+        ({"copytruncate": True}, {"free_bytes": 99}, Severity.HIGH, "99 B free"),
         ({}, {"free_bytes": 99}, None, "2 archives"),
-        ({"period": "hourly", "dateext": True}, {}, Severity.MEDIUM, "collides"),
+        ({"period": "hourly", "dateext": True}, {}, Severity.MEDIUM, "the same name"),
         ({"period": "hourly", "dateext": True}, {"date_format": "-%Y%m%d%H"}, None, ""),
         ({"period": "hourly", "dateext": True}, {"date_format": "-%s"}, None, ""),
         ({"period": "hourly"}, {}, None, "2 archives"),
@@ -151,7 +151,7 @@ def test_a_late_log_that_need_not_be_rotated(
             {"maxsize_bytes": 10, "compress": True},
             {"free_bytes": 99, "missing_numbers": [2]},
             Severity.HIGH,
-            "99 By free",
+            "99 B free",
         ),
         ({"rotate": 0}, {"missing_numbers": [2]}, Severity.LOW, "2 archives, at most 0"),
     ],
@@ -199,10 +199,9 @@ def test_a_program_that_still_writes_into_the_archive(
     assert verdict is not None
     assert verdict.severity is severity
     if severity:
-        assert verdict.message == "empty, while nginx[7] still writes into app.log.1"
+        assert verdict.message == "empty, but nginx[7] still writes to app.log.1"
         assert (
-            verdict.remedy
-            == "decide: let the stanza's postrotate make the program open its log again"
+            verdict.remedy == "decide: let the stanza's postrotate make the program reopen its log"
         )
 
 
@@ -211,9 +210,9 @@ def test_a_program_that_still_writes_into_the_archive(
     [
         ("hourly", 1 / 12, "2 h"),
         ("daily", 2, "48 h"),
-        ("weekly", 14, "14 d"),
-        ("monthly", 62, "62 d"),
-        ("yearly", 732, "732 d"),
+        ("weekly", 14, "14 days"),
+        ("monthly", 62, "62 days"),
+        ("yearly", 732, "732 days"),
     ],
 )
 def test_two_periods_of_each_kind(period: str, days: float, limit: str) -> None:
@@ -264,7 +263,7 @@ def test_a_fault_beside_an_archive_of_the_future_is_told() -> None:
     assert verdict is not None
     assert verdict.severity is Severity.LOW
     assert judge(seen(-25, {"period": "size"}), Limits(), NOW) == passed(
-        "collecting for -25 h, 2 archives", *measures(-25)
+        "2 archives", *measures(-25)
     )
 
 
@@ -288,9 +287,11 @@ def test_a_log_that_is_not_there() -> None:
     allowed = seen(None, {"missingok": True}, exists=False)
 
     assert judge(gone, Limits(), NOW) == failed(
-        Severity.LOW, "in the configuration, and not there (without missingok)", remedy=SEE
+        Severity.LOW, "configured, but does not exist (without missingok)", remedy=SEE
     )
-    assert judge(allowed, Limits(), NOW) == passed("not there, which its policy allows (missingok)")
+    assert judge(allowed, Limits(), NOW) == passed(
+        "does not exist, which its policy allows (missingok)"
+    )
 
 
 @pytest.mark.parametrize("rotated", [True, False])
@@ -304,6 +305,6 @@ def test_a_log_that_is_a_link(rotated: bool) -> None:
     else:
         assert verdict == failed(
             Severity.MEDIUM,
-            "a symbolic link to /data/a: logrotate passes over links, and no stanza is for that file",
+            "a symbolic link to /data/a: logrotate skips links, and no stanza covers that file",
             remedy="decide: name /data/a in the stanza at l:1",
         )

@@ -37,7 +37,7 @@ def seen(**more: Any) -> Observation:
         ({"left_out": 5}, Status.UNKNOWN, None),
         ({"status": 1}, Status.FAIL, Severity.MEDIUM),
         ({"problems": ["/etc/b: Permission denied"]}, Status.UNKNOWN, None),
-        ({"problems": ["a:3: 'rotat 7' is not understood"]}, Status.UNKNOWN, None),
+        ({"problems": ["a:3: 'rotat 7' was not understood"]}, Status.UNKNOWN, None),
         ({"problems": ["a: included 9 deep"]}, Status.UNKNOWN, None),
         ({"own_archives": [OWN]}, Status.FAIL, Severity.MEDIUM),
         ({"own_archives": [OWN], "problems": ["a: x"]}, Status.FAIL, Severity.MEDIUM),

@@ -14,7 +14,10 @@ from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, pa
 judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 PATH = "/site/people.yml"
-ACCEPT = f"diff -N {PATH}.accepted {PATH}  # see what changed; decide: once it is right, copy the second over the first"
+ACCEPT = (
+    f"diff -N {PATH}.accepted {PATH}"
+    "  # see what changed; decide: if all lines are correct, copy the second file over the first"
+)
 BEFORE = "anna: {role: administrator}\nbernd: {role: clerk}\n"
 
 
@@ -75,7 +78,7 @@ def test_what_differs_from_the_accepted_copy(text: str, verdict: Verdict) -> Non
 def test_nothing_is_accepted_by_itself() -> None:
     assert judge(seen(BEFORE, None), Limits(), NOW) == failed(
         Severity.MEDIUM,
-        f"nobody has accepted it: 2 entries, and no {PATH}.accepted",
+        f"not accepted yet: 2 entries, and there is no {PATH}.accepted",
         Measure("entries", 2),
         remedy=ACCEPT,
     )
@@ -104,8 +107,8 @@ def test_the_name_of_an_entry_is_in_the_field_that_the_site_says() -> None:
             seen(BEFORE, "x"),
             f"the accepted copy cannot be read: {PATH}.accepted: str found; expected a list, or a mapping of names",
         ),
-        (seen(BEFORE, raw_truncated=True), "its text is not kept"),
-        (seen("", bytes=5), "its text is not kept"),
+        (seen(BEFORE, raw_truncated=True), "its text was not stored"),
+        (seen("", bytes=5), "its text was not stored"),
     ],
     ids=["not there", "empty", "no YAML", "accepted is no register", "cut", "pruned"],
 )
@@ -126,9 +129,9 @@ MASKED = "a: {link: 'https://x/?role=*'}\n"
     ("text", "before", "same", "status", "message"),
     [
         (MASKED, MASKED, True, Status.PASS, "1 entry, as accepted"),
-        (MASKED, MASKED, False, Status.FAIL, "the files differ, and what can be read of their"),
-        (BEFORE, BEFORE, False, Status.PASS, "2 entries, as accepted, though written otherwise"),
-        (BEFORE, f"# *\n{BEFORE}", False, Status.FAIL, "the files differ, and what can be read"),
+        (MASKED, MASKED, False, Status.FAIL, "the files differ, but their readable entries"),
+        (BEFORE, BEFORE, False, Status.PASS, "2 entries, as accepted, although the text differs"),
+        (BEFORE, f"# *\n{BEFORE}", False, Status.FAIL, "the files differ, but their"),
     ],
     ids=["masked and the same", "masked and another", "a comment more", "a mask in the other"],
 )

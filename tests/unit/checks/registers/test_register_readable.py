@@ -73,8 +73,8 @@ def test_the_ways_to_write_a_register(path: str, text: str) -> None:
     [
         ("r.yml", "a: &x [1]\nb: *x\n", "line 2 has an alias, such as *name"),
         ("r.yml", "[" * 30, "line 1 is nested deeper than 20"),
-        ("r.yml", "a: 1\na: 2\n", "not YAML, line 2: 'a' stands in it twice"),
-        ("r.yml", "- {name: anna}\n- {name: anna}\n", "'anna' stands in it twice"),
+        ("r.yml", "a: 1\na: 2\n", "not YAML, line 2: 'a' appears twice"),
+        ("r.yml", "- {name: anna}\n- {name: anna}\n", "'anna' appears twice"),
         ("r.yml", "- {role: clerk, name: }\n", "entry 1 has no 'name', by which it would be known"),
         ("r.yml", "- {}\n", "entry 1 has no field, by which it would be known"),
         ("r.yml", "- {id: 1}\n- {name: b}\n", "entry 2 has no 'id', by which it would be known"),
@@ -85,7 +85,7 @@ def test_the_ways_to_write_a_register(path: str, text: str) -> None:
         ("r.yml", "- {a: 1}\n" * (ENTRIES_LIMIT + 1), "20001 entries, at most 20000"),
         ("r.csv", "name,role\nanna\n", "line 2 has 1 fields; expected 2"),
         ("r.csv", "name,name\nanna,clerk\n", "two columns have the same name"),
-        ("r.csv", 'name,role\nanna,"cl"erk\n', "no CSV: ',' expected after '\"'"),
+        ("r.csv", 'name,role\nanna,"cl"erk\n', "not CSV: ',' expected after '\"'"),
     ],
 )
 def test_what_is_no_register(path: str, text: str, why: str) -> None:

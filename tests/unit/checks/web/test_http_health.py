@@ -49,17 +49,17 @@ def look(tries: list[Any], params: Limits | None = None, **more: Any) -> Verdict
         (
             [REFUSED] * 3,
             Severity.CRITICAL,
-            "no answer: 127.0.0.1:1: connection refused; all 3 tries alike",
+            "no answer: 127.0.0.1:1: connection refused; the same in all 3 attempts",
         ),
         (
             [answered(), REFUSED, answered()],
             Severity.HIGH,
-            "1 of 3 tries: no answer: 127.0.0.1:1: connection refused",
+            "1 of 3 attempts: no answer: 127.0.0.1:1: connection refused",
         ),
         ([answered(status=199)], Severity.CRITICAL, "status 199; expected 200 to 299"),
         ([answered(status=200)], None, "200 in 0.50 s on average, below 2 s expected"),
         ([answered(status=300)], Severity.CRITICAL, "status 300; expected 200 to 299"),
-        ([answered(status=True)], Severity.CRITICAL, "no answer: no reason was told"),
+        ([answered(status=True)], Severity.CRITICAL, "no answer: no reason was given"),
         (
             [answered(status=503), REFUSED],
             Severity.CRITICAL,
@@ -90,7 +90,7 @@ def test_measures_are_the_mean_the_percentiles_and_the_steps() -> None:
 
     assert verdict == failed(
         Severity.HIGH,
-        "1 of 3 tries: no answer: 127.0.0.1:1: connection refused",
+        "1 of 3 attempts: no answer: 127.0.0.1:1: connection refused",
         Measure("answered", 66.7, "%"),
         Measure("mean", 0.3, "s"),
         Measure("p50", 0.2, "s"),
@@ -158,7 +158,7 @@ def test_components_beyond_those_looked_at_do_not_pass() -> None:
 
     statuses = [cut.status, down.status, declared.status]
     assert statuses == [Status.UNKNOWN, Status.FAIL, Status.PASS]
-    assert cut.message == "has 100 components or more, and no more were looked at"
+    assert cut.message == "has 100 or more components; the rest was not checked"
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_what_is_not_understood_of_the_answer_is_no_pass(more: dict[str, Any], n
     verdict = look([answered()], **more)
 
     assert verdict.status is Status.UNKNOWN
-    assert verdict.message == f"what was told of the answer was not understood: {named}"
+    assert verdict.message == f"the observed answer was not understood: {named}"
 
 
 def test_a_component_that_is_down_counts_whatever_stands_beside_it() -> None:

@@ -171,7 +171,7 @@ def test_what_is_no_endpoint(place: str) -> None:
     [
         ("", "neither PEM nor DER"),
         ("hello", "neither PEM nor DER"),
-        ("-----BEGIN PRIVATE KEY-----", "a key, and no certificate"),
+        ("-----BEGIN PRIVATE KEY-----", "a key, but no certificate"),
         ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----", "a certificate that is no"),
         (b"\x30\x82\x01\x00", "DER of 260 bytes in a file of 4"),
         (b"\x30\x80\x00\x00", "neither PEM nor DER"),
@@ -247,7 +247,7 @@ OTHER_BASE64 = base64.b64encode(SECOND.encode()).decode()
             FIRST + SECOND.replace("CERTIFICATE", "PKCS7"),
             "pem",
             1,
-            "-----BEGIN PKCS7----- beside certificates, which was not looked at",
+            "-----BEGIN PKCS7----- beside certificates, which was not read",
         ),
         (
             FIRST + SECOND.replace("CERTIFICATE", "CERTIFICAT"),
@@ -299,16 +299,16 @@ OTHER_BASE64 = base64.b64encode(SECOND.encode()).decode()
             FIRST + SECOND.replace("MII", "M!I"),
             "pem",
             1,
-            "a certificate that is no base64",
+            "a certificate that is not base64",
         ),
         (KEY.replace("-----END", "----END") + FIRST, "pem", 1, "found '-----BEGIN CERT"),
         (
             FIRST + "# " + "x" * 1_000_000,
             "pem",
             1,
-            "more than 1000000 bytes; the rest was not looked at",
+            "more than 1000000 bytes; the rest was not read",
         ),
-        (FIRST * 401, "pem", 401, "401 certificates, of which 400 were looked at"),
+        (FIRST * 401, "pem", 401, "401 certificates, of which 400 were checked"),
         (f"users:\n- client-certificate-data: {IN_BASE64}\n", "embedded", 1, ""),
         (f'{{"crt": "{IN_BASE64}", "ca": "{OTHER_BASE64}"}}', "embedded", 2, ""),
         (
@@ -420,7 +420,7 @@ SITE = "server {{ listen 443 ssl; server_name s{0}.example; ssl_certificate /c{0
         (
             {f"site{number:03}.conf": "" for number in range(301)},
             "",
-            "more than 300 included files; sites in the rest were not looked at",
+            "more than 300 included files; sites in the rest were not checked",
         ),
         ({"site-locked.conf": ""}, "site-locked.conf", "permission denied; sites in the rest were"),
         ({"site-large.conf": "#" * 1_000_001}, "site-large.conf", "more than 1000000 bytes"),

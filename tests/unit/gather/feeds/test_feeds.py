@@ -60,7 +60,7 @@ def test_a_file_is_told_by_its_size_time_and_hash(tmp_path: Path) -> None:
     assert seen.data["there"] is True
     assert seen.data["bytes"] == 3
     assert seen.data["sha256"] == hashlib.sha256(b"[1]").hexdigest()
-    assert seen.raw.startswith("report.json: 3 By, ")
+    assert seen.raw.startswith("report.json: 3 B, ")
 
 
 def test_a_url_is_told_by_its_size_time_and_hash_and_without_its_secrets(server: str) -> None:
@@ -96,7 +96,7 @@ def test_what_is_not_there_is_said(server: str, tmp_path: Path) -> None:
         ),
         ({"place": "http://169.254.7.7/", "local": True}, "169.254.7.7 is a link-local address"),
         ({"place": "ftp://example.org/"}, "'ftp://example.org/': expected http:// or https:// and a host"),
-        ({"place": "report"}, "'report': a relative path, and no folder in which it begins"),
+        ({"place": "report"}, "'report': a relative path, without a folder to start from"),
     ],
     ids=["redirect", "status", "size", "loopback", "metadata", "link-local", "scheme", "relative"],
 )  # fmt: skip

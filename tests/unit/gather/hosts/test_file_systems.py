@@ -158,7 +158,7 @@ def test_file_systems_beyond_the_limit_are_not_passed_over(monkeypatch: pytest.M
     root, first, beyond = gather(DEFAULTS, host)
 
     assert (root.error, first.error, beyond.subject) == ("", "", "/z")
-    assert beyond.error.startswith("not looked at: 2 file systems are the most")
+    assert beyond.error.startswith("not checked: at most 2 file systems are checked")
 
 
 def test_fstab_says_what_was_wanted() -> None:

@@ -272,7 +272,7 @@ def test_what_apt_cache_does_not_tell_is_no_pass(
     found = verdict(host)
 
     assert found.status is Status.UNKNOWN
-    assert found.message.startswith("not all updates could be looked for: apt-cache: ")
+    assert found.message.startswith("could not look for all updates: apt-cache: ")
 
 
 # --- Release files ---------------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ def test_a_release_file_may_have_its_fields_behind_its_sums(tmp_path: Path) -> N
 def test_a_package_manager_that_is_not_read_is_no_silence(manager: str) -> None:
     [seen] = package_updates.gather({}, RecordedHost(commands={manager: Ran(0, "")}))
 
-    assert seen.error == f"{manager}: its updates are not read, only those of apt and dnf"
+    assert seen.error == f"{manager}: its updates are not read; only those of apt and dnf are"
 
 
 def test_a_host_without_packages_has_no_updates() -> None:
@@ -505,7 +505,7 @@ def verdict_of_dnf(host: RecordedHost) -> Verdict:
             "",
             "RLSA-2026:1 security\n",
             "unknown",
-            "not all updates could be looked for: dnf: 1 lines of updateinfo were not understood, "
+            "could not look for all updates: dnf: 1 lines of updateinfo were not understood, "
             "such as 'RLSA-2026:1 security'",
         ),
     ],

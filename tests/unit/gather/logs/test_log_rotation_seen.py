@@ -226,5 +226,5 @@ def test_a_configuration_that_is_no_text_is_not_read(tmp_path: Path) -> None:
 
     data = see(tmp_path, open_files=False)["logrotate"].data
 
-    assert data["problems"] == [f"{tmp_path}/conf: no text, it has NUL bytes"]
+    assert data["problems"] == [f"{tmp_path}/conf: not a text file: it has NUL bytes"]
     assert data["stanzas"] == 0

@@ -66,7 +66,7 @@ def test_stanzas_inherit_what_stands_before_them() -> None:
         ("/a {\nrotate 3\n", "a: ends within a stanza"),
         ("/a {\npostrotate\n}\n", "a: ends within a postrotate"),
         ("}\n", "a:1: a } without its {"),
-        ("size many\n", "a:1: 'size many' is not understood"),
+        ("size many\n", "a:1: 'size many' was not understood"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, says: str) -> None:
@@ -189,7 +189,7 @@ def test_what_a_pattern_takes(pattern: str, path: str, is_taken: bool) -> None:
 def test_a_path_that_is_not_absolute_is_no_log(text: str) -> None:
     config = parsed(text)
 
-    assert config.problems[0].endswith("is no absolute path")
+    assert config.problems[0].endswith("is not an absolute path")
     assert [stanza.patterns for stanza in config.stanzas] == [()]
 
 
@@ -236,7 +236,7 @@ def test_an_include_behind_a_tab_is_one() -> None:
 
 def test_a_number_that_is_none_is_said() -> None:
     """Logrotate leaves out the whole stanza."""
-    assert parsed("/a {\n rotate two\n}\n").problems == ["a:2: 'rotate two' is not understood"]
+    assert parsed("/a {\n rotate two\n}\n").problems == ["a:2: 'rotate two' was not understood"]
 
 
 @pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])

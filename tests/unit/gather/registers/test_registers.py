@@ -69,9 +69,9 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "path", "why"),
     [
-        ("", "people.yml", "'people.yml': a relative path, and no folder in which it begins"),
-        ("here", "people.yml", "'people.yml': a relative path, and no folder in which it begins"),
-        ("/", "", "'': a relative path, and no folder in which it begins"),
+        ("", "people.yml", "'people.yml': a relative path, without a folder to start from"),
+        ("here", "people.yml", "'people.yml': a relative path, without a folder to start from"),
+        ("/", "", "'': a relative path, without a folder to start from"),
         ("/", "etc", "/etc: not a regular file"),
         ("/", "dev/zero", "/dev/zero: not a regular file"),
     ],

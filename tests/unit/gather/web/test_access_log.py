@@ -317,7 +317,7 @@ def test_a_pattern_finds_logs_or_is_an_error() -> None:
     seen = gather(params(paths=["/srv/*/access.log", "/none/*.log"]), host)
 
     assert [item.subject for item in seen] == ["/srv/a/access.log", "/none/*.log"]
-    assert seen[1].error == "/none/*.log: no log has such a name"
+    assert seen[1].error == "/none/*.log: no log has this name"
 
 
 def test_a_device_is_refused_not_read(tmp_path: Path) -> None:

@@ -299,7 +299,7 @@ def test_subjects_values_and_a_findings_own_remedy_go_only_where_they_may() -> N
         ([member(remedy="a"), member(2, remedy="b")], "a"),
         ([member(remedy="a", severity=3), member(2, remedy="b")], "b"),
         ([member(check="no_such_check")], "upkeep finding list"),
-        ([member(remedy="x" * 600)], f"{'x' * 333}[100 characters cut]{'x' * 167}"),
+        ([member(remedy="x" * 600)], f"{'x' * 333} (… 100 characters left out …) {'x' * 167}"),
     ],
     ids=["the first of equals", "the worst", "of no check", "long"],
 )
@@ -350,8 +350,8 @@ def test_what_hosts_say_is_one_line_without_control_characters_that_calls_nobody
         ("a < b, <b>", "a < b, <b>"),
         ("\udcff\x00\u200b\u2028", r"\xff\x00\u200b\u2028"),
         ("x" * 300, "x" * 300),
-        ("x" * 301, f"{'x' * 200}[1 characters cut]{'x' * 100}"),
-        ("<" * 301 + "@x", f"{'<' * 200}[3 characters cut]{'<' * 97}< @ x"),
+        ("x" * 301, f"{'x' * 200} (… 1 character left out …) {'x' * 100}"),
+        ("<" * 301 + "@x", f"{'<' * 200} (… 3 characters left out …) {'<' * 97}< @ x"),
     ],
 )
 def test_harmless(text: str, expected: str) -> None:
