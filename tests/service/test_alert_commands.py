@@ -240,7 +240,7 @@ def test_a_silence_is_added_listed_and_ended(site: Path) -> None:
     (listed,) = document(site, "silence", "list")["silences"]
     ended = upkeep(site, "silence", "end", str(listed["id"]))
 
-    assert "silence 1: disk_* on here is quiet until" in added.stderr
+    assert "silence 1: disk_* on here is silenced until" in added.stderr
     assert (listed["check_pattern"], listed["severity"]) == ("disk_*", 2)
     assert "what still fails is told once" in ended.stderr
     assert document(site, "silence", "list")["silences"] == []
