@@ -195,7 +195,7 @@ def test_forty_unreachable_hosts(store: Store, alerter: Alerter) -> None:
         run(store, at, *away)
         alerter.step(at)
 
-    title = f"[2] {UNREACHABLE} on web0, web1, web10, web11, web12 and 35 more, 40 findings"
+    title = f"[2] {UNREACHABLE} on web0, web1, web2, web3, web4 and 35 more, 40 findings"
     assert told(store) == expected((title, 1))
 
 
@@ -254,7 +254,7 @@ def test_what_leaves_over_a_real_receiver(
     for _turn in range(20):
         sender.step(at)
 
-    unreachable = f"[2] {UNREACHABLE} on web0, web1, web10, web11, web12 and 35 more, 40 findings"
+    unreachable = f"[2] {UNREACHABLE} on web0, web1, web2, web3, web4 and 35 more, 40 findings"
     updates = f"[2] {UPDATES} on web0, web1, web2, web3, web4 and 5 more,"
     by_hand = {
         unreachable: 2,
