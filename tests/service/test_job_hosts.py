@@ -239,7 +239,9 @@ def test_hosts_that_a_play_adds_are_left_out_and_named(site: Path) -> None:
     document = run(site, "job")
 
     assert worked(site) == {"fixed", "cloud1"}
-    assert document["run"]["cause"].startswith(f"the job left {LATE} out: it came")
+    assert document["run"]["cause"].startswith(
+        f"the job left {LATE} out: it was added to the inventory"
+    )
 
 
 # --- what is owed ----------------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def test_check_and_diff_show_the_plan_and_change_nothing(tmp_path: Path) -> None
     assert ran.status == 0, ran.text
     assert f"{log} 1234 B" in ran.text
     assert str(old) in ran.text
-    assert "archives past their 30 days" in ran.text  # observed, in check mode too
+    assert "archives are older than 30 days" in ran.text  # observed, in check mode too
     assert tree(site.logs) == before
     assert site.state.read_text() == state
 

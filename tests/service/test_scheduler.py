@@ -174,7 +174,7 @@ def test_32_what_still_runs_is_not_run_beside_itself(driven: Make) -> None:
     one.go("2099-06-10T02:04", wait=False)
 
     assert run_time(one.all())[1] == ("due", "10 02:04", "skipped")
-    assert "still runs" in one.all()[1][3]
+    assert "is still running" in one.all()[1][3]
 
 
 def test_37_an_edited_schedule_does_not_fire_by_surprise(driven: Make, tmp_path: Path) -> None:
