@@ -131,7 +131,7 @@ def print_reviews(
         Column("owner", gives=True),
         Column("item", gives=True),
         Column("title", subject=True),
-        Column("stands", gives=True),
+        Column("status", gives=True),
     ]
     cells: list[list[Piece]] = []
     for one, standing in rows:
@@ -314,7 +314,7 @@ def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> No
             continue
         columns = [Column("host"), Column("subject", subject=True)]
         columns += [Column(name, right=True) for name in NUMBERS]
-        columns += [Column("unseen", right=True), Column("target")]
+        columns += [Column("not checked", right=True), Column("target")]
         cells: list[list[Piece]] = [
             [
                 row["host"],

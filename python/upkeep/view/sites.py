@@ -28,7 +28,7 @@ def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> N
         Column("last run"),
         Column("open findings"),
         Column("acts from", gives=True),
-        Column("was called", gives=True),
+        Column("earlier name", gives=True),
     ]
     cells: list[list[Piece]] = []
     for one in found:

@@ -98,7 +98,7 @@ class Owed:
 class Today:
     """How a site stands.
 
-    worst: findings; blind: checks that cannot check, and no finding says so yet; badly: the newest run of each
+    worst: findings; blind: checks that cannot be done, and no finding says so yet; badly: the newest run of each
     procedure that failed; alerts: those that nobody has acknowledged, each with its headline.
     """
 
@@ -125,7 +125,7 @@ class Today:
 
     @property
     def blind_shown(self) -> int:
-        """How many checks that cannot check are shown."""
+        """How many checks that cannot be done are shown."""
         return sum(len(one.things) for one in self.blind)
 
     @property
@@ -323,7 +323,7 @@ def _print_alerts(screen: Screen, found: Today, now: datetime, site: str) -> Non
     if not found.alerts:
         return
     _head(screen, "Not acknowledged")
-    columns = [Column("alert", right=True), Column("since"), Column("what", gives=True)]
+    columns = [Column("alert", right=True), Column("since"), Column("what", subject=True)]
     rows: list[list[Piece]] = [
         [
             str(one.id),
@@ -367,7 +367,7 @@ def _print_reviews(screen: Screen, found: Today, zone: ZoneInfo, now: datetime, 
         return
     _head(screen, "To sign this week")
     columns = [
-        Column("review", right=True), Column("due"), Column("title", gives=True), Column("status", gives=True),
+        Column("review", right=True), Column("due"), Column("title", subject=True), Column("status", gives=True),
     ]  # fmt: skip
     rows: list[list[Piece]] = [
         [
@@ -429,7 +429,12 @@ def _print_coming(screen: Screen, found: Today, zone: ZoneInfo, now: datetime) -
     if not found.coming:
         return
     _head(screen, "Coming up")
-    columns = [Column("due"), Column("at"), Column("procedure"), Column("title", gives=True)]
+    columns = [
+        Column("due"),
+        Column("at"),
+        Column("procedure", subject=True),
+        Column("title", gives=True),
+    ]
     rows: list[list[Piece]] = [
         [ago(one.due, now), exact(one.due, zone), one.procedure, one.title] for one in found.coming
     ]
