@@ -127,6 +127,39 @@ def test_a_failure_of_a_run_reaches_the_receiver_and_is_acknowledged(
     )
 
 
+def test_a_finding_is_shown_with_its_alert_history_and_evidence(site: Path) -> None:
+    upkeep(site, "run", "look")
+    listed = document(site, "finding", "list")["findings"]
+    number = str(listed[0]["id"])
+
+    shown = document(site, "finding", "show", number)["finding"]
+    text = upkeep(site, "finding", "show", number).stdout
+    absent = upkeep(site, "finding", "show", str(10**12))
+
+    schema = json.loads((SCHEMAS / "finding.schema.json").read_text())
+    jsonschema.validate({"version": 1, "finding": shown}, schema)
+    assert {name: shown[name] for name in listed[0]} == listed[0]
+    assert [one["kind"] for one in shown["history"]] == ["opened"]
+    assert (shown["run"], shown["alerts"]) == (1, [])
+    assert listed[0]["subject"] in shown["evidence"]
+    assert text.startswith(f"Finding {number}: Low disk space on here: {listed[0]['subject']}\n")
+    for words in (
+        listed[0]["message"],
+        listed[0]["remedy"],
+        "No alert: nobody is notified.",
+        f"The newest run that saw it: upkeep show 1 -i {site}.",
+        "Evidence, as the host reported it",
+    ):
+        assert words in text
+    assert (absent.returncode, absent.stderr) == (
+        64,
+        f"upkeep: there is no finding {10**12}\n→ upkeep finding list --all -i {site}  # lists them\n",
+    )
+    number = str(open_one(site).id)
+    text = upkeep(site, "finding", "show", "1").stdout
+    assert "\nAlert 1, not acknowledged.\n" in text, text
+
+
 def test_an_edited_schedule_holds_for_alerts_too(site: Path, posts: tuple[str, Posts]) -> None:
     url, got = posts
     other = {**SCHEDULE, "channels": {"pager": {"url_from": "UPKEEP_CHANNEL_PAGER", "local": True}}}

@@ -14,7 +14,7 @@ from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 
 LOOKS = {
-    "today", "whoami", "show", "explain", "plan", "run list", "run show", "run judge", "check list", "finding list", "alert list", "alert show",
+    "today", "whoami", "show", "explain", "plan", "run list", "run show", "run judge", "check list", "finding list", "finding show", "alert list", "alert show",
     "silence list", "review list", "review show", "review attachment", "review verify", "waiver list", "baseline list",
     "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
     "schedule ics", "schedule coverage", "schedule completion", "user list", "oncall list", "host list", "db sites",
