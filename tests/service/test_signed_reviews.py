@@ -1054,7 +1054,7 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
     month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
     said = upkeep(site, "schedule", "completion", "--month", month).stdout
     gap = "1 thing of the schedule without a check yet; `lacks` in schedule.yml says which."
-    nothing = f"{month}: nothing that was due counts.\n{gap}\n1 thing still in time"
+    nothing = f"{month}: nothing that was due counts. Rate = (done + signed) / due.\n{gap}\n1 thing still in time"
     assert said.startswith(nothing)
 
 
