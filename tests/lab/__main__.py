@@ -56,7 +56,7 @@ def main() -> None:
             if sys.stdin.readline():
                 for fault in FAULTS:
                     fault.plant(fleet, authority)
-                print("planted; run the daily procedure again. Ctrl-C takes the lab down.", flush=True)
+                print("planted; run the procedure again. Ctrl-C takes the lab down.", flush=True)
             signal.pause()
         except KeyboardInterrupt:
             print("taking the lab down", flush=True)
