@@ -127,6 +127,39 @@ def test_a_failure_of_a_run_reaches_the_receiver_and_is_acknowledged(
     )
 
 
+def test_a_finding_is_shown_with_its_alert_history_and_evidence(site: Path) -> None:
+    upkeep(site, "run", "look")
+    listed = document(site, "finding", "list")["findings"]
+    number = str(listed[0]["id"])
+
+    shown = document(site, "finding", "show", number)["finding"]
+    text = upkeep(site, "finding", "show", number).stdout
+    absent = upkeep(site, "finding", "show", str(10**12))
+
+    schema = json.loads((SCHEMAS / "finding.schema.json").read_text())
+    jsonschema.validate({"version": 1, "finding": shown}, schema)
+    assert {name: shown[name] for name in listed[0]} == listed[0]
+    assert [one["kind"] for one in shown["history"]] == ["opened"]
+    assert (shown["run"], shown["alerts"]) == (1, [])
+    assert listed[0]["subject"] in shown["evidence"]
+    assert text.startswith(f"Finding {number}: Low disk space on here: {listed[0]['subject']}\n")
+    for words in (
+        listed[0]["message"],
+        listed[0]["remedy"],
+        "No alert: nobody is notified.",
+        f"The newest run that saw it: upkeep show 1 -i {site}.",
+        "Evidence, as the host reported it",
+    ):
+        assert words in text
+    assert (absent.returncode, absent.stderr) == (
+        64,
+        f"upkeep: there is no finding {10**12}\n→ upkeep finding list --all -i {site}  # lists them\n",
+    )
+    number = str(open_one(site).id)
+    text = upkeep(site, "finding", "show", "1").stdout
+    assert "\nAlert 1, not acknowledged.\n" in text, text
+
+
 def test_an_edited_schedule_holds_for_alerts_too(site: Path, posts: tuple[str, Posts]) -> None:
     url, got = posts
     other = {**SCHEDULE, "channels": {"pager": {"url_from": "UPKEEP_CHANNEL_PAGER", "local": True}}}
@@ -196,7 +229,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
             ("silence", "add", "*", "*", "--reason", "x", "--until", "2020-01-01"),
             "a silence must end later than it begins",
         ),
-        (("silence", "end", "9"), "there is no silence 9 that still lasts"),
+        (("silence", "end", "9"), "there is no silence 9, or it has ended"),
         (("oncall", "set", "opps", "lee", "--to", "2099-01-01"), "did you mean 'ops'?"),
         (("oncall", "set", "ops", "leo", "--to", "2099-01-01"), "did you mean 'lee'?"),
         (("oncall", "set", "ops", "lee", "--to", "Friday"), "--to: found 'Friday'"),
@@ -242,7 +275,7 @@ def test_a_silence_is_added_listed_and_ended(site: Path) -> None:
 
     assert "silence 1: disk_* on here is silenced until" in added.stderr
     assert (listed["check_pattern"], listed["severity"]) == ("disk_*", 2)
-    assert "what still fails is told once" in ended.stderr
+    assert "people are notified once of what still fails" in ended.stderr
     assert document(site, "silence", "list")["silences"] == []
 
 
@@ -267,7 +300,7 @@ def test_one_person_does_not_silence_everything_for_good(site: Path) -> None:
     assert "silence 1, * on *, waits for a second person" in wide.stderr
     assert f"upkeep silence approve 1 -i {site}" in wide.stderr
     assert own.returncode == 64
-    assert "to approve a silence needs the role approver; kim is operator" in own.stderr
+    assert "to approve silences you need the role approver; kim is operator" in own.stderr
     assert "waits for approval" in upkeep(site, "silence", "list").stdout
     with closing(stored(site)) as store, store.read() as db:
         assert [one.outcome for one in acts.recent(db, 9) if one.what == "silence"] == [
@@ -349,6 +382,6 @@ def test_a_viewer_may_look_and_not_acknowledge(site: Path) -> None:
 
     assert looked.returncode == 2
     assert refused.returncode == 64
-    assert "to acknowledge alert needs the role operator; kim is viewer" in refused.stderr
+    assert "to acknowledge alerts you need the role operator; kim is viewer" in refused.stderr
     (still,) = document(site, "alert", "list")["alerts"]
     assert still["status"] == "open"

@@ -96,7 +96,7 @@ def test_one_cause_blinds_four_checks_and_ends_when_all_see_again(lived: Lived) 
     with lived.store.read() as db:
         (one,) = findings.open_ones(db, site=SITE)
     assert one.message == (
-        "brute_force, failed_logins, login_after_failures, password_spraying see nothing since"
+        "brute_force, failed_logins, login_after_failures, password_spraying have had no data since"
         f" {NOW + 20 * MINUTE:%Y-%m-%d %H:%M} UTC: no journal files were found"
     )
     assert one.remedy == (

@@ -498,7 +498,7 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
 @pytest.mark.parametrize(
     ("item", "user", "said"),
     [
-        ("fires", "eve", "to sign needs the role approver; eve is operator"),
+        ("fires", "eve", "to sign reviews you need the role approver; eve is operator"),
         ("fires", "night shift", "night shift is a shared account: its signature would not say who signed"),
         ("fires", "cat", "Cat is not a member of Operations"),
         ("deeds", "ann", "Ann is not a member of Legal or Compliance"),

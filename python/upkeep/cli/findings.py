@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,14 +13,21 @@ from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import print_json
 from upkeep.cli.stored import site_store
 from upkeep.model import clock
+from upkeep.model.errors import UsageError
+from upkeep.model.remedies import command
 from upkeep.rules.actions import Action
-from upkeep.store import findings, runs
-from upkeep.view import exit_status, lists
+from upkeep.store import alerts, answers, findings, page_queries, runs
+from upkeep.view import exit_status
+from upkeep.view import findings as view
 from upkeep.view import model as shown
-from upkeep.view.json import finding_document
+from upkeep.view.alerts import state_of
+from upkeep.view.json import finding_document, plain
+from upkeep.view.report import excerpt
 from upkeep.view.screen import Screen
 from upkeep.view.stored import finding_of
 
+EVENTS = 100
+EVIDENCE_BYTES = 100_000
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 finding_group = typer.Typer(
@@ -53,7 +61,50 @@ def list_findings(
         print_json({"findings": [finding_document(one) for one in found], "more": False})
     else:
         shown_findings = [finding_of(*row) for row in rows]
-        lists.print_findings(
+        view.print_findings(
             Screen(sys.stdout), shown_findings, clock.now(), last=last, site=inventory
         )
     return status
+
+
+@finding_group.command("show")
+@does(Action.LOOK)
+def show_finding(
+    finding: Annotated[int, typer.Argument(metavar="FINDING", help="Its number.")],
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Show a finding: since when, next step, alert, history, evidence."""
+    now = clock.now()
+    with site_store(inventory) as (store, site), store.read() as db:
+        found = page_queries.finding(db, finding) if 0 < finding < 2**31 else None
+        if found is None or found.site != site:
+            raise UsageError(
+                f"there is no finding {finding}",
+                remedy=f"{command('finding', 'list', '--all', site=inventory)}  # lists them",
+            )
+        ((found, waiver),) = findings.with_waivers(db, [found], now)
+        held = alerts.of_finding(db, finding)
+        events = page_queries.events(db, finding, EVENTS)
+        newest = page_queries.newest_result(db, found.fingerprint)
+        raw = answers.evidence_of(db, newest[1].evidence_sha256) if newest else None
+    run_id = newest[0] if newest else None
+    text = raw[:EVIDENCE_BYTES].decode("utf-8", "backslashreplace") if raw else ""
+    if as_json:
+        document = finding_document(found)
+        document |= {"alerts": [one.id for one in held], "run": run_id, "evidence": text}
+        document["history"] = [plain(asdict(one)) for one in events]
+        print_json({"finding": document})
+        return
+    view.print_finding(
+        Screen(sys.stdout),
+        finding_of(found, waiver),
+        view.FindingRecord(
+            [f"alert {one.id}, {state_of(one, now)}" for one in held],
+            events,
+            run_id,
+            excerpt(text) if text else None,
+        ),
+        now,
+        inventory,
+    )

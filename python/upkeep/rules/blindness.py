@@ -145,7 +145,7 @@ def blind_ones(
             subject,
             checks,
             Severity.HIGH if any(one in intruders for one in checks) else Severity.MEDIUM,
-            f"{names}{more} {'see' if len(checks) > 1 else 'sees'} nothing since"
+            f"{names}{more} {'have' if len(checks) > 1 else 'has'} had no data since"
             f" {since:%Y-%m-%d %H:%M} UTC: {gone[0].why}",
             any(spot.from_first for spot in gone),
         )

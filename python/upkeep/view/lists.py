@@ -16,27 +16,21 @@ from rich.cells import cell_len
 
 from upkeep.judging.check import CONNECTION, Check, Rule, SelfCheck
 from upkeep.judging.documentation import Option, example
-from upkeep.model.answer import OWN_NAMES
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
 from upkeep.model.text import (
-    Natural,
-    age,
     ago,
     counted,
     duration,
     exact,
     natural,
     pad,
-    status_kind,
-    status_words,
     thousands,
     wrap,
 )
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.rules.sentences import title_of, trouble_of
-from upkeep.rules.trouble_groups import grouped
-from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunSummary
+from upkeep.rules.sentences import title_of
+from upkeep.view.model import Counts, HostInRun, ProcedureShown, RunSummary
 from upkeep.view.result import print_stand
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import GAP, TroubleRow, Troubles, groups_for, print_doubts, print_rows
@@ -256,7 +250,7 @@ def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
 def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: str = "") -> None:
     """Print a list of runs as they come."""
     if not runs:
-        print_empty(screen, "No run yet", _first_run(site))
+        print_empty(screen, "No run yet", first_run(site))
         return
     columns = [
         Column("run", right=True),
@@ -271,7 +265,7 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: 
     screen.flush()
 
 
-def _first_run(site: str) -> str:
+def first_run(site: str) -> str:
     """Return how to look for the first time; a site's procedures have names of their own."""
     return f"the first one: {command('run', 'PROCEDURE' if site else 'daily', site=site)}"
 
@@ -305,82 +299,6 @@ def counts_words(counts: Counts) -> str:
         parts.append(f"{counts.nothing} with nothing to judge")
     parts.append(f"{counts.passed} pass")
     return ", ".join(parts) + (f"; {counts.waived} waived" if counts.waived else "")
-
-
-def print_findings(
-    screen: Screen, findings: Sequence[FindingShown], now: datetime, *, last: str, site: str = ""
-) -> None:
-    """Print findings, worst and then oldest first; resolved ones last. last: the newest run's procedure, if any."""
-    still = [finding for finding in findings if finding.resolved_at is None]
-    gone = [finding for finding in findings if finding.resolved_at is not None]
-    if not still and not last:
-        print_empty(screen, "No finding: nothing has been checked yet", _first_run(site))
-    elif not still:
-        # What could not be seen is no finding either: nothing here says that all passed.
-        words = last.split() if last.startswith("check ") else ["run", last]
-        well, again = ("No open finding", "bold"), command(*words, site=site)
-        screen.line(well, f": nothing that was checked fails; check again: {again}")
-    else:
-        hosts = len({finding.host for finding in still} - OWN_NAMES)
-        on = f" on {counted(hosts, 'host')}" if hosts else ""
-        waived = sum(bool(finding.waiver) for finding in still)
-        apart = f"; {waived} of them waived" if waived else ""
-        head = f"{counted(len(still), 'open finding')}{on}{apart}."
-        screen.line((head, "bold"))
-        screen.line()
-        still.sort(key=_by_severity)
-        _print_findings(screen, still, now, site)
-    if gone:
-        screen.line()
-        gone.sort(key=lambda finding: finding.resolved_at or now, reverse=True)
-        _print_findings(screen, gone, now, site)
-    screen.flush()
-
-
-def _by_severity(one: FindingShown) -> tuple[float, str, datetime, Natural, Natural]:
-    """Return what sorts the worst first, and then the oldest."""
-    rank = one.severity.rank if one.severity else 2.5
-    return rank, one.check, one.opened_at, natural(one.host), natural(one.subject)
-
-
-def _print_findings(
-    screen: Screen, findings: Sequence[FindingShown], now: datetime, site: str
-) -> None:
-    """Print findings by their causes for people, or each by itself for a pipe."""
-    if screen.live:
-        groups = grouped(findings, FindingShown.tell)
-        doctor = f"{command('doctor', site=site)}  # see why"
-        rows = [_finding_row(group.first, now).for_all(group, doctor) for group in groups]
-    else:
-        rows = [_finding_row(finding, now) for finding in findings]
-    print_rows(screen, rows)
-
-
-def _finding_row(finding: FindingShown, now: datetime) -> TroubleRow:
-    story = [f"in {counted(finding.count, 'run')}"]
-    if finding.reopened:
-        story.append(
-            "came back " + ("once" if finding.reopened == 1 else f"{finding.reopened} times")
-        )
-    if finding.resolved_at is not None:
-        was = status_words(finding.status, finding.severity)
-        said = f"; {finding.message}" if finding.gone else f": {finding.message}"
-        story.insert(0, f"{ago(finding.resolved_at, now)}; was {was}{said}")
-        kind, words = ("unknown", "retired") if finding.retired else ("pass", "resolved")
-        if finding.gone:
-            kind, words = "unknown", "gone"
-        remedy = ""
-    else:
-        since = age((now - finding.opened_at).total_seconds())
-        story.insert(0, f"{finding.message}; open for {since}")
-        if finding.waiver:
-            story.append(finding.waiver)
-        kind = status_kind(finding.status, finding.severity)
-        words, remedy = status_words(finding.status, finding.severity), finding.remedy
-        if finding.waiver:
-            words += ", waived"
-    names, noun = (finding.host, finding.check, finding.subject), trouble_of(finding.check)
-    return TroubleRow(kind, words, *names, ", ".join(story), remedy, noun=noun)
 
 
 def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:

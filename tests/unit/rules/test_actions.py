@@ -14,7 +14,7 @@ from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 
 LOOKS = {
-    "today", "whoami", "show", "explain", "plan", "run list", "run show", "run judge", "check list", "finding list", "alert list", "alert show",
+    "today", "whoami", "show", "explain", "plan", "run list", "run show", "run judge", "check list", "finding list", "finding show", "alert list", "alert show",
     "silence list", "review list", "review show", "review attachment", "review verify", "waiver list", "baseline list",
     "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
     "schedule ics", "schedule coverage", "schedule completion", "user list", "oncall list", "host list", "db sites",
@@ -128,7 +128,7 @@ def test_the_least_role_is_named(action: Action, role: str) -> None:
 def test_a_refusal_says_who_may_and_what_one_is() -> None:
     said = refusal(Action.APPROVE_WAIVER, "kim", Role.AUDITOR)
 
-    assert said == "to approve a waiver needs the role approver; kim is auditor"
+    assert said == "to approve waivers you need the role approver; kim is auditor"
     assert refusal(Action.APPROVE_WAIVER, "kim", Role.ADMIN) == ""
 
 

@@ -175,14 +175,14 @@ def test_one_cause_is_one_trouble_for_all_checks_that_it_blinds() -> None:
             "auth_log: journal",
             ("brute_force", "failed_logins"),
             Severity.HIGH,
-            "brute_force, failed_logins see nothing since 2030-06-01 03:00 UTC: no files",
+            "brute_force, failed_logins have had no data since 2030-06-01 03:00 UTC: no files",
             False,
         ),
         Blind(
             "file_systems",
             ("disk_space",),
             Severity.MEDIUM,
-            "disk_space sees nothing since 2030-06-01 04:00 UTC: mountinfo: gone",
+            "disk_space has had no data since 2030-06-01 04:00 UTC: mountinfo: gone",
             False,
         ),
         # The gather is called as what it cannot see.
@@ -190,7 +190,7 @@ def test_one_cause_is_one_trouble_for_all_checks_that_it_blinds() -> None:
             "journal",
             ("units",),
             Severity.MEDIUM,
-            "units sees nothing since 2030-06-01 04:00 UTC: no files",
+            "units has had no data since 2030-06-01 04:00 UTC: no files",
             False,
         ),
     ]
@@ -204,7 +204,7 @@ def test_many_checks_are_counted() -> None:
     )
 
     assert found.message.startswith(
-        "check0, check1, check2, check3, check4, check5 and 3 more see nothing since"
+        "check0, check1, check2, check3, check4, check5 and 3 more have had no data since"
     )
     assert len(found.checks) == 9
     assert found.from_first

@@ -14,7 +14,7 @@ from upkeep.model.answer import Outcome
 from upkeep.model.errors import UsageError
 from upkeep.model.verdicts import Result, Severity, Status, passed
 from upkeep.rules.sentences import title_of
-from upkeep.view import lists
+from upkeep.view import findings, lists
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunTally
 from upkeep.view.screen import Screen
 
@@ -60,15 +60,15 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
         finding(4, severity=Severity.CRITICAL, count=1, reopened=1, remedy="`df -h /var`"),
     ]
 
-    assert printed(lists.print_findings, found, NOW, last="daily").splitlines() == [
+    assert printed(findings.print_findings, found, NOW, last="daily").splitlines() == [
         "3 open findings on 3 hosts.",
         "",
-        "db4: fail critical: disk /var: 91 % used, at most 85 %; open for 9 days, in 1 run, came back once; "
+        "db4: fail critical: disk /var: 91 % used, at most 85 %; open for 9 days, in 1 run, came back once, finding 4; "
         "next: `df -h /var`",
-        "db3: unknown: disk /var: permission denied; open for 9 days, in 9 runs",
-        "db1: fail low: disk /var: 91 % used, at most 85 %; open for 9 days, in 9 runs",
+        "db3: unknown: disk /var: permission denied; open for 9 days, in 9 runs, finding 3",
+        "db1: fail low: disk /var: 91 % used, at most 85 %; open for 9 days, in 9 runs, finding 1",
         "",
-        "db2: resolved: disk /var: 2 h ago; was fail high: 91 % used, at most 85 %, in 1 run",
+        "db2: resolved: disk /var: 2 h ago; was fail high: 91 % used, at most 85 %, in 1 run, finding 2",
     ]
 
 
@@ -83,21 +83,21 @@ def test_findings_of_one_cause_are_one_row_that_names_its_hosts_on_a_terminal():
     ]
 
     assert printed(
-        lists.print_findings, found, NOW, last="daily", site="a", terminal=True
+        findings.print_findings, found, NOW, last="daily", site="a", terminal=True
     ).splitlines() == [
         "5 open findings on 5 hosts.",
         "",
         "✗ fail high  db1 and 4 more  Connection failure",
         "             such as ssh: connect to host 10.91.1.1 port 22: No route to host;",
-        "             open for 9 days, in 9 runs",
+        "             open for 9 days, in 9 runs, findings 1, 2, 3, 4, 5",
         "             also on db2, db3, db4, db5",
         "             → upkeep doctor -i a  # see why",
     ]
     ended = [replace(one, resolved_at=NOW) for one in found]
-    text = printed(lists.print_findings, ended, NOW, last="daily", terminal=True)
+    text = printed(findings.print_findings, ended, NOW, last="daily", terminal=True)
     assert "db1 and 4 more" in text
     assert "doctor" not in text
-    assert len(printed(lists.print_findings, found, NOW, last="daily").splitlines()) == 7
+    assert len(printed(findings.print_findings, found, NOW, last="daily").splitlines()) == 7
 
 
 def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubted():
@@ -140,8 +140,8 @@ def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubt
 def test_an_empty_list_says_why_and_what_to_do_first():
     for text in (
         printed(lists.print_runs, [], NOW),
-        printed(lists.print_findings, [], NOW, last=""),
-        printed(lists.print_findings, [], NOW, last="daily"),
+        printed(findings.print_findings, [], NOW, last=""),
+        printed(findings.print_findings, [], NOW, last="daily"),
         printed(lists.print_checks, {}),
         printed(lists.print_procedures, [], NOW),
         printed(lists.print_doctor, []),
@@ -152,14 +152,14 @@ def test_an_empty_list_says_why_and_what_to_do_first():
 
 
 def test_no_finding_is_not_said_to_be_a_pass():
-    assert printed(lists.print_findings, [], NOW, last="", site="mine") == (
+    assert printed(findings.print_findings, [], NOW, last="", site="mine") == (
         "No finding: nothing has been checked yet. The first one: upkeep run PROCEDURE -i mine\n"
     )
-    assert printed(lists.print_findings, [], NOW, last="nightly", site="mine") == (
+    assert printed(findings.print_findings, [], NOW, last="nightly", site="mine") == (
         "No open finding: nothing that was checked fails; check again: upkeep run nightly -i mine\n"
     )
     assert "upkeep check disk_space\n" in printed(
-        lists.print_findings, [], NOW, last="check disk_space"
+        findings.print_findings, [], NOW, last="check disk_space"
     )
 
 
