@@ -30,7 +30,7 @@ def problems_of_schedule(folder: Path, text: str) -> list[str]:
     ("text", "expected"),
     [
         ("procedures:\n  daily:\n    titel: x\n    title: y\n", "schedule.yml:3: procedures.daily.titel: there is no key 'titel'; did you mean 'title'?"),
-        ("procedures:\n  daily: {}\n", "schedule.yml:2: procedures.daily.title: title is missing"),
+        ("procedures:\n  daily: {}\n", "schedule.yml:2: procedures.daily has no 'title'"),
         ("procedures:\n  daily:\n    title: x\n    duration: 30 minuts\n", "schedule.yml:4: procedures.daily.duration: found '30 minuts'; expected one of the units s, min, h, d, w; did you mean 'min'?"),
         ("procedures:\n  daily:\n    title: x\n    duration: long\n", "schedule.yml:4: procedures.daily.duration: found 'long'; expected a number with a unit, such as '45 min' or '2 h'"),
         ("procedures:\n  daily:\n    title: x\n    time_zone: Europe/Berln\n", "schedule.yml:4: procedures.daily.time_zone: found 'Europe/Berln'; expected a time zone of the IANA list; did you mean 'Europe/Berlin'?"),
@@ -272,9 +272,9 @@ def test_the_schema_for_editors_says_what_the_program_says(text: str, right: boo
         ("state = 5\n", {}, "upkeep.toml:1: state: found 5; expected a path"),
         ("fast_key_exchange = 'perhaps'\n", {}, "upkeep.toml:1: fast_key_exchange: found 'perhaps'; expected true or false"),
         ("\n[forks]\na = 1\n", {}, "upkeep.toml:2: forks: found {'a': 1}; expected a whole number"),
-        ("forks = 1\nforks = 2\n", {}, "upkeep.toml:2: cannot overwrite a value"),
+        ("forks = 1\nforks = 2\n", {}, "upkeep.toml:2: forks is given twice"),
         ("", {"UPKEEP_FORKS": "ten"}, "environment variable UPKEEP_FORKS: forks: found 'ten'; expected a whole number"),
-        ("forks = \n", {}, "upkeep.toml:1: invalid value"),
+        ("forks = \n", {}, "upkeep.toml:1: forks: invalid value; expected a number, true, false, or a text in quotes"),
         ("", {"UPKEEP_FORX": "3"}, "environment variable UPKEEP_FORX: there is no setting 'forx'; did you mean 'forks'?"),
     ],
 )  # fmt: skip
