@@ -194,7 +194,7 @@ def show(inventory: SiteOption = "", as_json: Json = False) -> None:
                 one.name,
                 one.role.value,
                 screen.text(one.person, 60) + (" shared" if one.shared else ""),
-                f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
+                f"disabled {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
                 str(sessions.get(one.id, 0)),
             )
             for one in everyone

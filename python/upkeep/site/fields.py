@@ -26,8 +26,8 @@ OWN = "astral.upkeep."
 PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"
 ROLES = PLAYBOOKS.with_name("roles")
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-LONGEST = 36_525 * UNITS["d"]
-"""A hundred years: no time of a schedule is longer, and dates do not go much further."""
+LONGEST = 365_250 * UNITS["d"]
+"""A thousand years: beyond that no date can be reckoned with."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
