@@ -350,7 +350,7 @@ def test_a_user_becomes_a_person_of_the_schedule(site: Path) -> None:
     right = upkeep(site, "user", "person", "lee2", "lee")
 
     assert "there is no person 'leo' in the schedule; did you mean 'lee'?" in wrong.stderr
-    assert (right.returncode, right.stderr) == (0, "lee2 is lee\n")
+    assert (right.returncode, right.stderr) == (0, "the user lee2 is the person lee of schedule.yml\n")
     with closing(stored(site)) as store, store.read() as db:
         found = users.get(db, "lee2")
     assert found

@@ -212,6 +212,7 @@ def acknowledge(
 
     Nobody is notified again until the acknowledgement expires, unless an alert gets worse.
     """
+    alert = list(dict.fromkeys(alert))
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
@@ -235,6 +236,7 @@ def unacknowledge(
 
     People are notified from now on, as if the acknowledgements had expired.
     """
+    alert = list(dict.fromkeys(alert))
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
