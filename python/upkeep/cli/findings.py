@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption, numbered
 from upkeep.cli.output import print_json
 from upkeep.cli.stored import site_store
 from upkeep.model import clock
@@ -70,14 +70,14 @@ def list_findings(
 @finding_group.command("show")
 @does(Action.LOOK)
 def show_finding(
-    finding: Annotated[int, typer.Argument(metavar="FINDING", help="Its number.")],
+    finding: Annotated[int, numbered("finding")],
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
     """Show a finding: since when, next step, alert, history, evidence."""
     now = clock.now()
     with site_store(inventory) as (store, site), store.read() as db:
-        found = page_queries.finding(db, finding) if 0 < finding < 2**31 else None
+        found = page_queries.finding(db, finding)
         if found is None or found.site != site:
             raise UsageError(
                 f"there is no finding {finding}",

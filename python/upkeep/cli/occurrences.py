@@ -13,7 +13,7 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import MOST_DAYS, Json, SiteOption, counting, number_of
 from upkeep.model import clock
 from upkeep.model.text import ago, exact
 from upkeep.rules.actions import Action
@@ -47,10 +47,13 @@ cli.add_typer(occurrence_group, name="occurrence")
 @does(Action.LOOK)
 def list_occurrences(
     inventory: SiteOption = "",
-    days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Show at most this many.")
-    ] = 50,
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days", metavar="N", parser=number_of("--days", 1, MOST_DAYS), help="How far back."
+        ),
+    ] = 7,
+    count: Annotated[int, counting()] = 50,
     as_json: Json = False,
 ) -> None:
     """List what was due, and what became of it.

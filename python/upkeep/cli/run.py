@@ -8,7 +8,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -19,9 +18,10 @@ import yaml
 from upkeep.cli.actions import does
 from upkeep.cli.checks import check_of
 from upkeep.cli.lazy import Verb
-from upkeep.cli.options import Json, Limit, Quiet, SiteOption
+from upkeep.cli.options import HIGHEST_ID, Json, Limit, Quiet, SiteOption, number_of
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
+from upkeep.cli.times import time_of
 from upkeep.judging.check import Check, load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_wanted
@@ -155,18 +155,16 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
 
     Raises: UsageError with what there is.
     """
-    try:
-        at = datetime.fromisoformat(due)
-    except ValueError:
-        raise UsageError(f"--for {due!r}; expected a time such as 2026-11-23T03:00") from None
-    if at.tzinfo is None:
-        procedure = site.schedule.procedures[task.procedure]
-        at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
+    procedure = site.schedule.procedures[task.procedure]
+    zone = ZoneInfo(site.schedule.zone_of(procedure))
+    at = time_of(due, zone, "--for")
     with store.begin() as db:
-        found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
+        found = occurrences.find(db, task.site, task.procedure, at)
         remedy = command("occurrence", "list", site=site.name)
         if found is None:
-            raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
+            raise UsageError(
+                f"{task.procedure} was not due at {at.astimezone(zone).isoformat()}", remedy=remedy
+            )
         by = f"by hand {os.getpid()}"
         states = (DUE, MISSED, SKIPPED, FAILED)
         if not occurrences.claim(db, found.id, by, clock.now(), states):
@@ -257,7 +255,9 @@ def run_procedure(
         ),
     ] = "",
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",
-    request: Annotated[int | None, typer.Option(hidden=True)] = None,
+    request: Annotated[
+        int | None, typer.Option(hidden=True, parser=number_of("--request", 1, HIGHEST_ID))
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
