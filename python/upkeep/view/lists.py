@@ -194,7 +194,9 @@ def print_run(
     troubles.add_results(results)
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
-    screen.line(run_line(screen, summary, now))
+    about = run_line(screen, summary, now)
+    for line in wrap(about, screen.width) if screen.live else [about]:
+        screen.line(line)
     print_doubts(screen, doubts or {})
     if worst:
         screen.line()

@@ -84,7 +84,12 @@ def stand(
     """Return the one sentence that says how a run stands."""
     said = headline(letters, summary, worst, only_host)
     names = clauses(letters, summary, worst)
-    return f"{said}: {names}." if names else f"{said}."
+    return as_sentence(letters, f"{said}: {names}" if names else said)
+
+
+def as_sentence(letters: Letters, said: str) -> str:
+    """Return words with a full stop; what was cut ends with its own dots."""
+    return said if said.endswith(letters.signs["more"]) else f"{said}."
 
 
 def headline(
@@ -129,7 +134,7 @@ def _of_hosts(
         said = "No check failed that needs you" if counts.failing else "No check failed"
         return said + _to_know(summary) + (f"; not all was done: {why}" if why else "")
     if hosts == 1:
-        name = letters.text(only_host or (worst[0].host if worst else ""), 80) or "The host"
+        name = letters.text(only_host or (worst[0].host if worst else ""), 300) or "The host"
         said = f"{name} needs you" if need else f"{name} is well" + _to_know(summary)
         return said + _own(summary)
     if need:
@@ -173,7 +178,7 @@ def clauses(
         named.update(group.hosts)
         told += len(group.things)
         more = f" and {thousands(len(group.hosts) - 1)} more" if len(group.hosts) > 1 else ""
-        who = f"{letters.cut(group.first.host, 30)}{more}: " if with_host else ""
+        who = f"{letters.text(group.first.host, 300)}{more}: " if with_host else ""
         said.append(who + _clause(letters, group.first, columns))
     left = summary.hosts_in_need - len(named - {SITE_HOST}) if with_host else len(worst) - told
     if left > 0:
@@ -260,9 +265,7 @@ def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> st
         f", {screen.cut(first.subject, 40)}" if names_subject(first.check, first.subject) else ""
     )
     what = screen.text(title_of(first.check), 80) + named
-    return (
-        f"{said}, such as {what} on {screen.cut(first.host, 30)}: {screen.text(first.message, 200)}"
-    )
+    return f"{said}, such as {what} on {screen.text(first.host, 300)}: {screen.text(first.message, 200)}"
 
 
 def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
