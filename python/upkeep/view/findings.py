@@ -33,13 +33,23 @@ NUMBERS = 5
 
 
 def print_findings(
-    screen: Screen, findings: Sequence[FindingShown], now: datetime, *, last: str, site: str = ""
+    screen: Screen,
+    findings: Sequence[FindingShown],
+    now: datetime,
+    *,
+    last: str,
+    site: str = "",
+    checked: bool = True,
 ) -> None:
-    """Print findings, worst and then oldest first; resolved ones last. last: the newest run's procedure, if any."""
+    """Print findings, worst and then oldest first; resolved ones last.
+
+    last: the newest run's procedure, if any. checked: whether anything of any host was.
+    """
     still = [finding for finding in findings if finding.resolved_at is None]
     gone = [finding for finding in findings if finding.resolved_at is not None]
-    if not still and not last:
-        print_empty(screen, "No finding: nothing has been checked yet", first_run(site))
+    if not still and not (last and checked):
+        reach = f"see what there is and can be reached: {command('doctor', site=site)}"
+        print_empty(screen, "Nothing was checked yet", reach if last else first_run(site))
     elif not still:
         # What could not be seen is no finding either: nothing here says that all passed.
         words = last.split() if last.startswith("check ") else ["run", last]

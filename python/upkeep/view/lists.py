@@ -268,8 +268,10 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: 
 
 
 def first_run(site: str) -> str:
-    """Return how to look for the first time; a site's procedures have names of their own."""
-    return f"the first one: {command('run', 'PROCEDURE' if site else 'daily', site=site)}"
+    """Return how to check for the first time; a site's procedures have names of their own."""
+    if site:
+        return f"see what can be run: {command('schedule', 'list', site=site)}"
+    return f"first: {command('run', 'daily')}"
 
 
 def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:

@@ -34,8 +34,11 @@ def print_result(
     doubts: how many of its results are doubted, by check. quiet: without what comes after what did not pass.
     """
     worst = troubles.worst()
-    after = _footer(screen, summary, worst, troubles.nothing, report, is_doubted=bool(doubts))
-    after = [] if quiet else after
+    said = _next(screen, summary, worst)
+    if doubts and not worst:
+        findings = command("finding", "list", site=summary.place)
+        said = f"see which check proves nothing: {findings}"
+    after = [] if quiet else _footer(screen, summary, troubles.nothing, report, said)
     taken = print_stand(screen, summary, worst, only_host)
     taken += print_doubts(screen, doubts or {})
     if worst:
@@ -222,13 +225,7 @@ def _rest(
 
 
 def _footer(
-    screen: Screen,
-    summary: RunSummary,
-    worst: Sequence[Trouble],
-    nothing: Sequence[Trouble],
-    report: str,
-    *,
-    is_doubted: bool,
+    screen: Screen, summary: RunSummary, nothing: Sequence[Trouble], report: str, step: str
 ) -> list[list[Piece]]:
     lines: list[list[Piece]] = []
     if summary.counts.waived:
@@ -248,10 +245,7 @@ def _footer(
         lines.append([_nothing(screen, summary, nothing)])
     if report:
         lines.append([f"Full report: {screen.text(report)}"])
-    said = _next(screen, summary, worst)
-    if is_doubted and not worst:
-        said = "see which check proves nothing: " + command("finding", "list", site=summary.place)
-    lines.append([f"Next: {said}"])
+    lines.append([f"Next: {step}"])
     return lines
 
 
@@ -269,18 +263,23 @@ def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> st
 
 
 def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
+    """Return what to do next."""
+    options = [word for one in summary.given for word in ("-p", one)]
     # A single check's run is called `check ID`; that is no procedure.
     alone = summary.procedure.startswith("check ")
     words = summary.procedure.split() if alone else ["run", summary.procedure]
-    again = command(*words, site=summary.place)
+    again = command(*words, *options, site=summary.place)
     if not worst:
         if summary.status == "done" and summary.counts.total:
             return "nothing needs you; once more with: " + again
         if not summary.hosts:
             return "see what there is and can be reached: " + command("doctor", site=summary.place)
+        if alone and set(summary.hosts) == {Outcome.SKIPPED}:
+            how = command("explain", words[-1], site=summary.place)
+            return f"no host asks for this check; see how to ask for it: {how}"
         return "run it again: " + again
     first = worst[0]
     if not first.check:
         return screen.text(first.remedy, 500)
-    look = command("check", first.check, site=summary.place, limit=first.host)
+    look = command("check", first.check, *options, site=summary.place, limit=first.host)
     return "fix the first line, then check again: " + screen.text(look, 500)

@@ -146,14 +146,14 @@ def test_an_empty_list_says_why_and_what_to_do_first():
         printed(lists.print_procedures, [], NOW),
         printed(lists.print_doctor, []),
     ):
-        assert re.fullmatch(r"(No|The) .+\n", text)
+        assert re.fullmatch(r"(No|Nothing|The) .+\n", text)
     assert "upkeep run daily\n" in printed(lists.print_runs, [], NOW)
-    assert "upkeep run PROCEDURE -i mine\n" in printed(lists.print_runs, [], NOW, "mine")
+    assert "upkeep schedule list -i mine\n" in printed(lists.print_runs, [], NOW, "mine")
 
 
 def test_no_finding_is_not_said_to_be_a_pass():
     assert printed(findings.print_findings, [], NOW, last="", site="mine") == (
-        "No finding: nothing has been checked yet. The first one: upkeep run PROCEDURE -i mine\n"
+        "Nothing was checked yet. See what can be run: upkeep schedule list -i mine\n"
     )
     assert printed(findings.print_findings, [], NOW, last="nightly", site="mine") == (
         "No open finding: nothing that was checked fails; check again: upkeep run nightly -i mine\n"
