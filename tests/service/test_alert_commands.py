@@ -229,7 +229,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
             ("silence", "add", "*", "*", "--reason", "x", "--until", "2020-01-01"),
             "a silence must end later than it begins",
         ),
-        (("silence", "end", "9"), "there is no silence 9 that still lasts"),
+        (("silence", "end", "9"), "there is no active silence 9"),
         (("oncall", "set", "opps", "lee", "--to", "2099-01-01"), "did you mean 'ops'?"),
         (("oncall", "set", "ops", "leo", "--to", "2099-01-01"), "did you mean 'lee'?"),
         (("oncall", "set", "ops", "lee", "--to", "Friday"), "--to: found 'Friday'"),

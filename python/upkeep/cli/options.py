@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from upkeep.model.errors import UsageError
 
+FILES_OF_A_SITE = ("schedule.yml", "schedule.schema.json", "upkeep.toml")
 HIGHEST_ID = 2**31 - 1
 MOST_SHOWN = 1_000_000
 MOST_DAYS = 36_500
@@ -73,11 +76,24 @@ def counting(help_: str = "Show at most this many.") -> Any:
     return typer.Option("--count", "-n", metavar="N", parser=read, help=help_)
 
 
+def _site(given: str) -> str:
+    """Return the site that was given.
+
+    Raises: UsageError for a file of a site, which Ansible would take for an inventory.
+    """
+    path = Path(given)
+    if path.name in FILES_OF_A_SITE and path.is_file():
+        folder = shlex.quote(str(path.parent))
+        raise UsageError(f"-i: {given} is a file of a site; give the site's folder: -i {folder}")
+    return given
+
+
 SiteOption = Annotated[
     str,
     typer.Option(
         "-i",
         "--inventory",
+        callback=_site,
         metavar="SITE",
         help="The site's folder, or an Ansible inventory. This machine, if not given.",
     ),

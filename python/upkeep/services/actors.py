@@ -6,13 +6,13 @@ Whoever can write the database directly is outside of this: its rows are no proo
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, needed, refusal, words_of
 from upkeep.services import caller, sites
@@ -105,7 +105,8 @@ def someone(
     said = remedy = ""
     if who.user:
         said = refusal(action, who.user.name, who.user.role)
-        remedy = f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)}"
+        role = command("user", "role", who.user.name, needed(action).split()[0])
+        remedy = f"{role}  # as an admin, who can give another role"
     elif who.barred:
         said = who.barred
         remedy = "say who acts, with --as and the name of a user"
@@ -113,7 +114,7 @@ def someone(
         said = f"the account {who.account} is not a user; to {words_of(action)} needs one"
         remedy = (
             f"say who acts, with --as and the name of a user; or give a person of schedule.yml `accounts:"
-            f" [{who.account}]`, and add that person: upkeep user add --person"
+            f" [{who.account}]`, and add its user: upkeep user add --help"
         )
     if said:
         with store.begin() as db:

@@ -1,11 +1,13 @@
 """Lists on a terminal or in a pipe: runs, findings, checks, procedures, what doctor found, an error.
 
-In a pipe each row is one line; a list of columns has tabs between them there and no heading.
+In a pipe each row is one line; a list of columns has tabs between them there, exact times and no heading. What is no
+row, such as why there is none, goes to standard error.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -40,6 +42,8 @@ PROSE_COLUMNS = 100
 # With less, what gives goes below a subject that is wider; and then what does not give.
 SUBJECT_COLUMNS = 60
 LEAST_SUBJECT_COLUMNS = 30
+MOST_LINES = 4
+"""What gives is broken at blanks, and cut only if it is longer than so many lines."""
 
 
 @dataclass(frozen=True)
@@ -150,15 +154,16 @@ class _Columns:
         line: list[Piece] = []
         used = 0
         for text, style in told:
-            shown = screen.cut(text, room) or "-"
-            if line and used + cell_len(screen.dot + shown) > room:
-                yield [" " * indent, *line]
-                line, used = [], 0
-            if line:
-                line.append((screen.dot, "dim"))
-                used += cell_len(screen.dot)
-            line.append((shown, style))
-            used += cell_len(shown)
+            whole = screen.cut(text, room * MOST_LINES) or "-"
+            for number, shown in enumerate(wrap(whole, room)):
+                if line and (number or used + cell_len(screen.dot + shown) > room):
+                    yield [" " * indent, *line]
+                    line, used = [], 0
+                if line:
+                    line.append((screen.dot, "dim"))
+                    used += cell_len(screen.dot)
+                line.append((shown, style))
+                used += cell_len(shown)
         if line:
             yield [" " * indent, *line]
 
@@ -548,7 +553,13 @@ def print_error(screen: Screen, error: BaseException) -> None:
     screen.flush()
 
 
+def beside(screen: Screen) -> Screen:
+    """Return where sentences go that stand beside rows: in a pipe not among them, but to standard error."""
+    return screen if screen.live else Screen(sys.stderr)
+
+
 def print_empty(screen: Screen, why: str, first: str) -> None:
     """Print why there is nothing, and what to do first."""
+    screen = beside(screen)
     screen.line((f"{why}.", "bold"), f" {first[:1].upper()}{first[1:]}")
     screen.flush()

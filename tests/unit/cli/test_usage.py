@@ -179,3 +179,42 @@ def test_each_list_of_what_there_is_is_a_command() -> None:
     for line in options.LISTS.values():
         noun, verb, *_options = line.split()[1:]
         assert verb in lazy.Commands()[noun].commands
+
+
+@pytest.mark.parametrize("name", options.FILES_OF_A_SITE)
+def test_a_file_of_a_site_is_no_site(ran: Ran, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "my site"
+    folder.mkdir()
+    (folder / name).write_text("", encoding="utf-8")
+
+    status, (said, step) = ran(f"run daily -i 'my site/{name}'")
+
+    assert status == 64
+    assert said == (
+        f"upkeep: -i: my site/{name} is a file of a site; give the site's folder: -i 'my site'"
+    )
+    assert step[2:] == "upkeep run --help"
+
+
+def test_a_file_that_is_no_backup_is_wrong_usage(ran: Ran, tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text("root", encoding="utf-8")
+
+    status, (said, step) = ran("db restore passwd")
+
+    assert (status, step[2:]) == (64, "upkeep db restore --help")
+    assert said.startswith("upkeep: passwd is not a backup: passwd.json")
+    assert ran("db restore nothing")[1][0] == "upkeep: nothing: there is no such file"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--listen foo", "--listen: found 'foo'; expected ADDRESS:PORT, such as 127.0.0.1:8470"),
+        ("--behind-proxy all", "--behind-proxy: found 'all'; expected an address or network, such as 10.0.0.5/32"),
+        ("--tls-cert a", "--tls-cert and --tls-key are needed together"),
+    ],
+)  # fmt: skip
+def test_serve_refuses_wrong_options(ran: Ran, given: str, said: str) -> None:
+    status, (first, step) = ran(f"serve {given}")
+
+    assert (status, first, step[2:]) == (64, f"upkeep: {said}", "upkeep serve --help")
