@@ -25,7 +25,7 @@ configuration; 130 interrupted.
 
 FEW = ("PROCEDURE", "TEAM", "PERSON")
 NAMED = 20
-"""Where one of these is missing, so many of those there are are named."""
+"""Where one of these is missing, at most this many of those there are are named."""
 cli = typer.Typer(
     name="upkeep",
     no_args_is_help=True,

@@ -17,7 +17,7 @@ EXPECTED = "expected a date or a time such as '2026-12-24 18:00'"
 def time_of(text: str, zone: ZoneInfo, option: str) -> datetime:
     """Return a time that somebody wrote: local to the schedule if it has no offset.
 
-    Raises: UsageError for what is no time, or one that is too far away.
+    Raises: UsageError for a text that is not a time, or a time that is too far away.
     """
     try:
         found = datetime.fromisoformat(text.strip())
@@ -32,7 +32,7 @@ def time_of(text: str, zone: ZoneInfo, option: str) -> datetime:
 def later(now: datetime, text: str, option: str) -> datetime:
     """Return the time that is so much later than now.
 
-    Raises: UsageError for what is no duration, or one of more than a hundred years.
+    Raises: UsageError for a text that is not a duration, or a duration of more than a hundred years.
     """
     try:
         seconds = seconds_of(text)

@@ -43,7 +43,7 @@ PROSE_COLUMNS = 100
 SUBJECT_COLUMNS = 60
 LEAST_SUBJECT_COLUMNS = 30
 MOST_LINES = 4
-"""What gives is broken at blanks, and cut only if it is longer than so many lines."""
+"""What gives is broken at blanks, and cut only if it is longer than this many lines."""
 
 
 @dataclass(frozen=True)
