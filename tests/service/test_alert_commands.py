@@ -229,7 +229,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
             ("silence", "add", "*", "*", "--reason", "x", "--until", "2020-01-01"),
             "a silence must end later than it begins",
         ),
-        (("silence", "end", "9"), "there is no silence 9, or it has ended"),
+        (("silence", "end", "9"), "there is no active silence 9"),
         (("oncall", "set", "opps", "lee", "--to", "2099-01-01"), "did you mean 'ops'?"),
         (("oncall", "set", "ops", "leo", "--to", "2099-01-01"), "did you mean 'lee'?"),
         (("oncall", "set", "ops", "lee", "--to", "Friday"), "--to: found 'Friday'"),
@@ -350,7 +350,10 @@ def test_a_user_becomes_a_person_of_the_schedule(site: Path) -> None:
     right = upkeep(site, "user", "person", "lee2", "lee")
 
     assert "there is no person 'leo' in the schedule; did you mean 'lee'?" in wrong.stderr
-    assert (right.returncode, right.stderr) == (0, "the user lee2 is the person lee of schedule.yml\n")
+    assert (right.returncode, right.stderr) == (
+        0,
+        "the user lee2 is the person lee of schedule.yml\n",
+    )
     with closing(stored(site)) as store, store.read() as db:
         found = users.get(db, "lee2")
     assert found

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption, counting, numbered
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
 from upkeep.judging.check import load
@@ -85,9 +85,7 @@ cli = typer.Typer(rich_markup_mode=None)
 @does(Action.LOOK)
 def list_runs(
     inventory: SiteOption = "",
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Show at most this many, newest first.")
-    ] = 20,
+    count: Annotated[int, counting("Show at most this many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
@@ -108,7 +106,7 @@ def list_runs(
 @cli.command("show")
 @does(Action.LOOK)
 def show_run(
-    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    run_id: Annotated[int, numbered("run")],
     inventory: SiteOption = "",
     limit: Annotated[
         str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")
@@ -149,7 +147,7 @@ def show_run(
 @cli.command("judge")
 @does(Action.LOOK)
 def judge_run(
-    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    run_id: Annotated[int, numbered("run")],
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> int:

@@ -177,12 +177,12 @@ def _becomes_known(by: By) -> str:
     """Return how somebody becomes a person of the schedule."""
     if by.user:
         return f"upkeep user person {by.name} PERSON  # the person of the schedule"
-    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add that person: upkeep user add --person"
+    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add its user: upkeep user add --help"
 
 
 def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:
     found = stored.get(db, key, number, lock=lock) if number < 2**31 else None
     if found is None:
-        message = f"there is no silence {number}, or it has ended"
+        message = f"there is no active silence {number}"
         raise UsageError(message, remedy="upkeep silence list")
     return found

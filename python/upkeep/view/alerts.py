@@ -108,7 +108,7 @@ def print_alerts(
     first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
     if first is not None and screen.live:
         screen.line()
-        screen.line(f"To take one: {command('alert', 'ack', str(first.id), site=site)}")
+        screen.line(f"To acknowledge: {command('alert', 'ack', str(first.id), site=site)}")
     screen.flush()
 
 
@@ -176,10 +176,8 @@ def print_silences(
 ) -> None:
     """Print silences, the one that ends first first."""
     if not found:
-        how = command(
-            "silence", "add", "CHECK", "HOST", "--for", "2 h", "--reason", "WHY", site=site
-        )
-        print_empty(screen, "Nothing is silenced", f"how to: {how}")
+        how = command("silence", "add", "--help")
+        print_empty(screen, "Nothing is silenced", f"how to silence: {how}")
         return
     columns = [
         Column("silence", right=True),

@@ -1,11 +1,13 @@
 """Lists on a terminal or in a pipe: runs, findings, checks, procedures, what doctor found, an error.
 
-In a pipe each row is one line; a list of columns has tabs between them there and no heading.
+In a pipe each row is one line; a list of columns has tabs between them there, exact times and no heading. What is no
+row, such as why there is none, goes to standard error.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -40,6 +42,8 @@ PROSE_COLUMNS = 100
 # With less, what gives goes below a subject that is wider; and then what does not give.
 SUBJECT_COLUMNS = 60
 LEAST_SUBJECT_COLUMNS = 30
+MOST_LINES = 4
+"""What gives is broken at blanks, and cut only if it is longer than this many lines."""
 
 
 @dataclass(frozen=True)
@@ -150,15 +154,16 @@ class _Columns:
         line: list[Piece] = []
         used = 0
         for text, style in told:
-            shown = screen.cut(text, room) or "-"
-            if line and used + cell_len(screen.dot + shown) > room:
-                yield [" " * indent, *line]
-                line, used = [], 0
-            if line:
-                line.append((screen.dot, "dim"))
-                used += cell_len(screen.dot)
-            line.append((shown, style))
-            used += cell_len(shown)
+            whole = screen.cut(text, room * MOST_LINES) or "-"
+            for number, shown in enumerate(wrap(whole, room)):
+                if line and (number or used + cell_len(screen.dot + shown) > room):
+                    yield [" " * indent, *line]
+                    line, used = [], 0
+                if line:
+                    line.append((screen.dot, "dim"))
+                    used += cell_len(screen.dot)
+                line.append((shown, style))
+                used += cell_len(shown)
         if line:
             yield [" " * indent, *line]
 
@@ -194,7 +199,9 @@ def print_run(
     troubles.add_results(results)
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
-    screen.line(run_line(screen, summary, now))
+    about = run_line(screen, summary, now)
+    for line in wrap(about, screen.width) if screen.live else [about]:
+        screen.line(line)
     print_doubts(screen, doubts or {})
     if worst:
         screen.line()
@@ -266,8 +273,10 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: 
 
 
 def first_run(site: str) -> str:
-    """Return how to look for the first time; a site's procedures have names of their own."""
-    return f"the first one: {command('run', 'PROCEDURE' if site else 'daily', site=site)}"
+    """Return how to check for the first time; a site's procedures have names of their own."""
+    if site:
+        return f"see what can be run: {command('schedule', 'list', site=site)}"
+    return f"first: {command('run', 'daily')}"
 
 
 def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
@@ -544,7 +553,13 @@ def print_error(screen: Screen, error: BaseException) -> None:
     screen.flush()
 
 
+def beside(screen: Screen) -> Screen:
+    """Return where sentences go that stand beside rows: in a pipe not among them, but to standard error."""
+    return screen if screen.live else Screen(sys.stderr)
+
+
 def print_empty(screen: Screen, why: str, first: str) -> None:
     """Print why there is nothing, and what to do first."""
+    screen = beside(screen)
     screen.line((f"{why}.", "bold"), f" {first[:1].upper()}{first[1:]}")
     screen.flush()

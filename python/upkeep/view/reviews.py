@@ -116,7 +116,9 @@ def print_reviews(
     """Print reviews in one sentence, then each on a line."""
     if not rows:
         print_empty(
-            screen, "Nothing to sign", f"what was: {command('review', 'list', '--all', site=site)}"
+            screen,
+            "Nothing to sign",
+            f"signed ones: {command('review', 'list', '--all', site=site)}",
         )
         return
     late = sum(standing.overdue for _one, standing in rows)

@@ -28,7 +28,7 @@ from upkeep.view.alerts import kind_of
 from upkeep.view.json import finding_document
 from upkeep.view.lists import Column, print_columns
 from upkeep.view.model import Counts, RunSummary, Trouble
-from upkeep.view.result import clauses, headline
+from upkeep.view.result import as_sentence, clauses, headline
 from upkeep.view.reviews import ReviewRow, row_of, signers_of
 from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
@@ -121,7 +121,8 @@ class Today:
     @property
     def sentence(self) -> str:
         """The answer, in one sentence."""
-        return f"{self.headline}: {self.clauses}." if self.clauses else f"{self.headline}."
+        said = f"{self.headline}: {self.clauses}" if self.clauses else self.headline
+        return as_sentence(LETTERS, said)
 
     @property
     def blind_shown(self) -> int:
@@ -145,6 +146,7 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
     schedule, site = viewer.schedule, viewer.site
     stand = queries.stand(db, site)
     worst = queries.findings(db, site, LOOKED_THROUGH, WantedFindings(waived=False))
+    worst.sort(key=lambda one: _trouble_of(one).order)  # like to like: one next step for many
     blind = queries.blind_checks(db, site, LOOKED_THROUGH)
     running = [of_run(db, one) for one in runs.unfinished(db, site=site)[:RUNNING]]
     last = [queries.last_run(db, site, one) for one in (schedule.procedures if schedule else ())]
@@ -296,8 +298,11 @@ def print_today(
     for line in lines:
         screen.line((screen.text(line), f"bold {STYLES[found.kind]}"))
     if not found.summary.hosts:
-        first = command("run", procedure, site=site)
-        screen.line(f"Nothing was checked yet. First: {screen.text(first)}")
+        # A run that has seen no host is not to be repeated as it was.
+        first = f"First: {command('run', procedure, site=site)}"
+        if found.newest:
+            first = f"See what there is and can be reached: {command('doctor', site=site)}"
+        screen.line(screen.text(first))
     _print_alerts(screen, found, now, site)
     _print_worst(screen, found, site)
     _print_blind(screen, found)
