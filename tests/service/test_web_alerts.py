@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from alert_samples import full, run, schedule, seen, site
@@ -14,6 +15,7 @@ from service.page import PASSWORD, Visitor, add_users, served
 from service.test_web_browser import violations
 from sqlalchemy import select
 
+from upkeep.model.text import exact
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, acts, alerts, open_store, silences, tables
@@ -147,7 +149,7 @@ def test_a_silence_is_made_from_an_alert_and_ended(store: Store, operator: Visit
 def test_an_acknowledgement_is_undone_and_people_are_notified_again(
     store: Store, operator: Visitor
 ) -> None:
-    operator.act("/alerts/1/acknowledge", lasts="4 h")
+    operator.act("/alerts/1/acknowledge", lasts="4 h", note="on it")
     acknowledged = the_alert(store)
     assert "Undo acknowledgement" in operator.get("/alerts/1").text
 
@@ -155,13 +157,21 @@ def test_an_acknowledgement_is_undone_and_people_are_notified_again(
 
     one = the_alert(store)
     assert (one.status, one.acknowledged_until) == ("open", None)
+    assert (one.acknowledged_by, one.acknowledged_at, one.note) == ("", None, "")
+    page = operator.get("/alerts/1").text
+    assert "acknowledgement withdrawn</td>" in page
+    assert page.count("on it") == 1  # in the history only
+    until = exact(acknowledged.acknowledged_until, ZoneInfo(schedule().time_zone), seconds=False)
+    assert f"until {until}: on it</bdi>" in page.replace("\xa0", " ")
+    (listed,) = operator.get("/api/alerts").json()["alerts"]
+    assert (listed["acknowledged_by"], listed["acknowledged_at"]) == ("", None)
     assert (one.round, one.round_why) == (acknowledged.round + 1, "withdrawn")
     with store.read() as db:
         act = acts.recent(db, 1)[0]
         event = alerts.history(db, 1)[-1]
     assert (act.who, act.what, act.target) == ("operator", "withdraw acknowledgement", "1")
     assert (event.kind, event.actor, event.text) == (
-        "withdrawn", "operator", "acknowledged by operator",
+        "withdrawn", "operator", "was acknowledged by operator",
     )  # fmt: skip
     before = len(bodies(store))
     Alerter(store, site()).step(datetime.now(UTC))

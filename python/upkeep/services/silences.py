@@ -6,6 +6,7 @@ What is decided is in rules/silences.py; what is kept, in store/silences.py and 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
@@ -135,7 +136,8 @@ def acknowledge(
             silences.refuse_actor(who, Action.ACKNOWLEDGE, own=False)
             or silences.refuse_end("an acknowledgement", until, limit, now)
         )
-        alerts.acknowledge(db, number, by.name, now, until, note)
+        local = until.astimezone(ZoneInfo(site.schedule.time_zone))
+        alerts.acknowledge(db, number, by.name, now, local, note)
         return None, note
 
     act(store, by, now, "acknowledge alert", str(number), do)

@@ -19,6 +19,7 @@ from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
+from upkeep.rules.alerts.model import EVENT_WORDS
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
 from upkeep.rules.trouble_groups import grouped
@@ -139,6 +140,7 @@ def _environment() -> Environment:
         "groups_of_rows": lambda rows: grouped(rows, reviews.told_of),
         "HOSTS_LINKED": HOSTS_LINKED,
         "SIGNS": text.SIGNS,
+        "EVENT_WORDS": EVENT_WORDS,
         "when": _when,
         "lasting": _lasting,
         "took": _took,

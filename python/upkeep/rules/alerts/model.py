@@ -6,8 +6,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from upkeep.judging.check import load
+from upkeep.model.text import Natural, natural
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.trouble_groups import Told
 
@@ -18,6 +20,23 @@ ACCEPTED = "waived"
 AWAY = "gone"
 EXPIRED, WITHDRAWN = "lapsed", "withdrawn"
 """Why a round begins: an acknowledgement has expired, or somebody has withdrawn it."""
+UNACKNOWLEDGED: dict[str, Any] = {
+    "status": OPEN,
+    "acknowledged_by": "",
+    "acknowledged_at": None,
+    "acknowledged_until": None,
+    "note": "",
+}
+"""What becomes of an alert that was acknowledged: nobody has it any more. Its history says who had."""
+EVENT_WORDS = {
+    EXPIRED: "acknowledgement expired",
+    WITHDRAWN: "acknowledgement withdrawn",
+    "given": "given to another team",
+    "raised": "got worse",
+    "settles": "passes again",
+    "told news": "notified of new causes",
+}
+"""What an event of an alert's history is called, for people; of the others the kind says it."""
 MANY = "*"
 """The cause of an alert for all causes of a check that came after the first few."""
 
@@ -82,6 +101,11 @@ class Member:
         """Return by what it is put together with others."""
         names = (self.host, self.check, self.subject)
         return Told(*names, Status.FAIL, self.message, self.remedy, self.severity)
+
+    def order(self) -> tuple[int, str, Natural, Natural, int]:
+        """Return what sorts the worst first, then like to like, hosts as people count."""
+        names = natural(self.host), natural(self.subject)
+        return self.severity, self.check, *names, self.finding_id
 
     @property
     def cause_key(self) -> str:
