@@ -399,7 +399,7 @@ def members(
         if not everything:
             query = query.where(table.c.left_at.is_(None))
         found += [_member(row) for row in db.execute(query)]
-    return sorted(found, key=Member.order)
+    return sorted(found, key=lambda one: one.order)
 
 
 def recipients(db: Connection, alert_id: int) -> list[str]:

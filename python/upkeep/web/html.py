@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -22,7 +23,8 @@ from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import EVENT_WORDS
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
-from upkeep.rules.trouble_groups import grouped
+from upkeep.rules.trouble_groups import Order, grouped, in_order
+from upkeep.store.page_queries import UNKNOWN_RANK
 from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
@@ -137,7 +139,7 @@ def _environment() -> Environment:
         "STATUS_FAIL": Status.FAIL,
         "doubt": doubt,
         "names_subject": names_subject,
-        "groups_of_rows": lambda rows: grouped(rows, reviews.told_of),
+        "groups_of_rows": lambda rows: grouped(sorted(rows, key=_row_order), reviews.told_of),
         "HOSTS_LINKED": HOSTS_LINKED,
         "SIGNS": text.SIGNS,
         "EVENT_WORDS": EVENT_WORDS,
@@ -183,6 +185,13 @@ _STATES = {
     "missed": ("warn", "▲"),
     "skipped": ("", "-"),
 }
+
+
+def _row_order(one: Mapping[str, Any]) -> Order:
+    """Return what sorts the rows of a review's evidence; those that are unknown come between high and medium."""
+    _status, severity = status_of(one)
+    rank = severity.rank if severity else UNKNOWN_RANK
+    return in_order(rank, one["check"], one["host"], one["subject"])
 
 
 def _run_sign(run: Any) -> str:

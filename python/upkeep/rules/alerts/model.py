@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from upkeep.judging.check import load
-from upkeep.model.text import Natural, natural
 from upkeep.model.verdicts import Severity, Status
-from upkeep.rules.trouble_groups import Told
+from upkeep.rules.trouble_groups import Order, Told, in_order
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
 INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
@@ -102,10 +101,10 @@ class Member:
         names = (self.host, self.check, self.subject)
         return Told(*names, Status.FAIL, self.message, self.remedy, self.severity)
 
-    def order(self) -> tuple[int, str, Natural, Natural, int]:
-        """Return what sorts the worst first, then like to like, hosts as people count."""
-        names = natural(self.host), natural(self.subject)
-        return self.severity, self.check, *names, self.finding_id
+    @property
+    def order(self) -> tuple[Order, int]:
+        """Worst first, then like to like."""
+        return in_order(self.severity, self.check, self.host, self.subject), self.finding_id
 
     @property
     def cause_key(self) -> str:

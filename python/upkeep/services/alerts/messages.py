@@ -304,7 +304,7 @@ def _since(about: About) -> str:
 
 def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     """Return a line per cause, the worst first; or per check, with its hosts, where no more may be said."""
-    members = sorted(members, key=Member.order)
+    members = sorted(members, key=lambda one: one.order)
     if not phi:
         found: dict[tuple[int, str], list[Member]] = {}
         for one in members:
@@ -325,7 +325,7 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
     """Return the first step for the finding that is told first: its own, or its check's, which names no host."""
     if not members:
         return ""
-    worst = min(members, key=Member.order)
+    worst = min(members, key=lambda one: one.order)
     if phi and worst.remedy:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)
