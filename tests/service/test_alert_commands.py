@@ -229,7 +229,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
             ("silence", "add", "*", "*", "--reason", "x", "--until", "2020-01-01"),
             "a silence must end later than it begins",
         ),
-        (("silence", "end", "9"), "there is no silence 9 that still lasts"),
+        (("silence", "end", "9"), "there is no silence 9, or it has ended"),
         (("oncall", "set", "opps", "lee", "--to", "2099-01-01"), "did you mean 'ops'?"),
         (("oncall", "set", "ops", "leo", "--to", "2099-01-01"), "did you mean 'lee'?"),
         (("oncall", "set", "ops", "lee", "--to", "Friday"), "--to: found 'Friday'"),
@@ -275,7 +275,7 @@ def test_a_silence_is_added_listed_and_ended(site: Path) -> None:
 
     assert "silence 1: disk_* on here is silenced until" in added.stderr
     assert (listed["check_pattern"], listed["severity"]) == ("disk_*", 2)
-    assert "what still fails is told once" in ended.stderr
+    assert "people are notified once of what still fails" in ended.stderr
     assert document(site, "silence", "list")["silences"] == []
 
 
@@ -300,7 +300,7 @@ def test_one_person_does_not_silence_everything_for_good(site: Path) -> None:
     assert "silence 1, * on *, waits for a second person" in wide.stderr
     assert f"upkeep silence approve 1 -i {site}" in wide.stderr
     assert own.returncode == 64
-    assert "to approve a silence needs the role approver; kim is operator" in own.stderr
+    assert "to approve silences you need the role approver; kim is operator" in own.stderr
     assert "waits for approval" in upkeep(site, "silence", "list").stdout
     with closing(stored(site)) as store, store.read() as db:
         assert [one.outcome for one in acts.recent(db, 9) if one.what == "silence"] == [
@@ -382,6 +382,6 @@ def test_a_viewer_may_look_and_not_acknowledge(site: Path) -> None:
 
     assert looked.returncode == 2
     assert refused.returncode == 64
-    assert "to acknowledge alert needs the role operator; kim is viewer" in refused.stderr
+    assert "to acknowledge alerts you need the role operator; kim is viewer" in refused.stderr
     (still,) = document(site, "alert", "list")["alerts"]
     assert still["status"] == "open"

@@ -498,7 +498,7 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
 @pytest.mark.parametrize(
     ("item", "user", "said"),
     [
-        ("fires", "eve", "to sign needs the role approver; eve is operator"),
+        ("fires", "eve", "to sign reviews you need the role approver; eve is operator"),
         ("fires", "night shift", "night shift is a shared account: its signature would not say who signed"),
         ("fires", "cat", "Cat is not a member of Operations"),
         ("deeds", "ann", "Ann is not a member of Legal or Compliance"),
@@ -1054,7 +1054,7 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
     month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
     said = upkeep(site, "schedule", "completion", "--month", month).stdout
     gap = "1 thing of the schedule without a check yet; `lacks` in schedule.yml says which."
-    nothing = f"{month}: nothing that was due counts.\n{gap}\n1 thing still in time"
+    nothing = f"{month}: nothing that was due counts. Rate = (done + signed) / due.\n{gap}\n1 thing still in time"
     assert said.startswith(nothing)
 
 

@@ -646,7 +646,7 @@ def test_the_wrong_role_finds_no_form_and_learns_why(
     page.goto(f"{where}/reviews/{site.one('fires').id}")
 
     assert page.query_selector("input[name=password]") is None
-    assert "needs the role approver" in page.text_content("#sign")
+    assert "you need the role approver" in page.text_content("#sign")
     page.close()
 
 

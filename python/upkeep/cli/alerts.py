@@ -18,6 +18,7 @@ from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
+from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import Alert
@@ -268,7 +269,23 @@ def add_silence(
     is watched waits until somebody else approves it.
     """
     if bool(lasts) == bool(ends):
-        raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
+        both = (
+            "give --for or --until, not both"
+            if lasts
+            else "a silence always ends: give --for or --until"
+        )
+        again = command(
+            "silence",
+            "add",
+            check,
+            host,
+            "--for",
+            lasts or "2 h",
+            "--reason",
+            reason,
+            site=inventory,
+        )
+        raise UsageError(both, remedy=again)
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
@@ -317,7 +334,7 @@ def end_silence(
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.END_SILENCE, str(number))
         silencing.end(store, site, number, by, clock.now())
-    say(f"silence {number} has ended; what still fails is told once")
+    say(f"silence {number} has ended; people are notified once of what still fails")
 
 
 @oncall_group.command("list")

@@ -105,15 +105,16 @@ def someone(
     said = remedy = ""
     if who.user:
         said = refusal(action, who.user.name, who.user.role)
-        remedy = f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)}"
+        least = shlex.quote(needed(action).split()[0])
+        remedy = f"upkeep user role {shlex.quote(who.user.name)} {least}  # an admin can do this"
     elif who.barred:
         said = who.barred
-        remedy = "say who acts, with --as and the name of a user"
+        remedy = "upkeep user list  # then say which of them acts, with --as and the name"
     elif _takes_user(store, action):
-        said = f"the account {who.account} is not a user; to {words_of(action)} needs one"
+        said = f"only users may {words_of(action)}, and the account {who.account} is not a user"
         remedy = (
-            f"say who acts, with --as and the name of a user; or give a person of schedule.yml `accounts:"
-            f" [{who.account}]`, and add that person: upkeep user add --person"
+            f"upkeep user list  # name one with --as; or make the account a user's own: its person in schedule.yml"
+            f" takes `accounts: [{who.account}]`"
         )
     if said:
         with store.begin() as db:

@@ -13,7 +13,7 @@ from upkeep.model.stored_text import name
 from upkeep.rules import silences
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
-from upkeep.rules.silences import Silence, SilenceScope
+from upkeep.rules.silences import Known, Silence, SilenceScope
 from upkeep.rules.width import Width
 from upkeep.services import waivers
 from upkeep.services.acts import By, HasSchedule, act, known_as, refuse
@@ -45,9 +45,11 @@ def add(
     def do(db: Connection) -> tuple[tuple[Silence, Width], str]:
         who, limit = by.who(site.schedule), longest(site.schedule)
         checks = {one: by_name_only(one) for one in waivers.known_checks()}
-        said = silences.refuse(scope, reason, ends_at, who, limit, now, checks)
-        refuse(said, WAY if ends_at - now > limit else "")
         watched = stored.watched(db, key)
+        checks |= {one.check: by_name_only(one.check) for one in watched}
+        known = Known(checks, stored.known_hosts(db, key))
+        said = silences.refuse(scope, reason, ends_at, who, limit, now, known)
+        refuse(said, WAY if ends_at - now > limit else "")
         alone = silences.width(watched, [scope], by_name_only)
         others = _alone_before(db, key, by, limit, now)
         together = silences.width(watched, [scope, *others], by_name_only)
@@ -183,6 +185,6 @@ def _becomes_known(by: By) -> str:
 def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:
     found = stored.get(db, key, number, lock=lock) if number < 2**31 else None
     if found is None:
-        message = f"there is no silence {number} that still lasts"
+        message = f"there is no silence {number}, or it has ended"
         raise UsageError(message, remedy="upkeep silence list")
     return found

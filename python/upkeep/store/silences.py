@@ -100,7 +100,7 @@ def end(db: Connection, silence_id: int, by: str, at: datetime) -> None:
     mine = (table.c.id == silence_id, table.c.ends_at > at)
     ended = db.execute(update(table).where(*mine).values(ends_at=at, ended_by=shown(by, 200)))
     if not ended.rowcount:
-        message = f"there is no silence {silence_id} that still lasts"
+        message = f"there is no silence {silence_id}, or it has ended"
         raise UsageError(message, remedy="upkeep silence list")
 
 
@@ -142,6 +142,13 @@ def watched(db: Connection, site: str) -> list[Watched]:
     query = select(table.c.check_id, table.c.host, func.count().label("results"))
     query = query.where(table.c.site == site).group_by(table.c.check_id, table.c.host)
     return [Watched(row.check_id, row.host, results=row.results) for row in db.execute(query)]
+
+
+def known_hosts(db: Connection, site: str) -> set[str]:
+    """Return the hosts, and Upkeep's own names, that a result or a finding of the site was ever about."""
+    of = (tables.latest_result, tables.finding)
+    queries = (select(table.c.host).where(table.c.site == site).distinct() for table in of)
+    return {host for query in queries for host in db.scalars(query)}
 
 
 def _of_row(row: Row[tuple[object, ...]]) -> Silence:

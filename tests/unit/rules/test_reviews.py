@@ -217,7 +217,7 @@ PASS = Form(ReviewVerdict.PASS)
     [
         ({}, [], ANN, PASS, ""),
         ({}, [], BOB, PASS, ""),
-        ({}, [], replace(ANN, role=Role.OPERATOR), PASS, "to sign needs the role approver; ann.a is operator"),
+        ({}, [], replace(ANN, role=Role.OPERATOR), PASS, "to sign reviews you need the role approver; ann.a is operator"),
         ({}, [], replace(ANN, shared=True), PASS, "ann.a is a shared account: its signature would not say who signed"),
         ({}, [], replace(ANN, off=True), PASS, "ann.a is disabled"),
         ({}, [], CAT, PASS, "Cat is not a member of Operations"),
@@ -261,7 +261,7 @@ def test_who_may_sign_what(
         ({}, ANN, "bob", ""),
         ({}, CAT, "cat", "Cat is not a member of Operations"),
         ({}, replace(CAT, role=Role.ADMIN), "legal", ""),
-        ({}, replace(ANN, role=Role.OPERATOR), "legal", "to hand a review over needs the role approver; ann.a is operator"),
+        ({}, replace(ANN, role=Role.OPERATOR), "legal", "to hand over reviews you need the role approver; ann.a is operator"),
         ({}, replace(ANN, shared=True, role=Role.ADMIN), "legal", "ann.a is a shared account: its signature would not say who signed"),
         ({}, ANN, "nobody", "there is no team and no person 'nobody'"),
         (PARTIES, CAT, "ops", "its parties must sign: compliance, legal"),
