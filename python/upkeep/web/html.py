@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -73,16 +73,31 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "here": _section(ask.url),
         "folder": ask.setting.folder or ask.setting.site,
         "refused": status >= 400,
+        "sent_to": ask.url.partition("?")[0] if ask.form else "",
+        "typed": partial(_typed, ask),
         "site": Path(ask.setting.site).name,
         "zone": ask.zone,
     }
     return HTMLResponse(_environment().get_template(template).render(shown | values), status)
 
 
+def sentence(said: Exception) -> str:
+    """Return what is wrong as a sentence of its own."""
+    text_of = str(said)
+    return text_of[:1].upper() + text_of[1:]
+
+
 def _section(url: str) -> str:
     """Return the entry of the navigation under which a page is."""
     first = "/" + url.lstrip("/").partition("?")[0].partition("/")[0]
     return SECTIONS.get(first, first)
+
+
+def _typed(ask: Ask, action: str, name: str, default: object = "") -> str:
+    """Return what was typed into a field of the form that was sent there; the default in every other form."""
+    return (
+        ask.form.get(name, "") if action == ask.url.partition("?")[0] and ask.form else str(default)
+    )
 
 
 def go_to(path: str) -> RedirectResponse:
