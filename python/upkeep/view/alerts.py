@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
-from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, EVENT_WORDS, Alert, Member
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
@@ -151,7 +151,10 @@ def print_alert(
         print_columns(
             screen,
             columns,
-            [[exact(one.at, zone), one.kind, one.actor, one.text] for one in history],
+            [
+                [exact(one.at, zone), EVENT_WORDS.get(one.kind, one.kind), one.actor, one.text]
+                for one in history
+            ],
         )
     if sent:
         screen.line()

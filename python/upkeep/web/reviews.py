@@ -325,5 +325,5 @@ ROUTES = (
         hand_over,
         hashes=True,
     ),
-    Route(POST, "/reviews/{id:int}/renew", Action.RENEW_REVIEW, renew),
+    Route(POST, "/reviews/{id:int}/renew", Action.RENEW_REVIEW, renew, again=show_review),
 )

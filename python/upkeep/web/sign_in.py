@@ -6,6 +6,7 @@ import re
 
 from starlette.responses import Response
 
+from upkeep.model.errors import StoreError
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
 from upkeep.services import passwords
@@ -28,8 +29,18 @@ def sign_in_form(ask: Ask, *, status: int = 200, message: str = "", to: str = ""
     if ask.session:
         return go_to("/")
     return page(
-        ask, "sign_in.html", status=status, message=message, to=_inside(to), name=_name(ask)
-    )
+        ask, "sign_in.html", status=status, message=message, to=_inside(to), name=_name(ask),
+        nobody=_is_nobody_there(ask),
+    )  # fmt: skip
+
+
+def _is_nobody_there(ask: Ask) -> bool:
+    """Return whether there is no user yet, so that nobody can sign in."""
+    try:
+        with ask.store.read() as db:
+            return not users.everyone(db)
+    except StoreError:
+        return False
 
 
 def show_sign_in(ask: Ask) -> Response:
