@@ -6,9 +6,11 @@ What is decided is in rules/silences.py; what is kept, in store/silences.py and 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import exact
 from upkeep.rules import silences
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
@@ -65,7 +67,8 @@ def add(
             reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide),
         )  # fmt: skip
         waits = ", waits for a second person" if wide else ""
-        detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
+        until = exact(ends_at, ZoneInfo(site.schedule.time_zone))
+        detail = f"silence {number}, until {until}{waits}: {reason}"
         return (_silence(db, key, number), together), detail
 
     return act(store, by, now, "silence", f"{scope.check_pattern} on {scope.host_pattern}", do)
@@ -136,7 +139,8 @@ def acknowledge(
             or silences.refuse_end("an acknowledgement", until, limit, now)
         )
         alerts.acknowledge(db, number, by.name, now, until, note)
-        return None, note
+        ends = exact(until, ZoneInfo(site.schedule.time_zone))
+        return None, f"until {ends}" + (f": {note}" if note else "")
 
     act(store, by, now, "acknowledge alert", str(number), do)
 

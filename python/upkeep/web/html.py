@@ -116,6 +116,7 @@ def _environment() -> Environment:
     made = html.environment(PackageLoader("upkeep.web", "templates"))
     made.filters |= {
         "short": _short,
+        "said": _said,
         "exact": text.exact,
         "as_of": text.as_of,
         "counted": text.counted,
@@ -190,6 +191,11 @@ def _run_sign(run: Any) -> str:
 def _short(said: str, *limit: int) -> Markup:
     """Return other people's text, cut, harmless, and with its numbers and units together."""
     return escape(text.unbroken(text.safe(said, *limit)))
+
+
+def _said(said: str, *limit: int) -> Markup:
+    """Return what a person wrote, with its lines; `.said` shows them as lines, a table puts them into one."""
+    return Markup("\n").join(_short(line, *limit) for line in said.split("\n"))
 
 
 @pass_context
