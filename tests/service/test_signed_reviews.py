@@ -1034,7 +1034,7 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewe
     lines = upkeep(opened, "schedule", "completion", "--month", "2027-01").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines if "\t" in line] == ["audit", "plain"]
     assert lines[0].startswith("2027-01: ")
-    assert lines[-2:] == ["Signed by one alone", "audit, till: The till, 2027-01-04: bob is ill"]
+    assert lines[-2:] == ["Signed by one person alone", "audit, till: The till, 2027-01-04: bob is ill"]
     wrong = upkeep(opened, "schedule", "completion", "--month", "January")
     assert (wrong.returncode, "'January' is not a month, use YYYY-MM" in wrong.stderr) == (64, True)
 
@@ -1053,9 +1053,11 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
         reviews.open_one(db, review)
     month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
     said = upkeep(site, "schedule", "completion", "--month", month).stdout
-    gap = "1 thing of the schedule without a check yet; `lacks` in schedule.yml says which."
-    nothing = f"{month}: nothing that was due counts.\n{gap}\n1 thing still in time"
-    assert said.startswith(nothing)
+    gap = "1 item of the schedule has no check yet; `lacks` in schedule.yml says which."
+    first, second, third = said.splitlines()[:3]
+    assert first.startswith(f"{month} so far: nothing that was due counts yet.")
+    assert second == gap
+    assert third.endswith(" not due yet: the month is not final.")
 
 
 @opened_on_sqlite
