@@ -401,7 +401,7 @@ def test_four_eyes_on_the_page(site: Reviewed, visit: Any, ann: Visitor) -> None
     again = send(ann, site, "keys")
     bob = visit("bob")
 
-    assert "another person must sign second" in again.text
+    assert "another person must sign next" in again.text
     assert "awaiting second" in bob.get(f"/reviews/{site.one('keys').id}").text
     assert send(bob, site, "keys").status_code == 303
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
@@ -571,9 +571,9 @@ def test_a_months_completion_is_a_page_and_a_file(site: Reviewed, ann: Visitor) 
     assert (audit["signed"], audit["left_out"], audit["pending"]) == (
         "1",
         "1",
-        "2",
-    )  # keys and deeds
-    assert "nothing was due" in ann.get("/completion?month=2026-01").text
+        "17",  # keys and deeds; three more Mondays, each with a run and four reviews
+    )
+    assert "Nothing was due in 2026-01" in ann.get("/completion?month=2026-01").text
     assert ann.get("/completion").status_code == 200
     for wrong in ("2027-13", "x", "2027-01'"):
         assert ann.get(f"/completion?month={wrong}").status_code == 422

@@ -23,6 +23,7 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking, reviews, targets
 from upkeep.rules.lacking import Lacking
 from upkeep.rules.review_chain import What
+from upkeep.rules.review_failures import failures, refuse_unexplained
 from upkeep.rules.reviews import Attachment, Form, ReviewStanding, ReviewState, Signature, Signer
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
@@ -408,6 +409,7 @@ def _refuse(
                 f"{follow_up.due}"
             )
     said = said or reviews.refuse_unseen(lacking_in(db, review), form, has_file=has_file)
+    said = said or refuse_unexplained(failures(review_evidence.shown(db, review)), form)
     refuse(said)
 
 

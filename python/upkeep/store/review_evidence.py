@@ -17,6 +17,7 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking
 from upkeep.rules.lacking import Lacking
+from upkeep.rules.review_failures import failures
 from upkeep.rules.reviews import ReviewStanding, Signature, standing
 from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
@@ -47,6 +48,11 @@ class Shown:
     def lacking(self) -> Lacking:
         """What is lacking in what was collected."""
         return lacking.of(self.evidence, has_run=self.review.parent is None)
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """What fails in what was collected."""
+        return failures(self.evidence)
 
     @property
     def collected_at(self) -> datetime | None:
