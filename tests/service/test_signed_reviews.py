@@ -635,10 +635,10 @@ def test_two_who_sign_at_once_come_one_after_the_other(opened: Reviewed) -> None
         said = list(pool.map(one, [(deeds, "cat"), (deeds, "dan"), (fires, "ann"), (fires, "bob")]))
 
     assert sorted(said) == [
+        "signed",
+        "signed",
+        "signed",
         "the review is already signed; a correction must name the old signature",
-        "signed",
-        "signed",
-        "signed",
     ]
     with opened.store.read() as db:
         assert [one.signed.number for one in records.chain(db)] == [1, 2, 3, 4, 5, 6, 7]
@@ -942,8 +942,8 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     assert "The evidence is as of 2027-01-04 09:15, in " in before
     assert "Nothing was collected for it: pass needs a note of what you checked" in before
     assert "  disk_space: no value of used since 2026-12-28" in before
-    assert f"signature 5: ann says fail of review {number}" in said
-    assert "follows, of ops: fill it up" in said
+    assert f"review {number} signed by Ann (ann): fail, record 5" in said
+    assert "Operations: fill it up" in said
     assert PASSWORD not in said
     whole = json.loads(upkeep(opened, "review", "show", number, "--json").stdout)
     validate(whole, schema("review"))
@@ -986,7 +986,7 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     shown = upkeep(site, "review", "show", str(site.one("fires").id)).stdout
 
     assert "Open findings\n" in shown
-    assert "and is no finding" not in shown
+    assert "without a finding" not in shown
     assert "waiver 1: disk_space of / on web1, up to high, until 2027-02-03" in shown
     assert "moves in July (asked for by ann, approved by bob)" in shown
     assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tdone" in shown
@@ -1002,6 +1002,9 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     status, said = on_a_terminal(
         site, PASSWORD, "sign", number, "--verdict", "pass", "--user", "ann"
     )
+    assert (status, said.count("pass needs a note that explains what fails: ")) == (64, 2), said
+    explained = ("--verdict", "pass", "--note", "a bigger disk comes in July", "--user", "ann")
+    status, said = on_a_terminal(site, PASSWORD, "sign", number, *explained)
     assert status == 0, said
     assert said.index("1 finding opened since") < said.index("web2") < said.index("Password of")
 
@@ -1035,7 +1038,10 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewe
     assert [line.split("\t")[0] for line in lines if "\t" in line] == ["audit", "plain"]
     # Commands go by the clock of this machine, for which that month may not be over.
     assert lines[0].split(":")[0] in ("2027-01 so far", "2027-01")
-    assert lines[-2:] == ["Signed by one person alone", "audit, till: The till, 2027-01-04: bob is ill"]
+    assert lines[-2:] == [
+        "Signed by one person alone",
+        "audit, till: The till, 2027-01-04: bob is ill",
+    ]
     wrong = upkeep(opened, "schedule", "completion", "--month", "January")
     assert (wrong.returncode, "'January' is not a month, use YYYY-MM" in wrong.stderr) == (64, True)
 

@@ -77,7 +77,8 @@ class CompletionRow:
     """A procedure and a team that had something to do in it.
 
     done, partial, failed, skipped: runs. signed, overdue: reviews. late: of both, what was done after its time.
-    missed: of both, what never began. pending: what has its time still, or is due later in the month; left_out: what does not count.
+    missed: of both, what never began. pending: what has its time still, or is due later in the month; left_out: what
+    does not count.
     """
 
     procedure: str

@@ -29,6 +29,15 @@ def refuse_unexplained(failing: Sequence[str], form: Form) -> str:
     return f"{NEEDS_NOTE}: {words_of(failing)}"
 
 
+def missed_in(evidence: Mapping[str, Any]) -> int:
+    """Return how many targets are missed."""
+    return sum(
+        state_of(one, each) == "missed"
+        for one in evidence.get("measures", ())
+        for each in one["series"]
+    )
+
+
 def words_of(failing: Sequence[str]) -> str:
     """Return the first failures, and how many more there are."""
     more = len(failing) - NAMED

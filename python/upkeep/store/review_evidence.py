@@ -21,7 +21,7 @@ from upkeep.rules.review_failures import failures
 from upkeep.rules.reviews import ReviewStanding, Signature, standing
 from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import files, findings, review_measures, tables, waivers
+from upkeep.store import files, findings, records, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.engine.statements import insert_new, lock_evidence
 from upkeep.store.reviews import KeptReview, NewReview
@@ -35,7 +35,10 @@ FIRST_PERIOD = timedelta(days=31)
 
 @dataclass(frozen=True)
 class Shown:
-    """A review with its signatures, what was collected, the reviews that follow from it, and what opened since."""
+    """A review with its signatures, what was collected, the reviews that follow from it, and what opened since.
+
+    hashes: of the signatures' records, by their number.
+    """
 
     review: KeptReview
     standing: ReviewStanding
@@ -43,6 +46,7 @@ class Shown:
     evidence: Mapping[str, Any]
     follow_ups: tuple[KeptReview, ...]
     opened_since: Mapping[str, Any]
+    hashes: Mapping[int, str]
 
     @property
     def lacking(self) -> Lacking:
@@ -71,6 +75,7 @@ def look(db: Connection, review: KeptReview, now: datetime) -> Shown:
         evidence,
         tuple(stored.follow_ups_of(db, [one.number for one in signed])),
         opened_since(db, review, evidence),
+        records.hashes(db, stored.KIND, str(review.id)),
     )
 
 

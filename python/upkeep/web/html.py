@@ -20,8 +20,10 @@ from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import severity_word
+from upkeep.rules.lacking import LACKS
 from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
 from upkeep.rules.trouble_groups import grouped
+from upkeep.services.reviews import MOST_TEXT
 from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
@@ -71,9 +73,25 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "folder": ask.setting.folder or ask.setting.site,
         "refused": status >= 400,
         "site": Path(ask.setting.site).name,
+        "printed_by": _printed_by(ask),
+        "address": _address(ask),
         "zone": ask.zone,
     }
     return HTMLResponse(_environment().get_template(template).render(shown | values), status)
+
+
+def _printed_by(ask: Ask) -> str:
+    """Return who prints a page, as people know them: `Ann Lee (ann)`."""
+    if ask.session is None:
+        return ""
+    person = ask.schedule.people.get(ask.session.user.person)
+    return f"{person.name} ({ask.user})" if person else ask.user
+
+
+def _address(ask: Ask) -> str:
+    """Return where the page stands: on paper, a link is a path below it."""
+    host = ask.headers.get("host", "")
+    return f"{'https' if ask.setting.secure else 'http'}://{host}" if host else ""
 
 
 def _section(url: str) -> str:
@@ -144,6 +162,13 @@ def _environment() -> Environment:
         "lasting": _lasting,
         "took": _took,
         "number": reviews.number_words,
+        "REVIEW_COUNTS": reviews.COUNTS,
+        "NUMBERS": reviews.NUMBERS,
+        "NOT_MEASURED": reviews.NOT_MEASURED,
+        "MISSING": reviews.MISSING,
+        "LACKS": LACKS,
+        "MOST_TEXT": MOST_TEXT,
+        "signers_head": reviews.signers_head,
         "severity_word": severity_word,
         "stands_words": reviews.stands_words,
         "target_state": targets.state_of,
