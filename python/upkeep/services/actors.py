@@ -205,6 +205,13 @@ def _user_of(db: Connection, own: str, schedule: Schedule | None) -> tuple[users
     return (on[0] if on else None), ""
 
 
+def why_refused(user: users.User | None) -> str:
+    """Return why a password was refused, for the audit log. Who has typed it is not told which names there are."""
+    if user is None:
+        return "there is no such user"
+    return "the user is disabled" if user.disabled_at else "wrong password"
+
+
 def prove(
     store: Store,
     name: str,
@@ -239,7 +246,10 @@ def prove(
         if proved:
             sessions.password_was_right(db, name, address, now)
         else:
-            act = acts.Act(now, name, "authenticate", name, acts.REFUSED, "", way, account, address)
+            why = why_refused(user)
+            act = acts.Act(
+                now, name, "authenticate", name, acts.REFUSED, why, way, account, address
+            )
             acts.record(db, act)
     if not proved or user is None:
         raise UsageError(f"wrong password for {name}")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import exact
 from upkeep.rules import silences
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
@@ -101,7 +102,8 @@ def _add(
         reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide),
     )  # fmt: skip
     waits = ", waits for a second person" if wide else ""
-    detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
+    until = exact(ends_at, ZoneInfo(site.schedule.time_zone))
+    detail = f"silence {number}, until {until}{waits}: {reason}"
     return (_silence(db, key, number), together), detail
 
 
@@ -171,7 +173,7 @@ def acknowledge(
         )
         local = until.astimezone(ZoneInfo(site.schedule.time_zone))
         alerts.acknowledge(db, number, by.name, now, local, note)
-        return None, note
+        return None, f"until {exact(local)}" + (f": {note}" if note else "")
 
     act(store, by, now, "acknowledge alert", str(number), do)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
-from upkeep.model.stored_text import shown
+from upkeep.model.stored_text import shown, written
 from upkeep.rules.silences import Silence
 from upkeep.rules.width import Watched
 from upkeep.store import tables
@@ -72,7 +72,7 @@ def add(db: Connection, site: str, new: NewSilence) -> int:
         "check_pattern": shown(new.check, 200),
         "host_pattern": shown(new.host, 255),
         "severity": new.severity,
-        "reason": shown(new.reason),
+        "reason": written(new.reason),
         "made_by": shown(new.by, 200),
         "made_at": new.at,
         "begins_at": new.begins,
