@@ -12,8 +12,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from upkeep.cli.lazy import LazyGroup
-from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
+from upkeep.model.errors import INTERRUPTED, PrintError, UpkeepError, UsageError
 from upkeep.system import child
+from upkeep.view.streams import lasting, lost
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
 
@@ -40,6 +41,7 @@ def main() -> NoReturn:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -52,16 +54,14 @@ def main() -> NoReturn:
     try:
         _refuse_empty(sys.argv[1:])
         status = cli(standalone_mode=False) or 0  # what a command's Exit says
+        if why := lost(sys.stdout):
+            raise PrintError(why, status, remedy="print to a place that has room")
     except UpkeepError as exc:
         if debug:
             raise
         status = _complain(exc, exc.exit_status)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`upkeep show 1 | head`).
-        sys.stderr.close()
-        status = 0
     except Exception as exc:
         status = _unexpected(exc, debug=debug)
     if status == INTERRUPTED:
