@@ -24,6 +24,10 @@ class LastingFile(io.FileIO):
 
     lost: OSError | None = None
 
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream.fileno(), "w", closefd=False)
+        self.stream = stream  # which would close the descriptor if nobody held it
+
     def write(self, data: object) -> int:
         """Write the bytes, or lose them; return how many are done with."""
         view = memoryview(data)  # type: ignore[arg-type]
@@ -42,9 +46,8 @@ class LastingFile(io.FileIO):
 def lasting(stream: TextIO, environ: Mapping[str, str] = os.environ) -> TextIO:
     """Return the stream so that it loses what cannot be written, and writes plainly what its encoding lacks."""
     codecs.register_error(PLAINER, _plainer)
-    file = LastingFile(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(
-        io.BufferedWriter(file),
+        io.BufferedWriter(LastingFile(stream)),
         encoding=_encoding(stream, environ),
         errors=PLAINER,
         line_buffering=stream.line_buffering,  # type: ignore[attr-defined]
