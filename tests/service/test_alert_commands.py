@@ -205,8 +205,8 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
 
     shown = upkeep(site, "alert", "show", str(one.id)).stdout
 
-    assert shown.startswith(f"Alert {one.id}, severity 2: New on here: ")
-    assert "here: severity 2: Low disk space /: " in shown
+    assert shown.startswith(f"Alert {one.id}, high: New on here: ")
+    assert "here: high: Low disk space /: " in shown
     assert "team:ops\thook\twaiting" in shown
 
 

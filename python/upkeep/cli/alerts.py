@@ -251,7 +251,7 @@ def unacknowledge(
 def add_silence(
     check: Annotated[str, typer.Argument(help="A check's id, or a pattern such as 'log_*'.")],
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
-    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for others to read.")],
     inventory: SiteOption = "",
     lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="Such as '2 h'.")] = "",
     ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
@@ -265,8 +265,8 @@ def add_silence(
     """Silence findings.
 
     When the silence ends, people are notified once of what still fails. It ends within 7 days, unless the site
-    allows more. A check that detects intruders takes its exact name and host. A silence of more than a fifth of what
-    is watched waits until somebody else approves it.
+    allows more. A check that detects intruders must be named exactly, and so must its host. A silence of more than
+    a fifth of what is checked has no effect until somebody else approves it.
     """
     if bool(lasts) == bool(ends):
         both = (

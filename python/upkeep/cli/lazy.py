@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from upkeep.cli.aliases import renamed, told
 
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "Run and look": ("today", "run", "check", "show", "plan", "explain", "doctor"),
+    "Run and read": ("today", "run", "check", "show", "plan", "explain", "doctor"),
     "What is kept": (
         "finding",
         "alert",
@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }
 """The help's headings, each with its commands."""
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "today": ("today", "Show what needs attention, what runs, what comes next."),
+    "today": ("today", "Show what needs attention, what runs, what is coming up."),
     "run": ("run", "Run a procedure now; list, show or judge earlier runs."),
     "run list": ("runs", "List the newest runs."),
     "run show": ("runs", "Show a run: what did not pass, worst first."),

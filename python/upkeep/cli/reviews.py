@@ -229,7 +229,7 @@ def renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
 def hand_over(
     number: ReviewNumber,
     owner: Annotated[str, typer.Argument(help="Id of a team or a person.")],
-    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
     inventory: SiteOption = "",
 ) -> None:
     """Hand a review over to another team or person.

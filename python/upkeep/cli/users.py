@@ -199,7 +199,7 @@ def show(inventory: SiteOption = "", as_json: Json = False) -> None:
             )
             for one in everyone
         ]
-        titles = ("NAME", "ROLE", "PERSON", "STAND", "SESSIONS")
+        titles = ("NAME", "ROLE", "PERSON", "STATUS", "SESSIONS")
         widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
         for row in (titles, *rows):
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -152,7 +152,7 @@ def _to_know(summary: RunSummary) -> str:
 
 
 def _own(summary: RunSummary) -> str:
-    return f"; {counted(summary.own, 'trouble')} of Upkeep itself" if summary.own else ""
+    return f"; {counted(summary.own, 'problem')} with Upkeep itself" if summary.own else ""
 
 
 def clauses(

@@ -15,7 +15,7 @@ from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 # Ours only: a path, never another host's.
 INSIDE = re.compile(r"/(?![/\\])[\w./?=&%~:@+-]*", re.ASCII)
-WRONG = "This name and password are not those of a user."
+WRONG = "Wrong name or password."
 
 
 def cookie_name(*, secure: bool) -> str:
