@@ -53,9 +53,7 @@ def main() -> NoReturn:
     child.adopt()
     try:
         _refuse_empty(sys.argv[1:])
-        status = cli(standalone_mode=False) or 0  # what a command's Exit says
-        if why := lost(sys.stdout):
-            raise PrintError(why, status, remedy="print to a place that has room")
+        status = _call()
     except UpkeepError as exc:
         if debug:
             raise
@@ -71,6 +69,17 @@ def main() -> NoReturn:
                 stream.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def _call() -> int:
+    """Call the command; return its exit status.
+
+    Raises: PrintError if what it has printed is lost, but for a reader that had seen enough.
+    """
+    status: int = cli(standalone_mode=False) or 0  # what a command's Exit says
+    if why := lost(sys.stdout):
+        raise PrintError(why, status, remedy="print to a place that has room")
+    return status
 
 
 def _refuse_empty(arguments: list[str]) -> None:

@@ -1,4 +1,7 @@
-"""Standard output and standard error: a reader that has gone or a full disk ends no command, and signs fit the locale."""
+"""Standard output and standard error, as commands use them.
+
+A reader that has gone or a full disk ends no command, and signs fit the locale.
+"""
 
 from __future__ import annotations
 
