@@ -71,11 +71,11 @@ def run_doctor(
     refuse_unknown(limit, Path(site.inventory))
     lines = examine(site, absolute_limit(limit))
     found = {line.status for line in lines}
-    if quiet:
-        lines = [line for line in lines if line.status != "ok"]
-    if lines or not quiet:
+    wrong = [line for line in lines if line.status != "ok"]
+    if wrong or not quiet:
         if as_json:
-            print_json({"lines": [dataclasses.asdict(line) for line in lines]})
+            told = wrong if quiet else lines
+            print_json({"lines": [dataclasses.asdict(line) for line in told]})
         else:
-            lists.print_doctor(Screen(sys.stdout), lines)
+            lists.print_doctor(Screen(sys.stdout), lines, quiet=quiet)
     return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0

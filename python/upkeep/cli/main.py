@@ -13,8 +13,9 @@ import typer
 
 from upkeep.cli.lazy import LazyGroup
 from upkeep.cli.usage import help_of
-from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
+from upkeep.model.errors import INTERRUPTED, PrintError, UpkeepError, UsageError
 from upkeep.system import child
+from upkeep.view.streams import lasting, lost
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
 
@@ -44,6 +45,7 @@ def main() -> NoReturn:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -55,17 +57,13 @@ def main() -> NoReturn:
     child.adopt()
     try:
         _refuse_empty(sys.argv[1:])
-        status = cli(standalone_mode=False) or 0  # what a command's Exit says
+        status = _call()
     except UpkeepError as exc:
         if debug:
             raise
         status = _complain(exc, exc.exit_status)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`upkeep show 1 | head`).
-        sys.stderr.close()
-        status = 0
     except Exception as exc:
         status = _unexpected(exc, debug=debug)
     if status == INTERRUPTED:
@@ -75,6 +73,17 @@ def main() -> NoReturn:
                 stream.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def _call() -> int:
+    """Call the command; return its exit status.
+
+    Raises: PrintError if what it has printed is lost, but for a reader that had seen enough.
+    """
+    status: int = cli(standalone_mode=False) or 0  # what a command's Exit says
+    if why := lost(sys.stdout):
+        raise PrintError(why, status, remedy="print to a place that has room")
+    return status
 
 
 def _refuse_empty(arguments: list[str]) -> None:

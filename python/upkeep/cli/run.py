@@ -27,7 +27,7 @@ from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_wanted
 from upkeep.judging.wanted import of_entry
 from upkeep.model import clock
-from upkeep.model.errors import StoreError, UpkeepError, UsageError
+from upkeep.model.errors import PrintError, StoreError, UpkeepError, UsageError
 from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
 from upkeep.model.remedies import command
 from upkeep.rules.actions import Action
@@ -51,8 +51,9 @@ from upkeep.view import model as shown
 from upkeep.view.json import run_document
 from upkeep.view.report import write_report
 from upkeep.view.result import print_result
-from upkeep.view.screen import Lasting, Screen
+from upkeep.view.screen import Screen
 from upkeep.view.stored import hosts_of, of_run
+from upkeep.view.streams import lost
 from upkeep.view.terminal import RunView
 from upkeep.view.troubles import Troubles
 
@@ -82,8 +83,7 @@ def _run(
     """Run the task, print how it stands, write the report; return the exit status. given: the check's parameters."""
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()  # before the run's own time is the newest
-    printed = Lasting(sys.stdout)
-    out, errors = Screen(printed), Screen(Lasting(sys.stderr))
+    out, errors = Screen(sys.stdout), Screen(sys.stderr)
     for why in passed_over(site.settings.workspace):
         errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
     errors.flush()
@@ -107,17 +107,11 @@ def _run(
         elif as_json:
             hosts = list(hosts_of(db, run_id))
             results = stored.results_of(db, run_id)
-            print_json(run_document(summary, hosts, results, changes_of(db, run_id)), printed)
+            print_json(run_document(summary, hosts, results, changes_of(db, run_id)))
         else:
             _print_run(
                 db, out, dataclasses.replace(summary, given=tuple(given)), report, quiet=quiet
             )
-    out.flush()
-    if printed.lost is not None and not isinstance(printed.lost, BrokenPipeError):
-        see = command("show", str(run_id), site=site.name)
-        errors.line(f"upkeep: what was found could not be printed: {printed.lost.strerror}")
-        errors.line(f"→ {see}")
-        errors.flush()
     if task.limit and left and not quiet:
         note(
             f"{', '.join(left)}: judged for the site as a whole, when a run without --limit has ended"
@@ -125,6 +119,8 @@ def _run(
     until = keeper.look().prune_at
     if until is not None:
         prune(store, site.settings, until)
+    if why_lost := lost(sys.stdout):
+        raise PrintError(why_lost, status, remedy=command("show", str(run_id), site=site.name))
     return status
 
 

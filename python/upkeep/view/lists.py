@@ -498,8 +498,13 @@ class DoctorLine(Protocol):
         """What to do; empty if nothing."""
 
 
-def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = False) -> None:
-    """Print what doctor found: one sentence, then what is not ok, worst first; every: what is ok as well."""
+def print_doctor(
+    screen: Screen, lines: Sequence[DoctorLine], *, every: bool = False, quiet: bool = False
+) -> None:
+    """Print what doctor found: one sentence, then what is not ok, worst first.
+
+    every: what is ok as well. quiet: not how much is ok.
+    """
     order = {"fail": 0, "unknown": 1, "warn": 2, "ok": 3}
     # Stable: of a host, as found within a status.
     found = sorted(lines, key=lambda line: (order[line.status], natural(line.host)))
@@ -531,7 +536,7 @@ def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = F
         screen.line()
         print_rows(screen, [_doctor_row(line) for line in shown])
     fine = len(found) - len(wrong)
-    if fine and not every:
+    if fine and not every and not quiet:
         screen.line()
         screen.line((f"{screen.signs['pass']} {counted(fine, 'thing')} ok", STYLES["pass"]))
     screen.flush()
