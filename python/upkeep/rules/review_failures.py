@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from upkeep.rules.reviews import Form, ReviewVerdict, says
+from upkeep.model.reason import says
+from upkeep.rules.reviews import Form, ReviewVerdict
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.targets import state_of
 
