@@ -717,7 +717,7 @@ def test_a_reviewer_comes_from_today_to_a_signed_review_and_prints_it(
             "Upkeep, site site. Printed 2027-01-04 10:00:00 UTC by Ann (ann), from http://", "Fire extinguishers",
             "Due 2027-01-04 17:00:00 UTC: ✓ signed on time, 2027-01-04 10:00:00 UTC",
             "signed by Ann (ann), 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
-            f"Record {one.number}: hash {record}", "run 1 </runs/1>",
+            f"Record {one.number}: hash {record}", "run 3 </runs/3>",
             "two of them are empty", one.evidence_sha256, "Evidence", "91 % used", "https://plans.example.org/",
         ):  # fmt: skip
             assert word in text, word

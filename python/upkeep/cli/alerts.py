@@ -344,6 +344,7 @@ def list_on_call(
             title=known.title,
             people=tuple(calendar.times(team, overrides).on_call(when)),
             overrides=tuple(one for one in overrides if one.team == team and one.ends > when),
+            handover=calendar.handover(team, when, overrides),
         )
         for team, known in site.schedule.teams.items()
     ]

@@ -42,7 +42,7 @@ from upkeep.services.sites import claim
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.host_limit import absolute_limit, refuse_unknown
 from upkeep.site.schedule_file import Procedure
-from upkeep.site.settings import Settings, passed_over
+from upkeep.site.settings import passed_over
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, doubts, occurrences, site_results
 from upkeep.store import answers as stored
@@ -99,7 +99,7 @@ def _run(
         note(f"the checks were not fed their known-bad inputs: {exc}")
     with store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
-        report = _write_report(db, site.settings, summary)
+        report = _write_report(db, site, summary)
         left = site_results.asked_for(db, run_id, load())
         status = exit_status.of_run(summary)
         if quiet and status == exit_status.OK:
@@ -178,9 +178,9 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
         return found.id, by
 
 
-def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:
+def _write_report(db: Any, site: Site, summary: shown.RunSummary) -> Path | None:
     """Write the run's report; a report that cannot be written costs a line, not the run."""
-    path = report_path(settings.state, summary.id or 0)
+    path = report_path(site.settings.state, summary.id or 0)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_report(
@@ -189,6 +189,7 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
             hosts_of(db, summary.id or 0),
             stored.results_of(db, summary.id or 0),
             evidence=lambda sha256: _evidence_text(db, sha256),
+            zone=ZoneInfo(site.schedule.time_zone),
         )
     except (OSError, UpkeepError) as exc:
         note(f"no report: {exc}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import tzinfo
 from typing import Annotated
 
 import typer
 
 from upkeep.cli.actions import does
+from upkeep.cli.opened import zone_of
 from upkeep.cli.options import Json, Quiet, SiteOption, counting, numbered
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
@@ -56,6 +58,7 @@ def _show_judgement(
     again: Sequence[Observed],
     doubted: Mapping[str, int],
     *,
+    zone: tzinfo,
     as_json: bool,
 ) -> int:
     """Print the new verdicts of a run, in the shape of a run. doubted: of which checks they are, and how many."""
@@ -73,7 +76,8 @@ def _show_judgement(
         print_json(run_document(summary, hosts, results))
     else:
         bad = [one for one in results if one.status is not Status.PASS]
-        lists.print_run(Screen(sys.stdout), summary, hosts, bad, clock.now(), doubts=doubted)
+        out, now = Screen(sys.stdout), clock.now()
+        lists.print_run(out, summary, hosts, bad, now, doubts=doubted, zone=zone)
     return exit_status.of_run(summary)
 
 
@@ -140,7 +144,10 @@ def show_run(
                 out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
             doubted = doubts.in_run(db, run_id, limit)
             now = clock.now()
-            lists.print_run(out, summary, hosts, shown_results, now, report=where, doubts=doubted)
+            lists.print_run(
+                out, summary, hosts, shown_results, now,
+                report=where, doubts=doubted, zone=zone_of(inventory),
+            )  # fmt: skip
     return exit_status.of_run(summary)
 
 
@@ -185,4 +192,5 @@ def judge_run(
             again.append(found)
         summary = of_run(db, run)
         doubted = doubts.in_run(db, run_id, judgement=number)
-    return _show_judgement(summary, again, doubted, as_json=as_json)
+    zone = zone_of(inventory)
+    return _show_judgement(summary, again, doubted, zone=zone, as_json=as_json)

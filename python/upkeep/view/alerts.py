@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
 from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.width import Width
+from upkeep.schedule.rota import Handover
 from upkeep.services.alerts.messages import headline
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
@@ -26,12 +27,13 @@ from upkeep.view.troubles import TroubleRow, print_rows
 
 @dataclass(frozen=True)
 class OnCallShown:
-    """Who of a team is called, the first first, and who has taken its calls, or will."""
+    """Who of a team is called, the first first, until when, and who has taken its calls, or will."""
 
     team: str
     title: str
     people: tuple[str, ...]
     overrides: tuple[KeptOverride, ...]
+    handover: Handover | None = None
 
 
 def kind_of(severity: int) -> str:
@@ -214,6 +216,17 @@ def print_silences(
     screen.flush()
 
 
+def until_words(
+    found: Handover | None, zone: ZoneInfo, names: Mapping[str, str] | None = None
+) -> str:
+    """Return until when somebody is on call, and who is next: `Mon 2026-11-30 09:00 +01:00, then Bob`."""
+    if found is None:
+        return ""
+    when = f"{found.at.astimezone(zone):%a} {exact(found.at, zone, seconds=False)}"
+    person = (names or {}).get(found.person, found.person)
+    return f"{when}, then {person or 'nobody'}"
+
+
 def print_on_call(
     screen: Screen, rows: Sequence[OnCallShown], zone: ZoneInfo, when: datetime
 ) -> None:
@@ -227,7 +240,8 @@ def print_on_call(
         Column("team", subject=True),
         Column("title", gives=True),
         Column("on call"),
-        Column("then", gives=True),
+        Column("until", gives=True),
+        Column("if no answer", gives=True),
         Column("override", gives=True),
     ]
     cells: list[list[Piece]] = []
@@ -238,7 +252,8 @@ def print_on_call(
             f"{over.id}: {over.person} {exact(over.begins, zone)} to {exact(over.ends, zone)}"
             for over in one.overrides
         )
-        cells.append([one.team, one.title, first, ", ".join(one.people[1:]), taken])
+        until = until_words(one.handover, zone)
+        cells.append([one.team, one.title, first, until, ", ".join(one.people[1:]), taken])
     print_columns(screen, columns, cells)
     if screen.live:
         screen.line()

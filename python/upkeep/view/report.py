@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from importlib import resources
 from pathlib import Path
 
@@ -107,7 +107,7 @@ class _Host:
     unseen: bool
     facts: str
     need: int = 0
-    worst: tuple[float, str] = (9, "pass")
+    worst: tuple[int, str] = (9, "pass")
     passed: int = 0
     passes: list[tuple[str, str, str]] = field(default_factory=list)
     nothing: list[tuple[str, str, str]] = field(default_factory=list)
@@ -184,7 +184,7 @@ def render(
         + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "headline": headline(letters, summary, worst, only_host),
         "clauses": clauses(letters, summary, worst, columns=CLAUSE_COLUMNS),
-        "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
+        "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at.astimezone(zone or UTC):%Y-%m-%d}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
         "doubts": [doubt(check, number) for check, number in sorted(doubts.items())],
