@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Any, Protocol
 
 from rich.cells import cell_len
@@ -181,11 +181,11 @@ def print_run(
     *,
     report: str = "",
     doubts: Mapping[str, int] | None = None,
-    zone: tzinfo | None = None,
 ) -> None:
     """Print a stored run: how it stands, all that did not pass, worst first, then all that passed.
 
-    zone: of the times shown; without it UTC. doubts: how many of its results are doubted, by check; also of those that are not given here.
+    now: in the zone of the times shown. doubts: how many of its results are doubted, by check; also of those that are
+    not given here.
     """
     troubles = Troubles(summary.place, keep=len(results) + sum(summary.hosts.values()) + 1)
     only_host = ""
@@ -195,7 +195,7 @@ def print_run(
     troubles.add_results(results)
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
-    screen.line(run_line(screen, summary, now, zone))
+    screen.line(run_line(screen, summary, now))
     print_doubts(screen, doubts or {})
     if worst:
         screen.line()
@@ -229,12 +229,12 @@ def print_run(
     screen.flush()
 
 
-def run_line(screen: Screen, run: RunSummary, now: datetime, zone: tzinfo | None = None) -> str:
-    """Return when a run was, how long it took, by whom and with what."""
+def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
+    """Return when a run was, in the zone of `now`, how long it took, by whom and with what."""
     parts = [
         f"Run {run.id}" if run.id is not None else "Run",
         screen.text(run.title or run.procedure, 80),
-        f"{exact(run.started_at, zone)} ({ago(run.started_at, now)})",
+        f"{exact(run.started_at, now.tzinfo)} ({ago(run.started_at, now)})",
         run.status + (f" ({screen.text(run.cause, 300)})" if run.cause else ""),
     ]
     if run.ended_at:
@@ -249,7 +249,7 @@ def run_line(screen: Screen, run: RunSummary, now: datetime, zone: tzinfo | None
 
 
 def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: str = "") -> None:
-    """Print a list of runs as they come."""
+    """Print a list of runs as they come, with times in the zone of `now`."""
     if not runs:
         print_empty(screen, "No run yet", first_run(site))
         return
@@ -275,7 +275,7 @@ def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
     took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else ""
     kind = "" if run.status in ("done", "running") else "unknown"
     hosts = thousands(sum(run.hosts.values()))
-    when = ago(run.started_at, now) if screen.live else exact(run.started_at)
+    when = ago(run.started_at, now) if screen.live else exact(run.started_at, now.tzinfo)
     return [
         str(run.id),
         run.procedure,
