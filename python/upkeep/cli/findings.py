@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from upkeep.cli.actions import does
+from upkeep.cli.opened import zone_of
 from upkeep.cli.options import Json, Quiet, SiteOption, numbered
 from upkeep.cli.output import print_json
 from upkeep.cli.stored import site_store
@@ -116,6 +117,6 @@ def show_finding(
             run_id,
             excerpt(text) if text else None,
         ),
-        now,
+        now.astimezone(zone_of(inventory)),
         inventory,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import tzinfo
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -58,7 +58,7 @@ def _show_judgement(
     again: Sequence[Observed],
     doubted: Mapping[str, int],
     *,
-    zone: tzinfo,
+    now: datetime,
     as_json: bool,
 ) -> int:
     """Print the new verdicts of a run, in the shape of a run. doubted: of which checks they are, and how many."""
@@ -76,8 +76,7 @@ def _show_judgement(
         print_json(run_document(summary, hosts, results))
     else:
         bad = [one for one in results if one.status is not Status.PASS]
-        out, now = Screen(sys.stdout), clock.now()
-        lists.print_run(out, summary, hosts, bad, now, doubts=doubted, zone=zone)
+        lists.print_run(Screen(sys.stdout), summary, hosts, bad, now, doubts=doubted)
     return exit_status.of_run(summary)
 
 
@@ -102,7 +101,8 @@ def list_runs(
         listed = [one["run"] | {"counts": one["counts"]} for one in documents]
         print_json({"runs": listed, "more": more})
     else:
-        lists.print_runs(Screen(sys.stdout), summaries, clock.now(), inventory)
+        now = clock.now().astimezone(zone_of(inventory))
+        lists.print_runs(Screen(sys.stdout), summaries, now, inventory)
     if more:
         say_older()
 
@@ -143,11 +143,8 @@ def show_run(
             for change in changes_of(db, run_id, limit):
                 out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
             doubted = doubts.in_run(db, run_id, limit)
-            now = clock.now()
-            lists.print_run(
-                out, summary, hosts, shown_results, now,
-                report=where, doubts=doubted, zone=zone_of(inventory),
-            )  # fmt: skip
+            now = clock.now().astimezone(zone_of(inventory))
+            lists.print_run(out, summary, hosts, shown_results, now, report=where, doubts=doubted)
     return exit_status.of_run(summary)
 
 
@@ -192,5 +189,5 @@ def judge_run(
             again.append(found)
         summary = of_run(db, run)
         doubted = doubts.in_run(db, run_id, judgement=number)
-    zone = zone_of(inventory)
-    return _show_judgement(summary, again, doubted, zone=zone, as_json=as_json)
+    now = clock.now().astimezone(zone_of(inventory))
+    return _show_judgement(summary, again, doubted, now=now, as_json=as_json)

@@ -178,11 +178,15 @@ def print_finding(
     if finding.remedy and finding.resolved_at is None:
         screen.line(f"  {screen.signs['next']} {screen.text(finding.remedy, 1_000)}")
     screen.line()
-    facts = [f"open since {exact(finding.opened_at)} ({ago(finding.opened_at, now)})"]
+    facts = [f"open since {exact(finding.opened_at, now.tzinfo)} ({ago(finding.opened_at, now)})"]
     if finding.resolved_at is not None:
-        facts = [f"opened {exact(finding.opened_at)} ({ago(finding.opened_at, now)})"]
-        facts.append(f"{words} {exact(finding.resolved_at)} ({ago(finding.resolved_at, now)})")
-    facts.append(f"last seen {exact(finding.last_seen_at)} ({ago(finding.last_seen_at, now)})")
+        facts = [f"opened {exact(finding.opened_at, now.tzinfo)} ({ago(finding.opened_at, now)})"]
+        facts.append(
+            f"{words} {exact(finding.resolved_at, now.tzinfo)} ({ago(finding.resolved_at, now)})"
+        )
+    facts.append(
+        f"last seen {exact(finding.last_seen_at, now.tzinfo)} ({ago(finding.last_seen_at, now)})"
+    )
     facts += [", ".join(_story(finding))]
     if finding.waiver:
         facts.append(f"covered by {finding.waiver}: it still fails, and nobody is notified")
@@ -200,7 +204,7 @@ def print_finding(
         columns = [Column("when"), Column("event"), Column("run", right=True)]
         columns += [Column("message", subject=True)]
         cells: list[list[Piece]] = [
-            [exact(one.at), _event(one), str(one.run_id or ""), one.message]
+            [exact(one.at, now.tzinfo), _event(one), str(one.run_id or ""), one.message]
             for one in record.events
         ]
         print_columns(screen, columns, cells)

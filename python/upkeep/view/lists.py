@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Any, Protocol
 
 from rich.cells import cell_len
@@ -186,11 +186,11 @@ def print_run(
     *,
     report: str = "",
     doubts: Mapping[str, int] | None = None,
-    zone: tzinfo | None = None,
 ) -> None:
     """Print a stored run: how it stands, all that did not pass, worst first, then all that passed.
 
-    zone: of the times shown; without it UTC. doubts: how many of its results are doubted, by check; also of those that are not given here.
+    now: in the zone of the times shown. doubts: how many of its results are doubted, by check; also of those that are
+    not given here.
     """
     troubles = Troubles(summary.place, keep=len(results) + sum(summary.hosts.values()) + 1)
     only_host = ""
@@ -200,7 +200,7 @@ def print_run(
     troubles.add_results(results)
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
-    about = run_line(screen, summary, now, zone)
+    about = run_line(screen, summary, now)
     for line in wrap(about, screen.width) if screen.live else [about]:
         screen.line(line)
     print_doubts(screen, doubts or {})
@@ -236,12 +236,12 @@ def print_run(
     screen.flush()
 
 
-def run_line(screen: Screen, run: RunSummary, now: datetime, zone: tzinfo | None = None) -> str:
-    """Return when a run was, how long it took, by whom and with what."""
+def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
+    """Return when a run was, in the zone of `now`, how long it took, by whom and with what."""
     parts = [
         f"Run {run.id}" if run.id is not None else "Run",
         screen.text(run.title or run.procedure, 80),
-        f"{exact(run.started_at, zone)} ({ago(run.started_at, now)})",
+        f"{exact(run.started_at, now.tzinfo)} ({ago(run.started_at, now)})",
         run.status + (f" ({screen.text(run.cause, 300)})" if run.cause else ""),
     ]
     if run.ended_at:
@@ -256,7 +256,7 @@ def run_line(screen: Screen, run: RunSummary, now: datetime, zone: tzinfo | None
 
 
 def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: str = "") -> None:
-    """Print a list of runs as they come."""
+    """Print a list of runs as they come, with times in the zone of `now`."""
     if not runs:
         print_empty(screen, "No run yet", first_run(site))
         return
@@ -284,7 +284,7 @@ def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
     took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else ""
     kind = "" if run.status in ("done", "running") else "unknown"
     hosts = thousands(sum(run.hosts.values()))
-    when = ago(run.started_at, now) if screen.live else exact(run.started_at)
+    when = ago(run.started_at, now) if screen.live else exact(run.started_at, now.tzinfo)
     return [
         str(run.id),
         run.procedure,
