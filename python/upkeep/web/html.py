@@ -26,6 +26,7 @@ from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, w
 from upkeep.rules.trouble_groups import Order, grouped, in_order
 from upkeep.store.page_queries import UNKNOWN_RANK
 from upkeep.view import html, reviews
+from upkeep.view.cells import fitted
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
 
@@ -78,7 +79,8 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "site": Path(ask.setting.site).name,
         "zone": ask.zone,
     }
-    return HTMLResponse(_environment().get_template(template).render(shown | values), status)
+    made = _environment().get_template(template).render(shown | values)
+    return HTMLResponse(fitted(made), status)
 
 
 def sentence(said: Exception) -> str:

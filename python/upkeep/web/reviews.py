@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
+from upkeep.rules import targets
 from upkeep.rules.actions import Action
 from upkeep.rules.reviews import (
     UNSEEN,
@@ -95,6 +96,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     shown = whole(ask)
     found, signed = shown.review, shown.signatures
     now_of = [one["now"] for one in shown.evidence["checks"]] if shown.evidence else []
+    measures = shown.evidence.get("measures", ()) if shown.evidence else ()
     valid = [one.number for one in in_force(signed)]
     can_sign = ask.setting.installation is not None
     refused = _refusal(ask, schedule, found, signed)
@@ -111,6 +113,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         most_files=reviews.MOST_FILES, titles=lambda one: title_of(schedule, one),
         may_renew=ask.may(Action.RENEW_REVIEW) and not signed and can_sign,
         takers=_takers(ask, schedule, found) if can_sign else {},
+        missed=sum(any(targets.state_of(one, line) == "missed" for line in one["series"]) for one in measures),
         can_sign=can_sign, failing=sum(bool(one["fail"]) for one in now_of),
         unknown=sum(bool(one["unknown"]) and not one["fail"] for one in now_of),
     )  # fmt: skip
