@@ -83,7 +83,7 @@ def test_an_alert_tells_what_is_wrong_who_was_told_and_what_to_do(operator: Visi
     assert "free space" in told
     assert "&lt;img src=x" in told
     assert "<img" not in told
-    assert told.count('<td class="status ">waiting</td>') == 2
+    assert told.count('class="status ">waiting</td>') == 2
     assert operator.get("/alerts/99").status_code == 404
 
 
@@ -240,7 +240,7 @@ def test_an_acknowledgement_is_undone_and_people_are_notified_again(
     assert "acknowledgement withdrawn</td>" in page
     assert page.count("on it") == 1  # in the history only
     until = exact(acknowledged.acknowledged_until, ZoneInfo(schedule().time_zone), seconds=False)
-    assert f"until {until}: on it</bdi>" in page.replace("\xa0", " ")
+    assert f"until {until}: on it" in re.sub("<[^>]*>", "", page).replace("\xa0", " ")
     (listed,) = operator.get("/api/alerts").json()["alerts"]
     assert (listed["acknowledged_by"], listed["acknowledged_at"]) == ("", None)
     assert (one.round, one.round_why) == (acknowledged.round + 1, "withdrawn")
@@ -361,7 +361,7 @@ def test_from_a_message_to_the_acknowledgement_in_three_taps(
     )
     for word in (
         "Where db1, web1",
-        r"Since \d+ (min|h) ago",  # an hour, and what this machine took since
+        r"Open for \d+ (min|h)",  # an hour, and what this machine took since
         r"unacknowledged for \d+ (min|h)",
         "Next free space",
     ):

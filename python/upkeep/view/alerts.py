@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
-from upkeep.model.text import ago, counted, exact
+from upkeep.model.text import age, ago, counted, exact
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, EVENT_WORDS, Alert, Member
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import trouble_of
@@ -69,10 +69,12 @@ def print_alerts(
     """Print alerts, each with its findings' number and how it stands, and the channels that fail."""
     for one in health:
         if one.failing_since:
-            since = ago(one.failing_since, now)
+            since = age((now - one.failing_since).total_seconds())
             screen.line(
                 (f"{screen.signs['fail']} channel ", STYLES["fail"]),
-                screen.text(f"{one.channel} fails, first {since}: {one.error}", 400),
+                screen.text(
+                    f"{one.channel} has not been able to send for {since}: {one.error}", 400
+                ),
             )
     if not rows:
         print_empty(

@@ -39,6 +39,7 @@ from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, title_of, what_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view import html
+from upkeep.view.cells import breakable
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
 from upkeep.view.screen import Letters
@@ -218,6 +219,8 @@ def _environment(zone: tzinfo | None) -> Environment:
     environment = html.environment()
     environment.filters["counted"] = counted
     environment.filters["exact"] = lambda when: exact(when, zone)
+    environment.filters["cell"] = lambda said: Markup(breakable(escape(said)))  # noqa: S704 - escaped
+    environment.globals["EVIDENCE_LINES_ON_PAPER"] = EVIDENCE_LINES_ON_PAPER
     environment.filters["lines"] = escape  # of an excerpt, whose lines are harmless each
     return environment
 

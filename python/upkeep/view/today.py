@@ -12,7 +12,7 @@ from upkeep.model.answer import Outcome
 from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
-from upkeep.model.text import ago, counted, exact, thousands, wrap
+from upkeep.model.text import age, ago, counted, exact, thousands, wrap
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.blindness import Spot
@@ -357,11 +357,11 @@ def _print_alerts(screen: Screen, found: Today, now: datetime, site: str) -> Non
     if not found.alerts:
         return
     _head(screen, "Not acknowledged")
-    columns = [Column("alert", right=True), Column("since"), Column("what", subject=True)]
+    columns = [Column("alert", right=True), Column("open for"), Column("what", subject=True)]
     rows: list[list[Piece]] = [
         [
             str(one.id),
-            ago(one.opened_at, now),
+            age((now - one.opened_at).total_seconds()),
             (f"{screen.signs[kind_of(one.severity)]} {said}", STYLES[kind_of(one.severity)]),
         ]
         for one, said in found.alerts
@@ -453,7 +453,8 @@ def _print_overdue(screen: Screen, found: Today, now: datetime) -> None:
         said = f"{one.schedule}{on} was due {ago(one.due_at, now)}, and waits for a driver"
         screen.line((f"{screen.signs['warn']} ", STYLES["warn"]), screen.text(said, 300))
     for debt in found.debts[:LISTED]:
-        said = f"{debt.schedule} is still due on {debt.host} since {ago(debt.due_at, now)}: {debt.reason}"
+        lasts = age((now - debt.due_at).total_seconds())
+        said = f"{debt.schedule} is still due on {debt.host}, for {lasts}: {debt.reason}"
         screen.line((f"{screen.signs['warn']} ", STYLES["warn"]), screen.text(said, 300))
     left = len(found.late[LISTED:]) + len(found.debts[LISTED:])
     _more(screen, left, command("occurrence", "list", site=found.summary.place))

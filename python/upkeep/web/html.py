@@ -28,6 +28,7 @@ from upkeep.rules.trouble_groups import Order, grouped, in_order
 from upkeep.services.reviews import MOST_TEXT
 from upkeep.store.page_queries import UNKNOWN_RANK
 from upkeep.view import html, reviews
+from upkeep.view.cells import fitted
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
 
@@ -82,7 +83,8 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "address": _address(ask),
         "zone": ask.zone,
     }
-    return HTMLResponse(_environment().get_template(template).render(shown | values), status)
+    made = _environment().get_template(template).render(shown | values)
+    return HTMLResponse(fitted(made), status)
 
 
 def sentence(said: Exception) -> str:

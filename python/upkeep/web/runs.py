@@ -66,7 +66,7 @@ def show_runs(ask: Ask) -> Response:
     rows, older = list_runs(ask)
     return page(
         ask, "runs.html", runs=rows, older=older, procedure=procedure,
-        live=any(one.status == runs.RUNNING for one in rows),
+        live=any(one.status == runs.RUNNING for one in rows), later=ask.number("before"),
     )  # fmt: skip
 
 
