@@ -19,6 +19,7 @@ PHRASES = ROOT / "tools" / "phrases.txt"
 READ = (
     "README.md",
     "changelogs",
+    "docs",
     "inventory",
     "playbooks",
     "plugins",

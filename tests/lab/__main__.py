@@ -20,7 +20,7 @@ Six hosts are up; {site} is their site. In another terminal:
   upkeep run daily -i {site}
   ansible-playbook astral.upkeep.daily -i {site}/inventory
 
-Press Enter to plant {faults} faults (look again then), Ctrl-C to take the lab down.
+Press Enter to plant {faults} faults (then run the daily procedure again), Ctrl-C to take the lab down.
 """
 
 
@@ -56,7 +56,7 @@ def main() -> None:
             if sys.stdin.readline():
                 for fault in FAULTS:
                     fault.plant(fleet, authority)
-                print("planted; look again. Ctrl-C takes the lab down.", flush=True)
+                print("planted; run the procedure again. Ctrl-C takes the lab down.", flush=True)
             signal.pause()
         except KeyboardInterrupt:
             print("taking the lab down", flush=True)

@@ -1,4 +1,4 @@
-"""What the lab's daily procedure looks at, and faults to plant with what it must then find."""
+"""What the lab's daily procedure checks, and faults to plant with what it must then find."""
 
 from __future__ import annotations
 

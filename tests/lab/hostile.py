@@ -75,7 +75,7 @@ def frame(content: Any) -> str:
 def event(kind: str, number: str = "", **data: Any) -> dict[str, Any]:
     """Return an event as Ansible's callback would write it, of the task that observes."""
     same = {"task": "Observe what is due", "task_action": "astral.upkeep.observe"}
-    same |= {"resolved_action": "astral.upkeep.observe", "play": "Look at every host"}
+    same |= {"resolved_action": "astral.upkeep.observe", "play": "Check every host"}
     return {"uuid": number or str(uuid.uuid4()), "event": kind, "event_data": same | data}
 
 

@@ -130,12 +130,13 @@ def test_what_decides_takes_a_user_whose_role_reaches(staffed: Path, action: Act
 
     assert nobody.returncode == 64
     assert (
-        f"the account {account()} is not a user; to {words_of(action)} needs one" in nobody.stderr
+        f"only users may {words_of(action)}, and the account {account()} is not a user"
+        in nobody.stderr
     )
-    assert "with --as and the name of a user" in nobody.stderr
+    assert "name one with --as" in nobody.stderr
     assert (act.what, act.who, act.account, act.outcome) == (action.value, "", account(), "refused")
     for role, words in said.items():
-        refused = f"to {words_of(action)} needs the role {needed(action)}; kim is {role.value}"
+        refused = f"to {words_of(action)} you need the role {needed(action)}; kim is {role.value}"
         assert (refused in words) == (not may(role, action)), (role, words)
 
 
@@ -147,7 +148,7 @@ def test_looking_takes_no_user(staffed: Path, role: Role | None) -> None:
     for words in LOOKS:
         done = upkeep(staffed, *words)
         assert done.returncode in (0, 1, 2), (words, done.stderr)
-        assert "needs the role" not in done.stderr
+        assert "you need the role" not in done.stderr
 
 
 def test_without_any_user_an_account_decides_and_signs_nothing(site: Path) -> None:
@@ -160,7 +161,9 @@ def test_without_any_user_an_account_decides_and_signs_nothing(site: Path) -> No
     assert acknowledged.returncode == 0, acknowledged.stderr
     assert (newest(site, 2)[1].who, newest(site, 2)[1].account) == ("", account())
     assert signed.returncode == 64
-    assert f"the account {account()} is not a user; to sign needs one" in signed.stderr
+    assert (
+        f"only users may sign reviews, and the account {account()} is not a user" in signed.stderr
+    )
 
 
 @pytest.mark.parametrize("arguments", [("ack", "1"), ("check", "disk_space")], ids=" ".join)
@@ -219,8 +222,16 @@ def test_a_password_on_standard_input_lets_one_act_as_somebody(staffed: Path) ->
     [
         ("boss", "wrong\n", "wrong password for boss"),
         ("nobody", f"{PASSWORD}\n", "wrong password for nobody"),
-        ("boss", "", "no password of boss on standard input"),
-        ("boss", "\n", "no password of boss on standard input"),
+        (
+            "boss",
+            "",
+            "there is no terminal to ask for the password of boss, and standard input has none",
+        ),
+        (
+            "boss",
+            "\n",
+            "there is no terminal to ask for the password of boss, and standard input has none",
+        ),
         ("off", f"{PASSWORD}\n", "wrong password for off"),
     ],
     ids=["wrong", "no such user", "none", "an empty line", "disabled"],
@@ -267,7 +278,7 @@ def test_as_somebody_reaches_no_further_than_their_role(staffed: Path) -> None:
     done = upkeep(staffed, "user", "disable", "boss", "--as", "eve", given=f"{PASSWORD}\n")
 
     assert done.returncode == 64
-    assert "to turn user off needs the role admin; eve is auditor" in done.stderr
+    assert "to disable users you need the role admin; eve is auditor" in done.stderr
 
 
 def test_the_password_is_asked_for_on_a_terminal(staffed: Path) -> None:
@@ -311,7 +322,7 @@ def test_who_adds_a_user_hands_in_both_passwords(staffed: Path) -> None:
     acted = upkeep(staffed, "alert", "ack", "1", "--as", "new", given="another long one\n")
 
     assert (done.returncode, done.stderr) == (0, "new may sign in, as auditor\n")
-    assert "to acknowledge alert needs the role operator; new is auditor" in acted.stderr
+    assert "to acknowledge alerts you need the role operator; new is auditor" in acted.stderr
 
 
 # --- the first admin -------------------------------------------------------------------------------------------------
@@ -386,7 +397,7 @@ def test_a_job_on_hosts_is_no_viewers(staffed: Path, check: bool) -> None:
 
     done = upkeep(staffed, "run", "look", *(["--check"] if check else []))
 
-    refused = "to change hosts needs the role operator; kim is auditor"
+    refused = "to run what changes hosts you need the role operator; kim is auditor"
     assert (refused in done.stderr) == (not check), done.stderr
 
 

@@ -205,8 +205,8 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
 
     shown = upkeep(site, "alert", "show", str(one.id)).stdout
 
-    assert shown.startswith(f"Alert {one.id}, severity 2: New on here: ")
-    assert "here: severity 2: Low disk space /: " in shown
+    assert shown.startswith(f"Alert {one.id}, high: New on here: ")
+    assert "here: high: Low disk space /: " in shown
     assert "team:ops\thook\twaiting" in shown
 
 
@@ -275,7 +275,7 @@ def test_a_silence_is_added_listed_and_ended(site: Path) -> None:
 
     assert "silence 1: disk_* on here is silenced until" in added.stderr
     assert (listed["check_pattern"], listed["severity"]) == ("disk_*", 2)
-    assert "what still fails is told once" in ended.stderr
+    assert "people are notified once of what still fails" in ended.stderr
     assert document(site, "silence", "list")["silences"] == []
 
 
@@ -300,7 +300,7 @@ def test_one_person_does_not_silence_everything_for_good(site: Path) -> None:
     assert "silence 1, * on *, waits for a second person" in wide.stderr
     assert f"upkeep silence approve 1 -i {site}" in wide.stderr
     assert own.returncode == 64
-    assert "to approve a silence needs the role approver; kim is operator" in own.stderr
+    assert "to approve silences you need the role approver; kim is operator" in own.stderr
     assert "waits for approval" in upkeep(site, "silence", "list").stdout
     with closing(stored(site)) as store, store.read() as db:
         assert [one.outcome for one in acts.recent(db, 9) if one.what == "silence"] == [
@@ -350,7 +350,10 @@ def test_a_user_becomes_a_person_of_the_schedule(site: Path) -> None:
     right = upkeep(site, "user", "person", "lee2", "lee")
 
     assert "there is no person 'leo' in the schedule; did you mean 'lee'?" in wrong.stderr
-    assert (right.returncode, right.stderr) == (0, "lee2 is lee\n")
+    assert (right.returncode, right.stderr) == (
+        0,
+        "the user lee2 is the person lee of schedule.yml\n",
+    )
     with closing(stored(site)) as store, store.read() as db:
         found = users.get(db, "lee2")
     assert found
@@ -382,6 +385,6 @@ def test_a_viewer_may_look_and_not_acknowledge(site: Path) -> None:
 
     assert looked.returncode == 2
     assert refused.returncode == 64
-    assert "to acknowledge alert needs the role operator; kim is viewer" in refused.stderr
+    assert "to acknowledge alerts you need the role operator; kim is viewer" in refused.stderr
     (still,) = document(site, "alert", "list")["alerts"]
     assert still["status"] == "open"

@@ -105,7 +105,7 @@ def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
 @pytest.mark.parametrize(
     ("user", "reason", "said"),
     [
-        ("ann", "so", "needs the role approver; ann is operator"),
+        ("ann", "so", "you need the role approver; ann is operator"),
         ("desk", "so", "shared by several people"),
         ("bob", " ", "accepting a baseline needs a reason"),
     ],

@@ -126,7 +126,7 @@ def test_a_broken_check_that_has_lost_its_canary_stays_broken_until_it_is_gone(
         (found,) = [
             one for one in findings.open_ones(db, site=SITE) if one.check_id == "check_broken"
         ]
-    assert found.remedy.startswith("reinstall Upkeep")
+    assert found.remedy.startswith("decide: reinstall Upkeep")
 
     of_file, known = proofs.canary_of, proofs.load
     monkeypatch.setattr(

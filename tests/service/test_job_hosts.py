@@ -159,9 +159,9 @@ CASES = [
     Case("no JSON", 1, "failed", (), (), HALF),
     Case("more", 1, "partial", ALL, [LATE], "the job left late out: no play started for it: it was"),
     Case("more", 2, "partial", ALL, [LATE], "the job left late out: it was added to the inventory"),
-    Case("fewer", 1, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: it came"),
+    Case("fewer", 1, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: it was added"),
     Case("fewer", 2, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: no play"),
-    Case("none", 1, "partial", ["fixed"], CLOUD, "the job left cloud1 out: it came"),
+    Case("none", 1, "partial", ["fixed"], CLOUD, "the job left cloud1 out: it was added"),
     Case("a host's name is a group's", 1, "partial", ["fixed", "cloud1", "cloud2"], ["db", LATE]),
     Case("a host's name is a group's", 2, "partial", ["fixed", "cloud1", "cloud2"], ["db", LATE]),
 ]  # fmt: skip

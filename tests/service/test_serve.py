@@ -362,7 +362,7 @@ def test_an_account_acts_as_its_user_and_no_further_than_its_role(site: Path) ->
     refused = user("off", "boss")
 
     assert refused.returncode == 64
-    assert "needs the role admin; kim is operator" in refused.stderr
+    assert "you need the role admin; kim is operator" in refused.stderr
     store = stored(site)
     with store.read() as db:
         newest = acts.recent(db, 1)[0]

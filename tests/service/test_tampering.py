@@ -495,7 +495,7 @@ def watched(site: Reviewed, watch: ChainWatch, now: datetime) -> list[tuple[str,
 def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> None:
     watch, remedy = (
         ChainWatch(site.store, site),
-        f"upkeep review verify -i {site.site.name}  # see all problems",
+        f"upkeep review verify -i {site.site.name}  # on the controller: see all problems",
     )
     assert watched(site, watch, site.now) == []
     schedule = site.site.schedule.model_copy(update={"alerts": Alerts()})

@@ -73,8 +73,8 @@ def test_an_account_that_is_nobodys_is_told_how_to_be_somebody(site: Path) -> No
     found = valid(document(site, "whoami"), "whoami")
 
     assert done.returncode == 0
-    assert done.stdout.startswith(f"No user of Upkeep: the account {account()} on ")
-    assert "--as NAME" in done.stdout
+    assert done.stdout.startswith(f"You are not a user of Upkeep: the account {account()} on ")
+    assert "There is no user yet, so any account may do what is below.\nMay: read, " in done.stdout
     assert (found["user"], found["role"], found["barred"]) == (None, None, "")
     assert "acknowledge alert" in found["may"]
     assert {"action": "approve waiver", "role": "approver"} in found["may_not"]
@@ -88,8 +88,12 @@ def off(site: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "user", "said"),
     [
-        (lambda site: None, "kim", "kim, operator, kim in schedule.yml: the account "),
-        (off, None, "Nobody: the account "),
+        (
+            lambda site: None,
+            "kim",
+            "You are the user kim, operator, the person kim of schedule.yml; by the account ",
+        ),
+        (off, None, "You act as nobody: the account "),
     ],
     ids=["a user", "disabled"],
 )

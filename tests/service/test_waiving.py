@@ -260,7 +260,7 @@ def test_each_act_is_recorded_also_what_is_refused(asked: Asked) -> None:
     made = waiving.request(
         asked.store, asked.site, SCOPE, "moves in July", NOW + LASTS, asked.by("ann"), NOW
     )
-    with pytest.raises(UsageError, match="needs the role approver"):
+    with pytest.raises(UsageError, match="you need the role approver"):
         waiving.approve(asked.store, asked.site, made.id, asked.by("ann"), NOW)
     waiving.approve(asked.store, asked.site, made.id, asked.by("bob"), NOW)
     with pytest.raises(UsageError, match="approved already"):
@@ -434,11 +434,11 @@ def test_from_the_command_line_by_two_people(
     accounts(asked, ann=[person])
     called(waiver_commands.request, *scope, "moves in July", site, "10 d")
     assert "upkeep waiver approve 1" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="needs the role approver"):
+    with pytest.raises(UsageError, match="you need the role approver"):
         called(waiver_commands.approve, 1, site)
     accounts(asked, bob=[person])
     called(waiver_commands.approve, 1, site)
-    said = "waiver 1 holds until 2030-06-11 06:00:00 UTC; it covers 1 open finding\n"
+    said = "waiver 1 is in force until 2030-06-11 06:00:00 UTC; it covers 1 open finding\n"
     assert capsys.readouterr().err == said
 
     called(waiver_commands.list_waivers, site, everything=False, unused=False, as_json=True)

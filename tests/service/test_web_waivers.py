@@ -122,7 +122,7 @@ def test_from_a_finding_to_a_waiver_that_somebody_else_approves(site: Reviewed, 
     told = said_on(ann.get("/waivers/1"))
     assert html.escape(REASON, quote=False) in told
     assert "<script>alert" not in told
-    assert "you cannot: to approve a waiver needs the role approver" in told
+    assert "you cannot: to approve waivers you need the role approver" in told
     assert "1 waiver to approve" in said_on(bob.get("/waivers"))
 
     assert bob.act("/waivers/1/approve").headers["location"] == "/waivers/1"

@@ -19,6 +19,7 @@ from upkeep.cli.times import later, time_of
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
+from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import Alert
@@ -195,6 +196,7 @@ def acknowledge(
 
     Nobody is notified again until the acknowledgement expires, unless an alert gets worse.
     """
+    alert = list(dict.fromkeys(alert))
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
@@ -218,6 +220,7 @@ def unacknowledge(
 
     People are notified from now on, as if the acknowledgements had expired.
     """
+    alert = list(dict.fromkeys(alert))
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
@@ -234,7 +237,7 @@ def unacknowledge(
 def add_silence(
     check: Annotated[str, typer.Argument(help="A check's id, or a pattern such as 'log_*'.")],
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
-    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for others to read.")],
     inventory: SiteOption = "",
     lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="Such as '2 h'.")] = "",
     ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
@@ -250,11 +253,27 @@ def add_silence(
     """Silence findings.
 
     When the silence ends, people are notified once of what still fails. It ends within 7 days, unless the site
-    allows more. A check that detects intruders takes its exact name and host. A silence of more than a fifth of what
-    is watched waits until somebody else approves it.
+    allows more. A check that detects intruders must be named exactly, and so must its host. A silence of more than
+    a fifth of what is checked has no effect until somebody else approves it.
     """
     if bool(lasts) == bool(ends):
-        raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
+        both = (
+            "give --for or --until, not both"
+            if lasts
+            else "a silence always ends: give --for or --until"
+        )
+        again = command(
+            "silence",
+            "add",
+            check,
+            host,
+            "--for",
+            lasts or "2 h",
+            "--reason",
+            reason,
+            site=inventory,
+        )
+        raise UsageError(both, remedy=again)
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = later(now, lasts, "--for") if lasts else time_of(ends, zone, "--until")
@@ -303,7 +322,7 @@ def end_silence(
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.END_SILENCE, str(number))
         silencing.end(store, site, number, by, clock.now())
-    say(f"silence {number} has ended; what still fails is told once")
+    say(f"silence {number} has ended; people are notified once of what still fails")
 
 
 @oncall_group.command("list")

@@ -53,14 +53,14 @@ def run_doctor(
         bool,
         typer.Option(
             "--accept-clock",
-            help="Only say that this machine's clock is right, after a step that is held; look at timedatectl first.",
+            help="After a step of this machine's clock: accept the new time. See timedatectl first.",
         ),
     ] = False,
 ) -> int:
     """Find what stands in the way, and say what to do.
 
-    All hosts are examined side by side. With --accept-clock nothing is examined: the time of day of this machine is
-    believed from now on, also by the driver that runs here. Things become due, are missed and are removed by it again.
+    All hosts are examined side by side. With --accept-clock nothing is examined: Upkeep, and a driver that runs
+    here, go by this machine's time again; by it procedures become due or are missed, and old data is removed.
     """
     from upkeep.doctor.doctor import examine
 

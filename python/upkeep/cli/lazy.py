@@ -14,7 +14,7 @@ from upkeep.cli.aliases import renamed, told
 from upkeep.cli.usage import Plain
 
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "Run and look": ("today", "run", "check", "show", "plan", "explain", "doctor"),
+    "Run and read": ("today", "run", "check", "show", "plan", "explain", "doctor"),
     "What is kept": (
         "finding",
         "alert",
@@ -29,7 +29,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }
 """The help's headings, each with its commands."""
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "today": ("today", "Show what needs attention, what runs, what comes next."),
+    "today": ("today", "Show what needs attention, what runs, what is coming up."),
     "run": ("run", "Run a procedure now; list, show or judge earlier runs."),
     "run list": ("runs", "List the newest runs."),
     "run show": ("runs", "Show a run: what did not pass, worst first."),

@@ -19,7 +19,7 @@ from upkeep.system import child
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
 
 Results go to standard output, all else to standard error. Exit status: 0 all is well; 1 something of medium or low
-severity failed; 2 something high or critical failed; 3 something could not be seen; 64 wrong usage; 78 wrong
+severity failed; 2 something high or critical failed; 3 something could not be checked; 64 wrong usage; 78 wrong
 configuration; 130 interrupted.
 """
 

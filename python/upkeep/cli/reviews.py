@@ -206,8 +206,7 @@ def show_review(number: ReviewNumber, inventory: SiteOption = "", as_json: Json 
         print_json({"review": whole_review_document(shown)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    owner = reviews.title_of(site.schedule, found.owner)
-    view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
+    view.print_review(Screen(sys.stdout), shown, site.schedule, zone, now, site.name)
 
 
 @review_group.command("renew")
@@ -229,7 +228,7 @@ def renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
 def hand_over(
     number: ReviewNumber,
     owner: Annotated[str, typer.Argument(help="Id of a team or a person.")],
-    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
     inventory: SiteOption = "",
 ) -> None:
     """Hand a review over to another team or person.
@@ -399,7 +398,11 @@ def sign(
         with store.read() as db:
             follow_ups = stored.follow_ups_of(db, [made.number])
             standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
-    waits = f"; it waits for {', '.join(standing.waits_for)}" if standing.waits_for else ""
-    say(f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}")
+    waits = (
+        f"; still to sign: {view.waits_words(site.schedule, standing)}" if standing.signed else ""
+    )
+    who, record = reviews.name_of(site.schedule, made), f"record {made.number}"
+    say(f"review {number} signed by {who}: {made.verdict.value}, {record}{waits}")
     for one in follow_ups:
-        say(f"review {one.id} follows, of {one.owner}: {one.title}")
+        owner = reviews.title_of(site.schedule, one.owner)
+        say(f"follow-up: review {one.id}, {owner}: {one.title}")

@@ -272,7 +272,7 @@ def run_procedure(
         typer.Option(
             "--for",
             metavar="DUE",
-            help="The due time of the occurrence that this run stands for; a run by hand stands for none otherwise.",
+            help="Count this run as the scheduled one of that due time. Without it a run by hand counts as none.",
         ),
     ] = "",
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",

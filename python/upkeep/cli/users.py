@@ -68,7 +68,9 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
                 users.turn_on(db, user.name)
             else:
                 users.turn_off(db, user.name, clock.now())
-        say(f"{user.name} {'may sign in again' if on else 'is off; their sessions have ended'}")
+        say(
+            f"{user.name} {'may sign in again' if on else 'is disabled; their sessions have ended'}"
+        )
 
 
 @contextmanager
@@ -249,7 +251,7 @@ def set_role(
         )
         with store.begin() as db:
             users.set_role(db, user.name, level)
-        say(f"{user.name} is {level.value}")
+        say(f"{user.name} now has the role {level.value}")
 
 
 @user_group.command("person")
@@ -270,7 +272,7 @@ def set_person(
         actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail, site=None)
         with store.begin() as db:
             users.set_person(db, user.name, person)
-        say(f"{user.name} is {person}")
+        say(f"the user {user.name} is the person {person} of schedule.yml")
 
 
 @user_group.command("password")
@@ -286,4 +288,4 @@ def set_password(
         actors.note(store, who, Action.SET_PASSWORD, user.name)
         with store.begin() as db:
             users.set_password(db, user.name, kept)
-        say(f"{user.name} has another password; their sessions have ended")
+        say(f"{user.name} has a new password; their sessions have ended")

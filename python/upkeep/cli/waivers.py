@@ -94,7 +94,10 @@ def request(
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
     subject: Annotated[str, typer.Argument(help="A subject, or a glob such as '/var/log/*'.")],
     severity: Annotated[
-        str, typer.Option("--severity", help="The worst that is accepted: critical to info.")
+        str,
+        typer.Option(
+            "--severity", help="Up to this severity: critical, high, medium, low or info."
+        ),
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why it is acceptable.")],
     inventory: SiteOption = "",
@@ -111,7 +114,9 @@ def request(
         target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
         by = _by(site, store, Action.REQUEST_WAIVER, target)
         made = waivers.request(store, site, asked, reason, until, by, now)
-    say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
+    say(
+        f"waiver {made.id} is requested until {exact(until, zone)}; it takes effect when an approver approves it:"
+    )
     say(f"  {command('waiver', 'approve', str(made.id), site=inventory)}")
 
 
@@ -123,19 +128,19 @@ def approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
         by = _by(site, store, Action.APPROVE_WAIVER, f"waiver {number}")
         made, changed = waivers.approve(store, site, number, by, clock.now())
         until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
-    say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
+    say(f"waiver {number} is in force until {until}; it covers {counted(changed, 'open finding')}")
 
 
 @waiver_group.command("revoke")
 @does(Action.REVOKE_WAIVER)
 def revoke(
     number: WaiverNumber,
-    reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it ends.")],
     inventory: SiteOption = "",
 ) -> None:
     """End a waiver before its time, or withdraw a request.
 
-    What it covered alerts as new.
+    People are notified of what it covered as if that were new.
     """
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")

@@ -16,19 +16,25 @@ from upkeep.model.text import wrap
 from upkeep.rules.actions import Action, words_of
 from upkeep.services import actors
 from upkeep.services.actors import Actor
+from upkeep.store import users
 from upkeep.view.screen import Screen
 
 
-def _sentence(who: Actor, site: str) -> list[str]:
-    """Return who it is, and what to do where it is nobody."""
+def _sentence(who: Actor, site: str, *, users_there: bool) -> list[str]:
+    """Return who it is, and what to do where it is nobody. users_there: whether Upkeep has any."""
     account = f"the account {who.account} on {socket.gethostname()}"
     if who.user:
-        person = f", {who.user.person} in schedule.yml" if who.user.person else ""
-        return [f"{who.user.name}, {who.user.role.value}{person}: {account}."]
+        person = f", the person {who.user.person} of schedule.yml" if who.user.person else ""
+        return [f"You are the user {who.user.name}, {who.user.role.value}{person}; by {account}."]
     if who.barred:
-        return [f"Nobody: {who.barred}.", "Say as whom you act: --as NAME"]
-    add = command("user", "list", site=site)
-    return [f"No user of Upkeep: {account}.", f"Say as whom you act: --as NAME. The users: {add}"]
+        return [f"You act as nobody: {who.barred}.", "Commands that act take --as NAME."]
+    nobody = f"You are not a user of Upkeep: {account} belongs to none."
+    if not users_there:
+        return [nobody, "There is no user yet, so any account may do what is below."]
+    return [
+        nobody,
+        f"Commands that act take --as NAME; the users: {command('user', 'list', site=site)}",
+    ]
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -45,6 +51,8 @@ def whoami(inventory: SiteOption = "", as_json: Json = False) -> None:
     with opened(inventory) as (site, store):
         who = actors.actor(store, site.schedule, Action.LOOK.value)
         allowed = actors.allowed(store, who)
+        with store.read() as db:
+            users_there = bool(users.everyone(db))
     may = [one for one, role in allowed.items() if not role]
     others = {one: role for one, role in allowed.items() if role}
     if as_json:
@@ -60,7 +68,7 @@ def whoami(inventory: SiteOption = "", as_json: Json = False) -> None:
         print_json(document)
         return
     screen = Screen(sys.stdout)
-    for line in _sentence(who, inventory):
+    for line in _sentence(who, inventory, users_there=users_there):
         screen.line(screen.text(line, 400))
     by_role: dict[str, list[str]] = {}
     for one, role in others.items():

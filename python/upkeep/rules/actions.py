@@ -69,7 +69,10 @@ class Needs(Enum):
 
 @dataclass(frozen=True)
 class Permission:
-    """Who may. words: what people are told it is, if not its own value. signed_in: on the page, it takes a session."""
+    """Who may.
+
+    words: what people read behind "to" or "may", if not its own value. signed_in: on the page, it takes a session.
+    """
 
     roles: frozenset[Role]
     needs: Needs
@@ -88,39 +91,39 @@ _NONE: frozenset[Role] = frozenset()
 RULES = {
     Action.SIGN_IN: Permission(_ALL, Needs.NOTHING, signed_in=False),
     Action.LOOK_FROM_OUTSIDE: Permission(_ALL, Needs.NOTHING, signed_in=False),
-    Action.LOOK: Permission(_ALL, Needs.NOTHING),
-    Action.LOOK_AT_ACTS: Permission(_READERS_OF_ACTS, Needs.NOTHING),
-    Action.LOOK_AT_USERS: Permission(_ADMINS, Needs.NOTHING),
-    Action.DOWNLOAD_FILE: Permission(_ALL, Needs.NOTHING),
+    Action.LOOK: Permission(_ALL, Needs.NOTHING, "read"),
+    Action.LOOK_AT_ACTS: Permission(_READERS_OF_ACTS, Needs.NOTHING, "read the audit log"),
+    Action.LOOK_AT_USERS: Permission(_ADMINS, Needs.NOTHING, "list users"),
+    Action.DOWNLOAD_FILE: Permission(_ALL, Needs.NOTHING, "download files of reviews"),
     Action.SIGN_OUT: Permission(_ALL, Needs.NOTHING),
-    Action.CHANGE_PASSWORD: Permission(_ALL, Needs.NOTHING),
-    Action.OBSERVE: Permission(_ALL, Needs.ASKER),
-    Action.CHANGE_HOSTS: Permission(_OPERATORS, Needs.ASKER),
-    Action.TEST_CHANNEL: Permission(_OPERATORS, Needs.ASKER),
-    Action.RESTART_RUN: Permission(_OPERATORS, Needs.USER),
-    Action.ACKNOWLEDGE: Permission(_OPERATORS, Needs.USER),
-    Action.UNACKNOWLEDGE: Permission(_OPERATORS, Needs.USER),
-    Action.SILENCE: Permission(_OPERATORS, Needs.USER),
-    Action.APPROVE_SILENCE: Permission(_APPROVERS, Needs.USER, "approve a silence"),
-    Action.END_SILENCE: Permission(_OPERATORS, Needs.USER),
-    Action.OVERRIDE_ROTA: Permission(_OPERATORS, Needs.USER),
-    Action.END_OVERRIDE: Permission(_OPERATORS, Needs.USER),
-    Action.ACCEPT_HOSTS: Permission(_OPERATORS, Needs.USER),
-    Action.ACCEPT_CLOCK: Permission(_OPERATORS, Needs.USER),
-    Action.REQUEST_WAIVER: Permission(_OPERATORS, Needs.ALWAYS, "request a waiver"),
-    Action.APPROVE_WAIVER: Permission(_APPROVERS, Needs.ALWAYS, "approve a waiver"),
-    Action.REVOKE_WAIVER: Permission(_OPERATORS, Needs.ALWAYS, "revoke a waiver"),
-    Action.RENEW_REVIEW: Permission(_APPROVERS, Needs.USER),
-    Action.SIGN_REVIEW: Permission(_APPROVERS, Needs.ALWAYS, "sign"),
-    Action.HAND_OVER: Permission(_APPROVERS, Needs.ALWAYS, "hand a review over"),
-    Action.HAND_OVER_ANY: Permission(_ADMINS, Needs.ALWAYS),
-    Action.ACCEPT_BASELINE: Permission(_APPROVERS, Needs.ALWAYS, "accept a baseline"),
-    Action.ADD_USER: Permission(_ADMINS, Needs.USER),
-    Action.SET_ROLE: Permission(_ADMINS, Needs.USER),
-    Action.SET_PERSON: Permission(_ADMINS, Needs.USER),
-    Action.SET_PASSWORD: Permission(_ADMINS, Needs.USER),
-    Action.TURN_USER_OFF: Permission(_ADMINS, Needs.USER),
-    Action.TURN_USER_ON: Permission(_ADMINS, Needs.USER),
+    Action.CHANGE_PASSWORD: Permission(_ALL, Needs.NOTHING, "change the password"),
+    Action.OBSERVE: Permission(_ALL, Needs.ASKER, "run checks"),
+    Action.CHANGE_HOSTS: Permission(_OPERATORS, Needs.ASKER, "run what changes hosts"),
+    Action.TEST_CHANNEL: Permission(_OPERATORS, Needs.ASKER, "test channels"),
+    Action.RESTART_RUN: Permission(_OPERATORS, Needs.USER, "restart runs"),
+    Action.ACKNOWLEDGE: Permission(_OPERATORS, Needs.USER, "acknowledge alerts"),
+    Action.UNACKNOWLEDGE: Permission(_OPERATORS, Needs.USER, "withdraw acknowledgements"),
+    Action.SILENCE: Permission(_OPERATORS, Needs.USER, "silence findings"),
+    Action.APPROVE_SILENCE: Permission(_APPROVERS, Needs.USER, "approve silences"),
+    Action.END_SILENCE: Permission(_OPERATORS, Needs.USER, "end silences"),
+    Action.OVERRIDE_ROTA: Permission(_OPERATORS, Needs.USER, "change who is on call"),
+    Action.END_OVERRIDE: Permission(_OPERATORS, Needs.USER, "end a change of who is on call"),
+    Action.ACCEPT_HOSTS: Permission(_OPERATORS, Needs.USER, "accept that hosts were removed"),
+    Action.ACCEPT_CLOCK: Permission(_OPERATORS, Needs.USER, "accept a step of the clock"),
+    Action.REQUEST_WAIVER: Permission(_OPERATORS, Needs.ALWAYS, "request waivers"),
+    Action.APPROVE_WAIVER: Permission(_APPROVERS, Needs.ALWAYS, "approve waivers"),
+    Action.REVOKE_WAIVER: Permission(_OPERATORS, Needs.ALWAYS, "revoke waivers"),
+    Action.RENEW_REVIEW: Permission(_APPROVERS, Needs.USER, "renew reviews"),
+    Action.SIGN_REVIEW: Permission(_APPROVERS, Needs.ALWAYS, "sign reviews"),
+    Action.HAND_OVER: Permission(_APPROVERS, Needs.ALWAYS, "hand over reviews"),
+    Action.HAND_OVER_ANY: Permission(_ADMINS, Needs.ALWAYS, "hand over reviews of others"),
+    Action.ACCEPT_BASELINE: Permission(_APPROVERS, Needs.ALWAYS, "accept baselines"),
+    Action.ADD_USER: Permission(_ADMINS, Needs.USER, "add users"),
+    Action.SET_ROLE: Permission(_ADMINS, Needs.USER, "set roles"),
+    Action.SET_PERSON: Permission(_ADMINS, Needs.USER, "say which person a user is"),
+    Action.SET_PASSWORD: Permission(_ADMINS, Needs.USER, "set passwords"),
+    Action.TURN_USER_OFF: Permission(_ADMINS, Needs.USER, "disable users"),
+    Action.TURN_USER_ON: Permission(_ADMINS, Needs.USER, "enable users"),
     Action.MAINTAIN: Permission(_NONE, Needs.MACHINE),
 }
 """The table."""
@@ -140,7 +143,7 @@ def needed(action: Action) -> str:
 
 
 def words_of(action: Action) -> str:
-    """Return what it is called where somebody is told that they may not: `to … needs the role`."""
+    """Return what it is called where somebody reads that they may not: `to … you need the role`."""
     return RULES[action].words or action.value
 
 
@@ -148,4 +151,4 @@ def refusal(action: Action, name: str, role: Role) -> str:
     """Return why somebody may not do it; empty if they may."""
     if may(role, action):
         return ""
-    return f"to {words_of(action)} needs the role {needed(action)}; {name} is {role.value}"
+    return f"to {words_of(action)} you need the role {needed(action)}; {name} is {role.value}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from upkeep.model.nearest import nearest
 from upkeep.model.reason import says
 from upkeep.rules.actions import Action
 from upkeep.rules.waivers import Who, refuse_other
@@ -34,6 +35,17 @@ class SilenceScope:
         if by_name:
             return (check, host) == (self.check_pattern, self.host_pattern)
         return _fits(check, self.check_pattern) and _fits(host, self.host_pattern)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a silence can name: the checks there are, and whether by name only; the hosts that were ever checked.
+
+    A host that is none of them is a mistyped one, unless nothing was checked yet.
+    """
+
+    checks: Mapping[str, bool]
+    hosts: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -142,12 +154,13 @@ def refuse(
     by: Who,
     longest: timedelta,
     now: datetime,
-    checks: Mapping[str, bool],
+    known: Known,
 ) -> str:
-    """Return why such a silence cannot be made, or nothing. checks: all that there are, and whether by name only."""
+    """Return why such a silence cannot be made, or nothing."""
     return (
         refuse_actor(by, Action.SILENCE, own=False)
-        or _refuse_patterns(scope, checks)
+        or _refuse_patterns(scope, known.checks)
+        or _refuse_unknown(scope, known)
         or ("" if says(reason) else "a silence needs a reason")
         or refuse_end("a silence", ends_at, longest, now)
     )
@@ -192,6 +205,19 @@ def _refuse_patterns(scope: SilenceScope, checks: Mapping[str, bool]) -> str:
         return (
             f"{', '.join(sorted(fitting)[:3])}: a check that detects intruders, or says that hosts or Upkeep itself"
             " cannot be checked, is silenced by its exact name on one host only"
+        )
+    return ""
+
+
+def _refuse_unknown(scope: SilenceScope, known: Known) -> str:
+    check, host, checks, hosts = scope.check_pattern, scope.host_pattern, known.checks, known.hosts
+    if not any(_fits(one, check) for one in checks):
+        what = "there is no check" if is_exact(check) else "no check fits"
+        return f"{what} {check!r}{nearest(check, checks)}"
+    if hosts and is_exact(host) and host not in hosts:
+        return (
+            f"no host {host!r} was ever checked (a host that is still to come takes a pattern, such as"
+            f" {host + '*'!r}, and a second person){nearest(host, hosts)}"
         )
     return ""
 

@@ -243,9 +243,7 @@ def refuse_actor(by: Who, action: Action, *, own: bool = True) -> str:
     if by.off:
         return f"{by.name} is disabled"
     if own and by.shared:
-        return (
-            f"{by.name} is shared by several people; to {words_of(action)} needs a user of your own"
-        )
+        return f"{by.name} is shared by several people; to {words_of(action)} you need a user of your own"
     return refusal(action, by.name, by.role)
 
 

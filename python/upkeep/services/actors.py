@@ -109,12 +109,12 @@ def someone(
         remedy = f"{role}  # as an admin, who can give another role"
     elif who.barred:
         said = who.barred
-        remedy = "say who acts, with --as and the name of a user"
+        remedy = f"{command('user', 'list')}  # then say which of them acts, with --as and the name"
     elif _takes_user(store, action):
-        said = f"the account {who.account} is not a user; to {words_of(action)} needs one"
+        said = f"only users may {words_of(action)}, and the account {who.account} is not a user"
         remedy = (
-            f"say who acts, with --as and the name of a user; or give a person of schedule.yml `accounts:"
-            f" [{who.account}]`, and add its user: upkeep user add --help"
+            f"{command('user', 'list')}  # name one with --as; or make the account a user's own: its person in"
+            f" schedule.yml takes `accounts: [{who.account}]`"
         )
     if said:
         with store.begin() as db:
@@ -205,6 +205,13 @@ def _user_of(db: Connection, own: str, schedule: Schedule | None) -> tuple[users
     return (on[0] if on else None), ""
 
 
+def why_refused(user: users.User | None) -> str:
+    """Return why a password was refused, for the audit log. Who has typed it is not told which names there are."""
+    if user is None:
+        return "there is no such user"
+    return "the user is disabled" if user.disabled_at else "wrong password"
+
+
 def prove(
     store: Store,
     name: str,
@@ -239,7 +246,10 @@ def prove(
         if proved:
             sessions.password_was_right(db, name, address, now)
         else:
-            act = acts.Act(now, name, "authenticate", name, acts.REFUSED, "", way, account, address)
+            why = why_refused(user)
+            act = acts.Act(
+                now, name, "authenticate", name, acts.REFUSED, why, way, account, address
+            )
             acts.record(db, act)
     if not proved or user is None:
         raise UsageError(f"wrong password for {name}")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
-from upkeep.model.stored_text import shown
+from upkeep.model.stored_text import shown, written
 from upkeep.rules.silences import Silence
 from upkeep.rules.width import Watched
 from upkeep.store import tables
@@ -72,7 +72,7 @@ def add(db: Connection, site: str, new: NewSilence) -> int:
         "check_pattern": shown(new.check, 200),
         "host_pattern": shown(new.host, 255),
         "severity": new.severity,
-        "reason": shown(new.reason),
+        "reason": written(new.reason),
         "made_by": shown(new.by, 200),
         "made_at": new.at,
         "begins_at": new.begins,
@@ -142,6 +142,13 @@ def watched(db: Connection, site: str) -> list[Watched]:
     query = select(table.c.check_id, table.c.host, func.count().label("results"))
     query = query.where(table.c.site == site).group_by(table.c.check_id, table.c.host)
     return [Watched(row.check_id, row.host, results=row.results) for row in db.execute(query)]
+
+
+def known_hosts(db: Connection, site: str) -> set[str]:
+    """Return the hosts, and Upkeep's own names, that a result or a finding of the site was ever about."""
+    of = (tables.latest_result, tables.finding)
+    queries = (select(table.c.host).where(table.c.site == site).distinct() for table in of)
+    return {host for query in queries for host in db.scalars(query)}
 
 
 def _of_row(row: Row[tuple[object, ...]]) -> Silence:

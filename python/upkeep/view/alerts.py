@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
-from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, EVENT_WORDS, Alert, Member
+from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
 from upkeep.rules.trouble_groups import grouped
@@ -93,7 +94,16 @@ def print_alerts(
         what, stands = headline(alert, members), state_of(alert, now)
         sign = screen.signs["pass" if alert.status == CLOSED else kind_of(alert.severity)]
         number = str(alert.id)
-        cells.append([number, (f"{sign} {alert.severity}", style), since, alert.team, what, stands])
+        cells.append(
+            [
+                number,
+                (f"{sign} {severity_word(alert.severity)}", style),
+                since,
+                alert.team,
+                what,
+                stands,
+            ]
+        )
     print_columns(screen, columns, cells)
     first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
     if first is not None and screen.live:
@@ -111,7 +121,7 @@ def _member_rows(screen: Screen, members: Sequence[Member]) -> list[TroubleRow]:
 
 
 def _member_row(one: Member) -> TroubleRow:
-    words, noun = f"severity {one.severity}", trouble_of(one.check)
+    words, noun = severity_word(one.severity), trouble_of(one.check)
     names = (one.host, noun, one.subject)
     return TroubleRow(kind_of(one.severity), words, *names, one.message, one.remedy, noun=noun)
 
@@ -127,7 +137,7 @@ def print_alert(
 ) -> None:
     """Print one alert, its findings, its history and its notifications."""
     what = screen.text(headline(alert, members), 400)
-    screen.line((f"Alert {alert.id}, severity {alert.severity}: {what}", "bold"))
+    screen.line((f"Alert {alert.id}, {severity_word(alert.severity)}: {what}", "bold"))
     stands = f"team {alert.team or 'none'}, {state_of(alert, now)}"
     screen.line(screen.text(f"since {exact(alert.opened_at, zone)}, {stands}", 400))
     if alert.note:
@@ -141,7 +151,10 @@ def print_alert(
         print_columns(
             screen,
             columns,
-            [[exact(one.at, zone), one.kind, one.actor, one.text] for one in history],
+            [
+                [exact(one.at, zone), EVENT_WORDS.get(one.kind, one.kind), one.actor, one.text]
+                for one in history
+            ],
         )
     if sent:
         screen.line()
@@ -185,7 +198,7 @@ def print_silences(
             ends = f"waits for approval, {ends}"
         elif one.begins_at > now:
             ends = f"begins {exact(one.begins_at, zone)}, {ends}"
-        up_to = str(one.severity)
+        up_to = severity_word(one.severity)
         cells.append(
             [
                 str(one.id),
@@ -251,7 +264,7 @@ def say_silenced(
         much = f" ({width})" if width else ""
         text = (
             f"silence {made.id}, {what}, waits for a second person: it is more than one person may silence alone{much};"
-            f" until {until}, when an approver says so:"
+            f" until {until}, when an approver approves it:"
         )
         screen.line(screen.text(text, 500))
         screen.line(screen.text(f"  {command('silence', 'approve', str(made.id), site=site)}"))

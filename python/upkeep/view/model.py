@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from upkeep.model.answer import SITE_HOST, UNSEEN, Observed, Outcome
-from upkeep.model.text import Natural, natural, who_ran
+from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.rules.trouble_groups import Told
+from upkeep.rules.trouble_groups import Order, Told, in_order
 
 
 @dataclass(frozen=True)
@@ -236,13 +236,13 @@ class Trouble:
         return Told(*names, self.status, self.message, self.remedy, apart)
 
     @property
-    def order(self) -> tuple[int, str, Natural, Natural]:
+    def order(self) -> Order:
         """Worst first, in the precedence of the exit status: high, unknown, medium; then like to like."""
         if self.status is Status.UNKNOWN:
             rank = 2 if not self.check else 3
         else:
             rank = {1: 0, 2: 1, 3: 4, 4: 5, 5: 6}[self.severity.rank if self.severity else 5]
-        return rank, self.check, natural(self.host), natural(self.subject)
+        return in_order(rank, self.check, self.host, self.subject)
 
 
 def needs(host: HostInRun, results: Iterable[Result]) -> bool:

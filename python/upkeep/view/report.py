@@ -107,7 +107,7 @@ class _Host:
     unseen: bool
     facts: str
     need: int = 0
-    worst: tuple[int, str] = (9, "pass")
+    worst: tuple[float, str] = (9, "pass")
     passed: int = 0
     passes: list[tuple[str, str, str]] = field(default_factory=list)
     nothing: list[tuple[str, str, str]] = field(default_factory=list)

@@ -10,7 +10,7 @@ from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
 from upkeep.rules.sentences import names_subject, title_of, trouble_of, what_of
-from upkeep.rules.trouble_groups import grouped
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
@@ -160,7 +160,21 @@ def _to_know(summary: RunSummary) -> str:
 
 
 def _own(summary: RunSummary) -> str:
-    return f"; {counted(summary.own, 'trouble')} of Upkeep itself" if summary.own else ""
+    return f"; {counted(summary.own, 'problem')} with Upkeep itself" if summary.own else ""
+
+
+def leading(summary: RunSummary, worst: Sequence[Trouble]) -> list[TroubleGroup[Trouble]]:
+    """Return what the sentence names: the worst of the first few hosts, or of the one host."""
+    found: list[TroubleGroup[Trouble]] = []
+    named: set[str] = set()
+    for group in grouped(worst, Trouble.tell, hosts_at=2):
+        if sum(summary.hosts.values()) > 1 and named.issuperset(group.hosts):
+            continue
+        if len(found) == NAMED_IN_SENTENCE:
+            break
+        named.update(group.hosts)
+        found.append(group)
+    return found
 
 
 def clauses(
@@ -173,11 +187,7 @@ def clauses(
     said: list[str] = []
     named: set[str] = set()
     told = 0
-    for group in grouped(worst, Trouble.tell, hosts_at=2):
-        if with_host and named.issuperset(group.hosts):
-            continue
-        if len(said) == NAMED_IN_SENTENCE:
-            break
+    for group in leading(summary, worst):
         named.update(group.hosts)
         told += len(group.things)
         more = f" and {thousands(len(group.hosts) - 1)} more" if len(group.hosts) > 1 else ""

@@ -11,10 +11,10 @@ from typing import Any
 from rich.cells import cell_len
 
 from upkeep.model.remedies import command
-from upkeep.model.text import Natural, counted, pad, shortened, status_kind, status_words, wrap
+from upkeep.model.text import counted, pad, shortened, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, names_subject, trouble_of
-from upkeep.rules.trouble_groups import TroubleGroup, grouped
+from upkeep.rules.trouble_groups import Order, TroubleGroup, grouped
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -81,7 +81,7 @@ class Troubles:
 
 @dataclass(frozen=True)
 class _Backwards:
-    order: tuple[int, str, Natural, Natural]
+    order: Order
 
     def __lt__(self, other: _Backwards) -> bool:
         return self.order > other.order

@@ -128,7 +128,7 @@ def test_the_least_role_is_named(action: Action, role: str) -> None:
 def test_a_refusal_says_who_may_and_what_one_is() -> None:
     said = refusal(Action.APPROVE_WAIVER, "kim", Role.AUDITOR)
 
-    assert said == "to approve a waiver needs the role approver; kim is auditor"
+    assert said == "to approve waivers you need the role approver; kim is auditor"
     assert refusal(Action.APPROVE_WAIVER, "kim", Role.ADMIN) == ""
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from upkeep.model.roles import Role
 from upkeep.rules.silences import (
+    Known,
     Silence,
     SilenceScope,
     keep_quiet,
@@ -155,7 +156,17 @@ INTRUDERS = "is silenced by its exact name on one host only"
         ({"scope": SilenceScope("host_*", "web1")}, INTRUDERS),
         ({"scope": SilenceScope("blin?", "controller")}, INTRUDERS),
         ({"scope": SilenceScope("*", "*")}, ""),
-        ({"by": replace(ANN, role=Role.VIEWER)}, "to silence needs the role operator"),
+        (
+            {"scope": SilenceScope("disk_O", "web1")},
+            "there is no check 'disk_O'; did you mean 'disk_",
+        ),
+        ({"scope": SilenceScope("disc_*", "web1")}, "no check fits 'disc_*'"),
+        ({"scope": SilenceScope("disk_?", "web1")}, ""),
+        ({"scope": SilenceScope("disk_0", "wbe1")}, "no host 'wbe1' was ever checked"),
+        ({"scope": SilenceScope("disk_0", "wbe1")}, "did you mean 'web1'?"),
+        ({"scope": SilenceScope("disk_0", "wbe1*")}, ""),  # it takes a second person
+        ({"scope": SilenceScope("disk_0", "wbe1"), "known": Known(CHECKS, set())}, ""),
+        ({"by": replace(ANN, role=Role.VIEWER)}, "to silence findings you need the role operator"),
         ({"by": replace(ANN, off=True)}, "ann is disabled"),
         ({"by": replace(ANN, shared=True)}, ""),
     ],
@@ -166,7 +177,12 @@ def test_what_can_be_made(change: dict[str, Any], said: str) -> None:
         "reason": "x",
         "ends_at": NOW + DAY,
     }
-    asked |= {"by": ANN, "longest": LONGEST, "now": NOW, "checks": CHECKS}
+    asked |= {
+        "by": ANN,
+        "longest": LONGEST,
+        "now": NOW,
+        "known": Known(CHECKS, {"web1", "web2", "controller"}),
+    }
 
     found = refuse(**(asked | change))
 
@@ -248,7 +264,12 @@ def test_one_check_on_one_host_is_never_too_wide() -> None:
     ("silence", "by", "maker", "said"),
     [
         (MADE, BOB, ANN, ""),
-        (MADE, replace(BOB, role=Role.OPERATOR), ANN, "needs the role approver; bob is operator"),
+        (
+            MADE,
+            replace(BOB, role=Role.OPERATOR),
+            ANN,
+            "you need the role approver; bob is operator",
+        ),
         (
             MADE,
             replace(ANN, role=Role.ADMIN),

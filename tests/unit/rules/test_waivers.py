@@ -195,12 +195,12 @@ def test_unused(waiver: Waiver, unused: bool) -> None:
         ({"scope": replace(SCOPE, subject_glob="*")}, ""),
         (
             {"by": replace(ANN, role=Role.VIEWER)},
-            "to request a waiver needs the role operator; ann is viewer",
+            "to request waivers you need the role operator; ann is viewer",
         ),
         ({"by": replace(ANN, off=True)}, "ann is disabled"),
         (
             {"by": replace(ANN, shared=True)},
-            "ann is shared by several people; to request a waiver needs a user of your own",
+            "ann is shared by several people; to request waivers you need a user of your own",
         ),
     ],
 )
@@ -305,7 +305,7 @@ OWN = "the person who asked for a waiver may not approve it"
             ASKED,
             replace(BOB, role=Role.OPERATOR),
             ANN,
-            "to approve a waiver needs the role approver; bob is operator",
+            "to approve waivers you need the role approver; bob is operator",
         ),
         (ASKED, Who("ann", Role.ADMIN), Who("ann", Role.ADMIN), OWN),
         (ASKED, Who("ann", Role.ADMIN), None, OWN),
@@ -355,7 +355,7 @@ def test_who_may_approve(waiver: Waiver, by: Who, requester: Who | None, said: s
             HELD,
             replace(ANN, role=Role.VIEWER),
             "done",
-            "to revoke a waiver needs the role operator; ann is viewer",
+            "to revoke waivers you need the role operator; ann is viewer",
         ),
         (
             replace(HELD, ends_at=NOW),

@@ -176,7 +176,7 @@ def nothing(name: str) -> Result:
         (
             [host("a", fine("a")), host("b", fine("b"))],
             {"own": 2},
-            "All 2 hosts are well; 2 troubles of Upkeep itself.",
+            "All 2 hosts are well; 2 problems with Upkeep itself.",
         ),
         (
             [],
