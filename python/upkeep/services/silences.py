@@ -211,7 +211,7 @@ def _alone_before(
 def _becomes_known(by: By) -> str:
     """Return how somebody becomes a person of the schedule."""
     if by.user:
-        return f"upkeep user person {by.name} PERSON  # the person of the schedule"
+        return "upkeep user person --help  # says which person of the schedule a user is"
     return f"give a person of schedule.yml `accounts: [{by.account}]`, and add its user: upkeep user add --help"
 
 

@@ -114,7 +114,7 @@ class _Columns:
         while movable:
             next_one = columns[movable[0]]
             likely = next_one.gives or next_one.drops
-            enough = SUBJECT_COLUMNS if likely else max(LEAST_SUBJECT_COLUMNS, longest)
+            enough = max(SUBJECT_COLUMNS if likely else LEAST_SUBJECT_COLUMNS, longest)
             if room() >= min(widths[subject], enough):
                 break
             above.remove(movable.pop(0))

@@ -289,10 +289,14 @@ class _Layout:
                 else:
                     named = [self._whole(host)]
             below = wrap(GAP.join(moved), screen.width - indent) if moved else []
-        if rest or (screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun)):
+        room = max(screen.width - at - len(GAP), 16)
+        # A name in it is not broken where there is a line that is long enough.
+        longest = max(map(cell_len, message.split(" ")))
+        stacked = screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun)
+        if rest or stacked or room < longest <= screen.width - indent:
             below += wrap(message, screen.width - indent)
             return [line, *named, *_lines(" " * indent, below), *self.also(row)]
-        first, *others = wrap(message, max(screen.width - at - len(GAP), 16))
+        first, *others = wrap(message, room)
         below += others
         return [[*line, GAP + first], *_lines(" " * (at + len(GAP)), below), *self.also(row)]
 

@@ -411,3 +411,20 @@ def test_a_clause_that_was_cut_ends_with_its_dots_only(narrow):
 
     assert "…" in text
     assert "…." not in text
+
+
+def test_a_long_name_in_a_message_is_whole(narrow):
+    row = TroubleRow(
+        "warn", "warn", "web2", "machine", "", f"is the same machine as {LONG}; one name is enough"
+    )
+    out = Terminal()
+
+    print_rows(Screen(out), [row])
+
+    lines = ESCAPES.sub("", out.getvalue()).splitlines()
+    assert [line.split() for line in lines] == [
+        ["▲", "warn", "web2", "machine"],
+        ["is", "the", "same", "machine", "as"],
+        [f"{LONG};"],
+        ["one", "name", "is", "enough"],
+    ]
