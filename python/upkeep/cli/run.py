@@ -312,5 +312,5 @@ def run_check(
     if given or not site.name:
         task = dataclasses.replace(task, entries=(_entry(check_of(check), given),))
     with run_store(site.settings) as store:
-        task = _asked(store, site, dataclasses.replace(task, checks=(check,)))
+        task = _asked(store, site, dataclasses.replace(task, checks=(check,), by_hand=check))
         return _run(site, task, store, as_json=as_json, quiet=quiet)

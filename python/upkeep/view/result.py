@@ -275,6 +275,9 @@ def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
             return "nothing needs you; once more with: " + again
         if not summary.hosts:
             return "see what there is and can be reached: " + command("doctor", site=summary.place)
+        if alone and set(summary.hosts) == {Outcome.SKIPPED}:
+            see = command("explain", words[-1], site=summary.place)
+            return f"add it to a list upkeep_checks_* of the inventory; see how: {see}"
         return "run it again: " + again
     first = worst[0]
     if not first.check:
