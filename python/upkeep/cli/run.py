@@ -337,5 +337,5 @@ def run_check(
         task = dataclasses.replace(task, entries=(_entry(check_of(check), given),))
     refuse_unknown(limit, Path(site.inventory))
     with run_store(site.settings) as store:
-        task = _asked(store, site, dataclasses.replace(task, checks=(check,)))
+        task = _asked(store, site, dataclasses.replace(task, checks=(check,), by_hand=check))
         return _run(site, task, store, as_json=as_json, quiet=quiet, given=given)

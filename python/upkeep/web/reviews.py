@@ -104,7 +104,6 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     shown = whole(ask)
     found, signed = shown.review, shown.signatures
     now_of = [one["now"] for one in shown.evidence["checks"]] if shown.evidence else []
-    measures = shown.evidence.get("measures", ()) if shown.evidence else ()
     valid = [one.number for one in in_force(signed)]
     can_sign = ask.setting.installation is not None
     refused = _refusal(ask, schedule, found, signed)
