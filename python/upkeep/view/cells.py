@@ -14,7 +14,7 @@ PART = re.compile(r"<time\b.*?</time>|<(tr|td|th)\b|(?<=>)([^<>]+)(?=<)", re.DOT
 WORD = re.compile(r"[^\s<>]+")
 CHARACTER = re.compile(r"&#?\w+;|.", re.DOTALL)
 WHOLE_CHARACTERS = 24
-"""A word of at most this many characters is never broken; a longer one after what separates its parts, or at that length."""
+"""A word of at most this many characters is not broken; a longer one is, after what separates its parts, or here."""
 SEPARATORS = frozenset("./_:@=,-")
 
 
