@@ -222,8 +222,16 @@ def test_a_password_on_standard_input_lets_one_act_as_somebody(staffed: Path) ->
     [
         ("boss", "wrong\n", "wrong password for boss"),
         ("nobody", f"{PASSWORD}\n", "wrong password for nobody"),
-        ("boss", "", "no password of boss on standard input"),
-        ("boss", "\n", "no password of boss on standard input"),
+        (
+            "boss",
+            "",
+            "there is no terminal to ask for the password of boss, and standard input has none",
+        ),
+        (
+            "boss",
+            "\n",
+            "there is no terminal to ask for the password of boss, and standard input has none",
+        ),
         ("off", f"{PASSWORD}\n", "wrong password for off"),
     ],
     ids=["wrong", "no such user", "none", "an empty line", "disabled"],

@@ -984,6 +984,40 @@ def test_what_was_bad_and_over_before_anybody_was_told_is_told_still(
     assert titles(store) == ["recovered: [1] Low disk space on web1"] * 2
 
 
+@pytest.mark.parametrize(
+    ("ada", "told"),
+    [
+        ("chat", [("person:ada", "chat")]),
+        ("the same address", [("person:ada", "same")]),
+        ("the same address, whole text", [("person:ada", "same"), ("team:ops", "chat")]),
+        ("pager", [("person:ada", "pager"), ("team:ops", "chat")]),
+    ],
+)
+def test_no_address_gets_the_same_text_twice(
+    store: Store, ada: str, told: list[tuple[str, str]]
+) -> None:
+    """Who is on call has the team's channel, another one that leads to the same address, or one apart."""
+    address = {"url_from": "UPKEEP_CHANNEL_CHAT", "phi": "whole" in ada}
+    channel = "same" if "address" in ada else ada
+    people = SCHEDULE["people"] | {"ada": {"name": "Ada", "channels": [channel]}}
+    others = SCHEDULE["channels"] | {"same": address}
+    alerter = Alerter(store, site(people=people, channels=others))
+    run(store, MONDAY - minutes(60), seen(full(Status.PASS), at=MONDAY - minutes(60)))
+    alerter.step(MONDAY - minutes(59))
+    fails(store, MONDAY, CRITICAL)
+    alerter.step(MONDAY + minutes(1))
+    alerter.step(MONDAY + minutes(16))  # who is on call is called once more
+    before = messages(store)
+    assert {to for to, *_rest in before} == {"person:ada", "person:bob", "team:ops"}
+
+    mends(store, MONDAY + minutes(17))
+    alerter.step(MONDAY + minutes(18))
+
+    over = messages(store)[len(before) :]
+    assert {title for *_rest, title in over} == {"recovered: [1] Low disk space on web1"}
+    assert [(to, channel) for to, channel, *_rest in over if to != "person:bob"] == told
+
+
 @on_postgresql
 def test_many_causes_of_one_check_are_a_few_alerts(store: Store, alerter: Alerter) -> None:
     full_ones = [full(HIGH, f"/disk{number}") for number in range(40)]

@@ -100,7 +100,7 @@ def test_one_cause_blinds_four_checks_and_ends_when_all_see_again(lived: Lived) 
         f" {NOW + 20 * MINUTE:%Y-%m-%d %H:%M} UTC: no journal files were found"
     )
     assert one.remedy == (
-        f"upkeep check brute_force -i {SITE} --limit web1  # on the controller: see what it cannot see"
+        f"upkeep check brute_force -i {SITE} --limit web1  # on the controller: see why it has no data"
     )
 
     halves = logins(80, *checks[:2], sees=True).results + logins(80, *checks[2:]).results

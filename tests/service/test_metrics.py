@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ from service.page import ask, served
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.model.errors import ConfigurationError
-from upkeep.model.verdicts import Severity, Status
+from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.serve import metrics
-from upkeep.store import Store, open_store, runs, tables
+from upkeep.store import Store, open_store, outbox, runs
 from upkeep.store.answers import add_host
+from upkeep.store.outbox import Letter, Posting
 from upkeep.system.release import version
 from upkeep.web.routing import Setting
 from upkeep.web.status import CLASSIC, OPENMETRICS
@@ -77,6 +79,7 @@ def add_run(store: Store, *, ended: bool = True, **other: Any) -> None:
             result(Severity.HIGH, subject="/var"),
             result(Status.PASS, subject="/srv"),
             result(Status.UNKNOWN, subject="/mnt"),
+            replace(result(Status.UNKNOWN, subject="/opt"), unknown=Unknown.NOTHING_TO_JUDGE),
         ]
         add_host(db, run_id, answer(*results))
         if ended:
@@ -99,12 +102,19 @@ def test_results_findings_and_runs_are_counted(store: Store) -> None:
 
     found = samples(store)
 
+    severities = sorted(one.value for one in Severity)
     assert found["upkeep_results"] == [
-        ({"site": SITE, "status": "fail", "severity": "high"}, 2.0),
+        *(
+            ({"site": SITE, "status": "fail", "severity": one}, 2.0 if one == "high" else 0.0)
+            for one in severities
+        ),
+        ({"site": SITE, "status": "nothing_to_judge", "severity": ""}, 1.0),
         ({"site": SITE, "status": "pass", "severity": ""}, 1.0),
         ({"site": SITE, "status": "unknown", "severity": ""}, 1.0),
     ]
-    assert found["upkeep_open_findings"] == [({"site": SITE, "severity": "high"}, 2.0)]
+    assert found["upkeep_open_findings"] == [
+        ({"site": SITE, "severity": one}, 2.0 if one == "high" else 0.0) for one in severities
+    ]
     assert found["upkeep_running_runs"] == [({}, 1.0)]
     labels = {"site": SITE, "procedure": "daily"}
     assert found["upkeep_last_run_duration_seconds"] == [(labels, 90.0)]
@@ -119,19 +129,38 @@ def test_a_hostile_name_forges_no_figure(store: Store) -> None:
     found = samples(store)
 
     assert {labels["site"] for labels, _value in found["upkeep_results"]} == {HOSTILE}
-    assert sum(value for _labels, value in found["upkeep_results"]) == 4
+    assert sum(value for _labels, value in found["upkeep_results"]) == 5
 
 
-def test_what_waits_has_its_age_where_there_is_such_a_table(store: Store) -> None:
+def test_nothing_waits_in_an_empty_store(store: Store) -> None:
     found = samples(store)
 
-    for name, table in (
-        ("upkeep_outbox_oldest_age_seconds", "outbox"),
-        ("upkeep_occurrence_lag_seconds", "occurrence"),
-    ):
+    for name in ("upkeep_outbox_oldest_age_seconds", "upkeep_occurrence_lag_seconds"):
         assert found[name] == [({}, 0.0)]
-        if table in tables.metadata.tables:
-            assert {"state", "due_at"} <= set(tables.metadata.tables[table].c.keys())
+
+
+@pytest.mark.parametrize(
+    ("due_after", "tries", "age"),
+    [(0, 0, 600.0), (0, 3, 600.0), (4, 1, 360.0), (4, 0, 360.0), (60, 0, 0.0)],
+    ids=["new", "tried again later", "kept back, tried", "kept back", "not yet due"],
+)
+def test_a_message_is_as_old_as_its_first_due_time(
+    store: Store, due_after: int, tries: int, age: float
+) -> None:
+    due_at = NOW + timedelta(minutes=due_after)
+    posting = Posting(
+        kind="alert", severity=1, dedupe="a", alert_id=None, due_at=due_at, now=NOW
+    )  # fmt: skip
+    with store.begin() as db:
+        outbox.put(
+            db, SITE, "alert 1.1.0", [Letter("person:ada", "pager", 0, "[1]", "it")], posting
+        )
+        for _try in range(tries):
+            at = NOW + timedelta(days=1)
+            (claimed,) = outbox.claim(db, SITE, at, 30.0, 1)
+            outbox.failed(db, claimed, "refused", at - timedelta(hours=1))
+
+    assert samples(store)["upkeep_outbox_oldest_age_seconds"] == [({}, age)]
 
 
 def test_without_the_package_it_is_told_what_to_install(
@@ -299,7 +328,7 @@ def test_prometheus_scrapes_both_forms_without_an_error(
     ):
 
         def look() -> Any:
-            asked = ask(f"{api}/query", params={"query": "upkeep_open_findings"})
+            asked = ask(f"{api}/query", params={"query": 'upkeep_open_findings{severity="high"}'})
             found = asked.json().get("data", {}).get("result", [])
             return {one["metric"]["job"]: one for one in found} if len(found) == 2 else None
 

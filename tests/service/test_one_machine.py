@@ -59,7 +59,7 @@ def test_a_job_works_on_the_names_of_a_machine_one_after_the_other(site: Path) -
     assert not (site.parent / "clash").exists()
     (message,) = told(site)
     assert message.startswith(
-        "2 hosts of job lead to a machine of another name, and wait for each other: "
+        "2 hosts are the same machine as another host; jobs of job run on them one after the other: "
     )
     lines = upkeep(site, "doctor")["lines"]
     assert len({one["host"] for one in lines if one["topic"] == "machine"}) == 2

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from upkeep.cli.complete import SCRIPTS, candidates
 from upkeep.cli.main import cli
+from upkeep.model import clock
+from upkeep.model.verdicts import Severity
+from upkeep.rules.waivers import WaiverScope
 from upkeep.site.init import write_site
+from upkeep.site.site import load_site
+from upkeep.store import open_store, silences, tables, waivers
+from upkeep.store.silences import NewSilence
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -87,9 +96,10 @@ ASK = {"bash": by_bash, "fish": by_fish, "zsh": by_zsh}
         ("upkeep run -i my", {"mysite"}),
         ("upkeep run -i mysite ", {"daily", "list", "show", "judge"}),
         ("upkeep run daily -i mysite --limit ", {"web1", "web2"}),
+        ("upkeep run daily -i mysite --limit=w", {"--limit=web1", "--limit=web2"}),
         ("upkeep check disk_space", {"disk_space", "disk_space_trend"}),
     ],
-    ids=["command", "verbs", "site", "procedures", "hosts", "checks"],
+    ids=["command", "verbs", "site", "procedures", "hosts", "hosts in one word", "checks"],
 )
 def test_a_shell_offers(shell: str, line: str, offered: set[str], folder: Path) -> None:
     if shutil.which(shell) is None:
@@ -132,7 +142,9 @@ def test_another_shell_is_refused(folder: Path) -> None:
         (["user", "role", "kim", ""], ["viewer", "operator", "approver", "admin", "auditor"]),
         (["review", "sign", "1", "--verdict", "p"], ["pass"]),
         (["baseline", "accept", "--better", ""], ["lower", "higher"]),
-        (["baseline", "accept", "--better=h"], ["higher"]),
+        (["baseline", "accept", "--better=h"], ["--better=higher"]),
+        (["baseline", "accept", "--better", "=", "h"], ["higher"]),
+        (["baseline", "accept", "--better", "="], ["lower", "higher"]),
         (["runs", "--j"], ["--json"]),
         (["--show-completion", ""], ["bash", "zsh", "fish"]),
         (["run", "daily", "-i", "/does/not/exist", "--limit", ""], []),
@@ -140,3 +152,36 @@ def test_another_shell_is_refused(folder: Path) -> None:
 )
 def test_it_is_offered(words: list[str], offered: list[str]) -> None:
     assert [value for value, _help in candidates(cli, words)] == offered
+
+
+def test_numbers_and_names_of_the_database_are_offered(
+    folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each argument offers what its command takes: what lasts, what waits for a second person, what is absent."""
+    site = load_site(str(folder / "mysite"))
+    now = clock.now()
+    silence = NewSilence(
+        check="disk_space", host="web1", severity=2, reason="moving", by="ada",
+        at=now, begins=now, ends=now + timedelta(hours=2),
+    )  # fmt: skip
+    with contextlib.closing(open_store(sqlite_url)) as store, store.begin() as db:
+        for new in (silence, dataclasses.replace(silence, needs_approval=True)):
+            silences.add(db, site.key, new)
+        scope = WaiverScope("disk_space", "web1", "/", Severity.HIGH)
+        for _one in range(2):
+            ends = now + timedelta(days=2)
+            waivers.request(db, site.key, scope, "old", ends, by="ada", now=now)
+        waivers.approve(db, 1, "bob", now)
+        gone = {"site": site.key, "procedure": "daily", "host": "db7", "since": now, "run_id": 1}
+        db.execute(tables.absent_host.insert().values(gone))
+    monkeypatch.setenv("UPKEEP_DATABASE", sqlite_url)
+
+    for words, offered in (
+        ("silence end", ["1", "2"]),
+        ("silence approve", ["2"]),
+        ("waiver revoke", ["1", "2"]),
+        ("waiver approve", ["2"]),
+        ("host accept", ["db7"]),
+    ):
+        typed = [*words.split(), "-i", str(folder / "mysite"), ""]
+        assert [value for value, _help in candidates(cli, typed)] == offered, words

@@ -438,7 +438,7 @@ def test_from_the_command_line_by_two_people(
         called(waiver_commands.approve, 1, site)
     accounts(asked, bob=[person])
     called(waiver_commands.approve, 1, site)
-    said = "waiver 1 holds until 2030-06-11 06:00:00 UTC; it covers 1 open finding\n"
+    said = "waiver 1 is in force until 2030-06-11 06:00:00 UTC; it covers 1 open finding\n"
     assert capsys.readouterr().err == said
 
     called(waiver_commands.list_waivers, site, everything=False, unused=False, as_json=True)

@@ -702,7 +702,7 @@ def test_today_says_what_is_wrong_with_upkeep_itself(store: Store) -> None:
         page = one.get("/").text
         one.client.close()
 
-    assert "<h1>All 2 hosts are well; 1 trouble of Upkeep itself</h1>" in page
+    assert "<h1>All 2 hosts are well; 1 problem with Upkeep itself</h1>" in page
 
 
 def test_what_a_host_says_is_text(visitor: Any) -> None:

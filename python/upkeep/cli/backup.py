@@ -71,7 +71,7 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep db backup` wrote.")],
     inventory: SiteOption = "",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Lose what is in the database now.")
+        bool, typer.Option("--replace", help="Replace what is in the database now; it is lost.")
     ] = False,
     trust_key: Annotated[
         str,

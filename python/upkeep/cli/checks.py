@@ -28,7 +28,7 @@ def check_of(name: str) -> Check:
     """
     found = load().get(name)
     if found is None and name in every():
-        message = f"{name} is told by Upkeep itself: it looks at no host"
+        message = f"{name} is about Upkeep itself: it checks no host"
         raise UsageError(message, remedy=command("explain", name))
     if found is None:
         message = f"there is no check {name!r}{nearest(name, load())}"

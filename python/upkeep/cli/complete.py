@@ -30,6 +30,9 @@ Candidate = tuple[str, str]
 def candidates(cli: typer.Typer, words: Sequence[str]) -> list[Candidate]:
     """Return what the last word may become. words: what stands behind the program's name."""
     *before, current = _joined(words) or [""]
+    # A shell that does not split at the equals sign replaces the whole word.
+    kept = words[-1].removesuffix(current) if words and words[-1].startswith("--") else ""
+    kept = kept if kept.endswith("=") else ""
     group: Any = typer.main.get_command(cli)
     meant = renamed(before, tuple(group.commands))
     before = meant.arguments if meant else before
@@ -45,7 +48,11 @@ def candidates(cli: typer.Typer, words: Sequence[str]) -> list[Candidate]:
         else:
             given += 1
     everything = list(_offered(found, names, given, awaits, current, _site(before)))
-    return [one for one in everything if one[0].startswith(current) and PLAIN.match(one[0])]
+    return [
+        (kept + value, text)
+        for value, text in everything
+        if value.startswith(current) and PLAIN.match(value)
+    ]
 
 
 def _joined(words: Sequence[str]) -> list[str]:

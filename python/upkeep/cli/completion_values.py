@@ -9,11 +9,21 @@ from typing import Any
 
 import yaml
 
-from upkeep.model import clock
+from upkeep.model import clock, stored_text
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
 from upkeep.site.site import SCHEDULE, load_site, settings_of
-from upkeep.store import Connection, Store, alerts, runs, users, waivers
+from upkeep.store import (
+    Connection,
+    Store,
+    absent,
+    alerts,
+    findings,
+    runs,
+    silences,
+    users,
+    waivers,
+)
 from upkeep.store import reviews as stored_reviews
 from upkeep.store.engine import engines
 
@@ -112,6 +122,44 @@ def _waivers(_current: str, site: str) -> Iterator[Candidate]:
             yield str(one.id), f"{one.scope.check_id} on {one.scope.host_pattern}"
 
 
+def _requested_waivers(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in waivers.of_site(db, key, clock.now(), everything=False):
+            if one.approved_at is None:
+                yield str(one.id), f"{one.scope.check_id} on {one.scope.host_pattern}"
+
+
+def _silences(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in silences.lasting(db, stored_text.name(key), clock.now(), planned=True)[:NEWEST]:
+            yield str(one.id), f"{one.check_pattern} on {one.host_pattern}"
+
+
+def _waiting_silences(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in silences.lasting(db, stored_text.name(key), clock.now(), planned=True):
+            if one.waits:
+                yield str(one.id), f"{one.check_pattern} on {one.host_pattern}"
+
+
+def _overrides(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in silences.overrides(db, stored_text.name(key), clock.now())[:NEWEST]:
+            yield str(one.id), f"{one.person} for {one.team}"
+
+
+def _findings(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in findings.open_ones(db, site=key)[:NEWEST]:
+            yield str(one.id), f"{one.check} on {one.host}"
+
+
+def _absent_hosts(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for host in dict.fromkeys(one.host for one in absent.waiting(db, key)):
+            yield host, "absent"
+
+
 def _users(_current: str, site: str) -> Iterator[Candidate]:
     with _stored(site) as (db, _key):
         for one in users.everyone(db):
@@ -156,6 +204,12 @@ VALUES: Mapping[str, Callable[[str, str], Iterator[Candidate]]] = {
     "ALERT": _alerts,
     "REVIEW": _reviews,
     "WAIVER": _waivers,
+    "waiver approve WAIVER": _requested_waivers,
+    "FINDING": _findings,
+    "SILENCE": _silences,
+    "silence approve SILENCE": _waiting_silences,
+    "OVERRIDE": _overrides,
+    "host accept HOST": _absent_hosts,
     "TEAM": _teams,
     "PERSON": _people,
     "OWNER": _teams,

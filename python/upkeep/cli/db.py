@@ -228,7 +228,7 @@ def prune_command(inventory: SiteOption = "") -> None:
 
 # --- its sites --------------------------------------------------------------------------------------------------------
 sites_group = typer.Typer(
-    help="The sites in the database; lists them.",
+    help="List the sites in the database; rename one.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )

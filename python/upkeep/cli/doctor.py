@@ -6,6 +6,7 @@ import dataclasses
 import socket
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from upkeep.model import clock
 from upkeep.rules.actions import Action
 from upkeep.services import actors
 from upkeep.services.timekeeper import Timekeeper
-from upkeep.site.host_limit import absolute_limit
+from upkeep.site.host_limit import absolute_limit, refuse_unknown
 from upkeep.site.site import load_site
 from upkeep.store import open_store
 from upkeep.view import lists
@@ -52,27 +53,29 @@ def run_doctor(
         bool,
         typer.Option(
             "--accept-clock",
-            help="Only say that this machine's clock is right, after a step that is held; look at timedatectl first.",
+            help="After a step of this machine's clock: accept the new time. See timedatectl first.",
         ),
     ] = False,
 ) -> int:
     """Find what stands in the way, and say what to do.
 
-    All hosts are examined side by side. With --accept-clock nothing is examined: the time of day of this machine is
-    believed from now on, also by the driver that runs here. Things become due, are missed and are removed by it again.
+    All hosts are examined side by side. With --accept-clock nothing is examined: Upkeep, and a driver that runs
+    here, go by this machine's time again; by it procedures become due or are missed, and old data is removed.
     """
     from upkeep.doctor.doctor import examine
 
     if accept:
         _accept_clock(inventory)
         return 0
-    lines = examine(load_site(inventory), absolute_limit(limit))
+    site = load_site(inventory)
+    refuse_unknown(limit, Path(site.inventory))
+    lines = examine(site, absolute_limit(limit))
     found = {line.status for line in lines}
-    if quiet:
-        lines = [line for line in lines if line.status != "ok"]
-    if lines or not quiet:
+    wrong = [line for line in lines if line.status != "ok"]
+    if wrong or not quiet:
         if as_json:
-            print_json({"lines": [dataclasses.asdict(line) for line in lines]})
+            told = wrong if quiet else lines
+            print_json({"lines": [dataclasses.asdict(line) for line in told]})
         else:
-            lists.print_doctor(Screen(sys.stdout), lines)
+            lists.print_doctor(Screen(sys.stdout), lines, quiet=quiet)
     return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0

@@ -33,7 +33,7 @@ def explain(
     name: Annotated[
         str, typer.Argument(metavar="HOST|CHECK", help="A host, a source, or the id of a check.")
     ],
-    check: Annotated[str, typer.Argument(help="Only this check of the host, with all of it.")] = "",
+    check: Annotated[str, typer.Argument(help="Only this check of the host, in full.")] = "",
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:

@@ -7,21 +7,26 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from upkeep.cli.lazy import LazyGroup
-from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
+from upkeep.cli.usage import help_of
+from upkeep.model.errors import INTERRUPTED, PrintError, UpkeepError, UsageError
 from upkeep.system import child
+from upkeep.view.streams import lasting, lost
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
 
 Results go to standard output, all else to standard error. Exit status: 0 all is well; 1 something of medium or low
-severity failed; 2 something high or critical failed; 3 something could not be seen; 64 wrong usage; 78 wrong
+severity failed; 2 something high or critical failed; 3 something could not be checked; 64 wrong usage; 78 wrong
 configuration; 130 interrupted.
 """
 
+FEW = ("PROCEDURE", "TEAM", "PERSON")
+NAMED = 20
+"""Where one of these is missing, at most this many of those there are are named."""
 cli = typer.Typer(
     name="upkeep",
     no_args_is_help=True,
@@ -40,6 +45,7 @@ def main() -> NoReturn:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -51,17 +57,13 @@ def main() -> NoReturn:
     child.adopt()
     try:
         _refuse_empty(sys.argv[1:])
-        status = cli(standalone_mode=False) or 0  # what a command's Exit says
+        status = _call()
     except UpkeepError as exc:
         if debug:
             raise
         status = _complain(exc, exc.exit_status)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`upkeep show 1 | head`).
-        sys.stderr.close()
-        status = 0
     except Exception as exc:
         status = _unexpected(exc, debug=debug)
     if status == INTERRUPTED:
@@ -73,6 +75,17 @@ def main() -> NoReturn:
     sys.exit(status)
 
 
+def _call() -> int:
+    """Call the command; return its exit status.
+
+    Raises: PrintError if what it has printed is lost, but for a reader that had seen enough.
+    """
+    status: int = cli(standalone_mode=False) or 0  # what a command's Exit says
+    if why := lost(sys.stdout):
+        raise PrintError(why, status, remedy="print to a place that has room")
+    return status
+
+
 def _refuse_empty(arguments: list[str]) -> None:
     """Raise UsageError if a value is given and empty: an unset variable of a shell must not mean `all` or `here`."""
     for before, one in pairwise(["", *arguments]):
@@ -80,7 +93,7 @@ def _refuse_empty(arguments: list[str]) -> None:
         if name or not one:
             name = name or (before if before.startswith("-") else "an argument")
             raise UsageError(
-                f"{name}: found an empty value; expected one, or nothing at all",
+                f"{name}: found an empty text; give a value, or leave {name} out",
                 remedy="see whether a shell variable in the command is unset",
             )
 
@@ -93,12 +106,31 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
         sys.stderr.write(f"{exc.format_message()}\n")  # type: ignore[attr-defined]
         return UsageError.exit_status
     if hasattr(exc, "format_message"):  # the parser's own errors; typer hides their class
-        error = UsageError(exc.format_message(), remedy="upkeep --help")
-        return _complain(error, UsageError.exit_status)
+        return _complain(_wrong_usage(exc), UsageError.exit_status)
     if debug:
         raise exc
     remedy = "this is a fault of Upkeep; run it again with --debug and report it"
     return _complain(UpkeepError(f"{type(exc).__name__}: {exc}", remedy=remedy), 70)
+
+
+def _wrong_usage(exc: Any) -> UsageError:
+    """Return the parser's error as ours: what may stand where a word is missing, or else the command's own help."""
+    from upkeep.cli.options import LISTS
+
+    said: str = exc.format_message()
+    word = getattr(getattr(exc, "param", None), "metavar", None) or ""
+    if type(exc).__name__ != "MissingParameter":
+        word = ""
+    listed = LISTS.get(word.lower(), "")
+    remedy = f"{listed}  # lists them" if listed else help_of(getattr(exc, "ctx", None))
+    if word in FEW:
+        from upkeep.cli.completion_values import VALUES
+
+        # A site that cannot be read has no names to offer, and that is not what is wrong here.
+        with contextlib.suppress(UpkeepError, OSError):
+            names = [name for name, _title in VALUES[word]("", _site_given(sys.argv[1:]))]
+            said += f" There are: {', '.join(names[:NAMED])}" if names else ""
+    return UsageError(said, remedy=remedy)
 
 
 def _complain(error: BaseException, status: int) -> int:

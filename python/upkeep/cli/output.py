@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any
 
 from upkeep.view.json import dumps, plain
-from upkeep.view.screen import Lasting, Screen
+from upkeep.view.screen import Screen
 
 
-def print_json(document: Mapping[str, Any], out: Lasting | TextIO | None = None) -> None:
-    """Print one document; each has the version of its shape in it. out: standard output, if not given."""
-    (out or sys.stdout).write(dumps({"version": 1, **plain(document)}) + "\n")
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one document; each has the version of its shape in it."""
+    sys.stdout.write(dumps({"version": 1, **plain(document)}) + "\n")
 
 
 def say(text: str) -> None:

@@ -34,7 +34,7 @@ cli = typer.Typer(rich_markup_mode=None)
 @cli.command("today")
 @does(Action.LOOK)
 def today(inventory: SiteOption = "", quiet: Quiet = False, as_json: Json = False) -> int:
-    """Show what needs attention, what runs, what comes next.
+    """Show what needs attention, what runs, what is coming up.
 
     As the home page does. Exit status: 2 if anything critical or high is open; else 3 if anything cannot be checked, or
     nothing was checked yet; else 1 if anything medium or low is open.

@@ -39,3 +39,14 @@ class StoreError(UpkeepError):
 
 class RunError(UpkeepError):
     """A run ended without having looked at its hosts."""
+
+
+class PrintError(UpkeepError):
+    """Standard output could not be written.
+
+    exit_status: what was found, if it is worse than that nobody could have it.
+    """
+
+    def __init__(self, why: OSError, exit_status: int, *, remedy: str) -> None:
+        super().__init__(f"what was found could not be printed: {why.strerror}", remedy=remedy)
+        self.exit_status = exit_status if exit_status > 1 else UpkeepError.exit_status

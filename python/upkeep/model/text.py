@@ -98,19 +98,22 @@ def encodable(text: str, encoding: str) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = "".join(map(functools.partial(_plainer, encoding=encoding), text))
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+        return "".join(map(functools.partial(_encodable, encoding=encoding), text))
+    return text
 
 
-def _plainer(character: str, encoding: str) -> str:
-    """Return a character, or what is written instead where the encoding lacks it."""
-    if character.isascii() or character not in PLAINER:
-        return character
+def _encodable(character: str, encoding: str) -> str:
     try:
         character.encode(encoding)
     except UnicodeEncodeError:
-        return PLAINER[character]
+        return plainer(character)
     return character
+
+
+def plainer(text: str) -> str:
+    r"""Return a text in ASCII: `...` for an ellipsis, `\u0416` for what has no plainer form."""
+    written = "".join(PLAINER.get(character, character) for character in text)
+    return written.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def cut_middle(text: str, width: int, more: str = "…") -> str:

@@ -85,7 +85,8 @@ class Task:
     """What is to be run, where, and how: a procedure of the schedule, or one check by hand.
 
     site: what stands for it, for the record; empty for the embedded one. folder: for -i, if that is another. checks:
-    the ids that are due; None for all that the hosts ask for. entries: what to check instead of what the hosts ask for.
+    the ids that are due; None for all that the hosts ask for. by_hand: the one check that somebody runs, which is no
+    procedure. entries: what to check instead of what the hosts ask for.
     occurrence: which one this run counts for, and its driver. absent_percent: when more hosts have left
     the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
@@ -100,6 +101,7 @@ class Task:
     hosts: str = "all"
     limit: str = ""
     checks: tuple[str, ...] | None = None
+    by_hand: str = ""
     entries: tuple[Mapping[str, Any], ...] | None = None
     check_mode: bool = False
     diff: bool = False
@@ -185,7 +187,7 @@ def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) ->
         hosts = intake.listed or ansible.hosts_of(order) or sorted(intake.begun)
         intake.account_for(hosts, ended.stopped or intake.held_back or ENDED_EARLY)
     intake.judge_site(task)
-    status, cause, reason = intake.verdict(ended)
+    status, cause, reason = intake.verdict(ended, task.by_hand)
     intake.heard_all = (
         ended.complete and not ended.stopped and not ended.no_hosts and intake.unread == []
     )
@@ -201,7 +203,7 @@ def _do_jobs(
     leaves its groups out would reach those.
     """
     listing = ansible.list_hosts(order, stop)
-    intake.listed = listing.hosts
+    intake.list_hosts(listing.hosts)
     if listing.unread:
         intake.hold_back(listing.unread, order.answered)
         return NOTHING
@@ -375,6 +377,7 @@ class _Intake:
         self.begun: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
         self.is_blind = False
+        self.judged = 0
         self.trouble = ""
         self.job_failures: dict[str, str] = {}
         self.stopping = stop
@@ -435,6 +438,11 @@ class _Intake:
             recover(self.store)  # its driver may be dead
             self.stopping.wait(LEASE_POLL_SECONDS)
 
+    def list_hosts(self, hosts: Sequence[str]) -> None:
+        """Keep which hosts the run has, in all its turns together, and show how many."""
+        self.listed = hosts
+        self.progress.expects(len(hosts))
+
     # What the runner tells.
     def began(self, host: str) -> None:
         """Show that work on the host begins."""
@@ -451,7 +459,8 @@ class _Intake:
         self.idle |= answers.idle
         for why in answers.refused:
             self.refused(host, why)
-        if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again:
+        # What a play counts is only its own turn, if the hosts were listed before.
+        if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again and not self.listed:
             self.progress.expects(upkeep["play_hosts"])
         for observed in (answers.own, *answers.sources):
             other = self.lookers.setdefault(observed.host, observed.looker)
@@ -571,12 +580,20 @@ class _Intake:
         if found is not None:
             self._take(found)
 
-    def verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str, Reason | None]:
-        """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
+    def verdict(
+        self, ended: ansible.AnsibleEnd, by_hand: str = ""
+    ) -> tuple[str, str, Reason | None]:
+        """Return the run's status, its cause and, where it is partial for a reason of its own, which.
+
+        by_hand: the one check that was run, which some host has to ask for.
+        """
         self._write()  # some checks are judged only then
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not read what they need", Reason.BLIND
+        skipped = set(self.outcomes.values()) == {Outcome.SKIPPED} and not self.judged
+        if status == "done" and by_hand and skipped:
+            return "failed", f"no host in this run asks for {by_hand}", None
         return status, cause, None
 
     def _verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str]:
@@ -695,6 +712,7 @@ class _Intake:
     def _take(self, observed: Observed) -> None:
         """Record an answer; answers that come together are written down together, at a commit's cost."""
         observed = with_next_steps(observed, self.folder)
+        self.judged += len(observed.results)
         if not observed.seen_from and observed.host != SITE_HOST:
             self.outcomes[observed.host] = observed.outcome
             self.latest[observed.host] = without_results(observed)

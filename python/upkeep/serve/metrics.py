@@ -46,32 +46,33 @@ def _families(seen: Figures, now: datetime) -> Iterator[Metric]:
     from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
     from prometheus_client.metrics_core import InfoMetricFamily
 
-    yield InfoMetricFamily("upkeep_build", "This program.", value={"version": version()})
+    yield InfoMetricFamily("upkeep_build", "Version of the program.", value={"version": version()})
 
     results = Gauge(
         "upkeep_results",
-        "Subjects by what was last seen of them; severity is empty unless it failed.",
+        "Newest results by status: pass, fail, unknown (could not be checked) or nothing_to_judge;"
+        " severity is empty unless the status is fail.",
         labels=("site", "status", "severity"),
     )
     for labels, count in sorted(seen.results.items()):
         results.add_metric(labels, count)
     yield results
 
-    findings = Gauge("upkeep_open_findings", "Findings that are open.", labels=("site", "severity"))
+    findings = Gauge("upkeep_open_findings", "Open findings.", labels=("site", "severity"))
     for key, count in sorted(seen.findings.items()):
         findings.add_metric(key, count)
     yield findings
 
-    yield Gauge("upkeep_running_runs", "Runs that have not ended.", value=seen.running)
+    yield Gauge("upkeep_running_runs", "Runs in progress.", value=seen.running)
     yield from _last_runs(seen)
     yield Gauge(
         "upkeep_outbox_oldest_age_seconds",
-        "For how long the oldest message is due and not sent; 0 without any.",
+        "Time since the oldest unsent message should first have been sent; 0 if there is none.",
         value=_age_seconds(seen.oldest_unsent_at, now),
     )
     yield Gauge(
         "upkeep_occurrence_lag_seconds",
-        "For how long the oldest occurrence is due and not claimed; 0 without any.",
+        "Time since the oldest occurrence that no driver has claimed was due; 0 if there is none.",
         value=_age_seconds(seen.oldest_due_at, now),
     )
 
@@ -81,14 +82,16 @@ def _last_runs(seen: Figures) -> Iterator[Metric]:
 
     names = ("site", "procedure")
     ended = Gauge(
-        "upkeep_last_run_end_timestamp_seconds", "When a procedure's last run ended.", labels=names
+        "upkeep_last_run_end_timestamp_seconds",
+        "Time at which the last run of a procedure ended.",
+        labels=names,
     )
     lasted = Gauge(
-        "upkeep_last_run_duration_seconds", "How long a procedure's last run took.", labels=names
+        "upkeep_last_run_duration_seconds", "Duration of the last run of a procedure.", labels=names
     )
     status = Gauge(
         "upkeep_last_run_status",
-        "1, with how a procedure's last run ended.",
+        "1 for the status with which the last run of a procedure ended.",
         labels=(*names, "status"),
     )
     for run in seen.last_runs:

@@ -42,6 +42,8 @@ def password_of(name: str, what: str, *, terminal_only: bool = False) -> tuple[s
         )
     line = sys.stdin.readline() if sys.stdin is not None else ""
     if not line.strip("\r\n"):
-        message = f"found no terminal, and no password of {name} on standard input"
+        message = (
+            f"there is no terminal to ask for the password of {name}, and standard input has none"
+        )
         raise UsageError(message, remedy="give it on standard input, or call this on a terminal")
     return line.rstrip("\r\n"), "standard input"

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import exact
 from upkeep.rules import silences
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
@@ -101,7 +102,8 @@ def _add(
         reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide),
     )  # fmt: skip
     waits = ", waits for a second person" if wide else ""
-    detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
+    until = exact(ends_at, ZoneInfo(site.schedule.time_zone))
+    detail = f"silence {number}, until {until}{waits}: {reason}"
     return (_silence(db, key, number), together), detail
 
 
@@ -171,7 +173,7 @@ def acknowledge(
         )
         local = until.astimezone(ZoneInfo(site.schedule.time_zone))
         alerts.acknowledge(db, number, by.name, now, local, note)
-        return None, note
+        return None, f"until {exact(local)}" + (f": {note}" if note else "")
 
     act(store, by, now, "acknowledge alert", str(number), do)
 
@@ -209,13 +211,13 @@ def _alone_before(
 def _becomes_known(by: By) -> str:
     """Return how somebody becomes a person of the schedule."""
     if by.user:
-        return f"upkeep user person {by.name} PERSON  # the person of the schedule"
-    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add that person: upkeep user add --person"
+        return "upkeep user person --help  # says which person of the schedule a user is"
+    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add its user: upkeep user add --help"
 
 
 def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:
     found = stored.get(db, key, number, lock=lock) if number < 2**31 else None
     if found is None:
-        message = f"there is no silence {number}, or it has ended"
+        message = f"there is no active silence {number}"
         raise UsageError(message, remedy="upkeep silence list")
     return found

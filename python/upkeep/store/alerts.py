@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select,
 from sqlalchemy import insert as new_row
 
 from upkeep.model.errors import UsageError
-from upkeep.model.stored_text import shown
+from upkeep.model.stored_text import shown, written
 from upkeep.model.text import exact
 from upkeep.model.verdicts import Severity
 from upkeep.rules.alerts.groups import FLAPPING_FOR, SETTLES_FOR, TELLS_EVERY, Board
@@ -292,13 +292,13 @@ def acknowledge(
 
     Raises: UsageError if there is no such alert, or it is closed.
     """
-    table = tables.alert
+    table, note_text = tables.alert, written(note_text)
     values = {
         "status": ACKNOWLEDGED,
         "acknowledged_by": shown(by, 200),
         "acknowledged_at": at,
         "acknowledged_until": until,
-        "note": shown(note_text),
+        "note": note_text,
     }
     mine = (table.c.id == alert_id, table.c.status != CLOSED)
     if not db.execute(update(table).where(*mine).values(values)).rowcount:

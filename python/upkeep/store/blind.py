@@ -108,7 +108,7 @@ def _fail_and_pass(
 
 
 def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int, folder: str) -> Values:
-    look = first(command("check", one.checks[0], site=folder, limit=host), "see what it cannot see")
+    look = first(command("check", one.checks[0], site=folder, limit=host), "see why it has no data")
     return {
         "run_id": run_id,
         "fingerprint": fingerprint(site, BLIND, host, name(one.subject)),

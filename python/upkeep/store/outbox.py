@@ -132,7 +132,7 @@ def put(
             "title": shown(one.title),
             "body": shown(one.body, 20_000),
             "state": WAITING if one.position == 0 else SPARE,
-            "made_at": posting.now,
+            "made_at": max(posting.now, posting.due_at),  # tried for a day from then on
             "due_at": posting.due_at,
             "lease": "",
             "tries": 0,

@@ -21,7 +21,6 @@ from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command, first
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import fingerprint, name, told
-from upkeep.model.text import counted
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import findings, occurrences, runs, sites, tables
 from upkeep.store.engine.statements import upsert
@@ -194,7 +193,7 @@ def tell_absent(
             f" what was found on {'it' if single else 'them'} stays open"
         )
         accept = command("host", "accept", site=sites.folder_of(db, site))
-        remedy = f"{accept}  # if they have left; else look at the inventory"
+        remedy = f"{accept}  # if they were removed; else correct the inventory"
         tell(db, site, of(HOSTS_ABSENT, procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, HOSTS_ABSENT):
         tell(db, site, of(HOSTS_ABSENT, procedure), now)
@@ -207,9 +206,11 @@ def tell_twins(
     if twins:
         some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
         some += ", …" if len(twins) > NAMED_HOSTS else ""
-        count = f"{counted(len(twins), 'host')} of {procedure}"
-        does = "leads" if len(twins) == 1 else "lead"
-        message = f"{count} {does} to a machine of another name, and wait for each other: {some}"
+        are = "host is" if len(twins) == 1 else "hosts are"
+        message = (
+            f"{len(twins)} {are} the same machine as another host; jobs of {procedure} run on them one after the"
+            f" other: {some}"
+        )
         doctor = command("doctor", site=sites.folder_of(db, site))
         remedy = f"{doctor}  # lists them; let each machine have one name in the inventory"
         tell(db, site, of(ONE_MACHINE, procedure), now, Severity.MEDIUM, message, remedy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 from upkeep.model.remedies import command
 from upkeep.model.text import age, ago, counted, exact
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, EVENT_WORDS, Alert, Member
+from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
 from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.width import Width
+from upkeep.schedule.rota import Handover
 from upkeep.services.alerts.messages import headline
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
@@ -25,12 +27,13 @@ from upkeep.view.troubles import TroubleRow, print_rows
 
 @dataclass(frozen=True)
 class OnCallShown:
-    """Who of a team is called, the first first, and who has taken its calls, or will."""
+    """Who of a team is called, the first first, until when, and who has taken its calls, or will."""
 
     team: str
     title: str
     people: tuple[str, ...]
     overrides: tuple[KeptOverride, ...]
+    handover: Handover | None = None
 
 
 def kind_of(severity: int) -> str:
@@ -95,12 +98,21 @@ def print_alerts(
         what, stands = headline(alert, members), state_of(alert, now)
         sign = screen.signs["pass" if alert.status == CLOSED else kind_of(alert.severity)]
         number = str(alert.id)
-        cells.append([number, (f"{sign} {alert.severity}", style), since, alert.team, what, stands])
+        cells.append(
+            [
+                number,
+                (f"{sign} {severity_word(alert.severity)}", style),
+                since,
+                alert.team,
+                what,
+                stands,
+            ]
+        )
     print_columns(screen, columns, cells)
     first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
     if first is not None and screen.live:
         screen.line()
-        screen.line(f"To take one: {command('alert', 'ack', str(first.id), site=site)}")
+        screen.line(f"To acknowledge: {command('alert', 'ack', str(first.id), site=site)}")
     screen.flush()
 
 
@@ -113,7 +125,7 @@ def _member_rows(screen: Screen, members: Sequence[Member]) -> list[TroubleRow]:
 
 
 def _member_row(one: Member) -> TroubleRow:
-    words, noun = f"severity {one.severity}", trouble_of(one.check)
+    words, noun = severity_word(one.severity), trouble_of(one.check)
     names = (one.host, noun, one.subject)
     return TroubleRow(kind_of(one.severity), words, *names, one.message, one.remedy, noun=noun)
 
@@ -129,7 +141,7 @@ def print_alert(
 ) -> None:
     """Print one alert, its findings, its history and its notifications."""
     what = screen.text(headline(alert, members), 400)
-    screen.line((f"Alert {alert.id}, severity {alert.severity}: {what}", "bold"))
+    screen.line((f"Alert {alert.id}, {severity_word(alert.severity)}: {what}", "bold"))
     stands = f"team {alert.team or 'none'}, {state_of(alert, now)}"
     screen.line(screen.text(f"since {exact(alert.opened_at, zone)}, {stands}", 400))
     if alert.note:
@@ -171,10 +183,8 @@ def print_silences(
 ) -> None:
     """Print silences, the one that ends first first."""
     if not found:
-        how = command(
-            "silence", "add", "CHECK", "HOST", "--for", "2 h", "--reason", "WHY", site=site
-        )
-        print_empty(screen, "Nothing is silenced", f"how to: {how}")
+        how = command("silence", "add", "--help")
+        print_empty(screen, "Nothing is silenced", f"how to silence: {how}")
         return
     columns = [
         Column("silence", right=True),
@@ -192,7 +202,7 @@ def print_silences(
             ends = f"waits for approval, {ends}"
         elif one.begins_at > now:
             ends = f"begins {exact(one.begins_at, zone)}, {ends}"
-        up_to = str(one.severity)
+        up_to = severity_word(one.severity)
         cells.append(
             [
                 str(one.id),
@@ -208,6 +218,17 @@ def print_silences(
     screen.flush()
 
 
+def until_words(
+    found: Handover | None, zone: ZoneInfo, names: Mapping[str, str] | None = None
+) -> str:
+    """Return until when somebody is on call, and who is next: `Mon 2026-11-30 09:00 +01:00, then Bob`."""
+    if found is None:
+        return ""
+    when = f"{found.at.astimezone(zone):%a} {exact(found.at, zone, seconds=False)}"
+    person = (names or {}).get(found.person, found.person)
+    return f"{when}, then {person or 'nobody'}"
+
+
 def print_on_call(
     screen: Screen, rows: Sequence[OnCallShown], zone: ZoneInfo, when: datetime
 ) -> None:
@@ -221,7 +242,8 @@ def print_on_call(
         Column("team", subject=True),
         Column("title", gives=True),
         Column("on call"),
-        Column("then", gives=True),
+        Column("until", gives=True),
+        Column("if no answer", gives=True),
         Column("override", gives=True),
     ]
     cells: list[list[Piece]] = []
@@ -232,7 +254,8 @@ def print_on_call(
             f"{over.id}: {over.person} {exact(over.begins, zone)} to {exact(over.ends, zone)}"
             for over in one.overrides
         )
-        cells.append([one.team, one.title, first, ", ".join(one.people[1:]), taken])
+        until = until_words(one.handover, zone)
+        cells.append([one.team, one.title, first, until, ", ".join(one.people[1:]), taken])
     print_columns(screen, columns, cells)
     if screen.live:
         screen.line()
@@ -258,7 +281,7 @@ def say_silenced(
         much = f" ({width})" if width else ""
         text = (
             f"silence {made.id}, {what}, waits for a second person: it is more than one person may silence alone{much};"
-            f" until {until}, when an approver says so:"
+            f" until {until}, when an approver approves it:"
         )
         screen.line(screen.text(text, 500))
         screen.line(screen.text(f"  {command('silence', 'approve', str(made.id), site=site)}"))

@@ -59,6 +59,7 @@ class RunSummary:
     site_in_need: how much of the site as a whole did not pass; site_failing: how much of that failed.
     own: how many troubles are Upkeep's own, of no host.
     version: of the program that ran it; started_by: the account that did; asked_by: the person who wanted it.
+    given: parameters by which a single check was run just now, each `NAME=VALUE`; they are not stored.
     """
 
     id: int | None
@@ -81,6 +82,7 @@ class RunSummary:
     started_by: str = ""
     asked_by: str = ""
     folder: str = ""
+    given: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -56,10 +56,10 @@ def _sentence(plan: ProcedurePlan) -> str:
         looks = f"runs {plan.playbook} on {where}, without checks"
     elif plan.checks:
         ids = len({one.check.id for one in plan.checks})
-        looks = f"looks at {where} with {counted(ids, 'check')}"
+        looks = f"does {counted(ids, 'check')} on {where}"
         looks += f", {thousands(plan.looks)} in all" if len(plan.hosts) > 1 else ""
     else:
-        looks = f"looks at {where}, and no check is due there"
+        looks = f"checks {where}, and no check is due there"
     does = f"may change {_changed(plan)}" if plan.changes else "changes nothing"
     return f"{plan.procedure} {looks}; it {does}."
 

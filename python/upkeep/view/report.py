@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from importlib import resources
 from pathlib import Path
 
@@ -185,7 +185,7 @@ def render(
         + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "headline": headline(letters, summary, worst, only_host),
         "clauses": clauses(letters, summary, worst, columns=CLAUSE_COLUMNS),
-        "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
+        "title": f"{safe(summary.title or summary.procedure, 80)}, {_day(summary, zone)}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
         "doubts": [doubt(check, number) for check, number in sorted(doubts.items())],
@@ -205,6 +205,10 @@ def render(
     }
     template = _environment(zone).from_string(_resource("report.html.j2"))
     yield from template.generate(context)
+
+
+def _day(summary: RunSummary, zone: tzinfo | None) -> str:
+    return f"{summary.started_at.astimezone(zone or UTC):%Y-%m-%d}"
 
 
 def _resource(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import IO, TextIO, cast
@@ -30,52 +29,6 @@ STYLES = {"fail": "bold red", "warn": "yellow", "unknown": "magenta", "pass": "c
 Piece = str | tuple[str, str]
 
 
-class Lasting(io.TextIOBase):
-    """A stream that takes what is written when nobody can have it: a closed pipe, a full disk.
-
-    What is shown of a run must not end it. lost: why the rest was lost; None as long as all was written.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.lost: OSError | None = None
-
-    def write(self, text: str) -> int:
-        """Write, or lose, the text."""
-        try:
-            self.stream.write(text)
-        except OSError as exc:
-            self._lose(exc)
-        return len(text)
-
-    def flush(self) -> None:
-        """Let it be seen now."""
-        try:
-            self.stream.flush()
-        except OSError as exc:
-            self._lose(exc)
-
-    def _lose(self, exc: OSError) -> None:
-        self.lost = exc
-        # What is still in the buffer, and what Python itself flushes at its end, goes nowhere.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.stream.fileno())
-        os.close(nowhere)
-
-    def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return self.stream.isatty()
-
-    def fileno(self) -> int:
-        """Return the file's descriptor."""
-        return self.stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """The encoding of what is written."""
-        return self.stream.encoding
-
-
 class Letters:
     """The characters that there are to write with, and other people's text in them."""
 
@@ -101,7 +54,7 @@ class Screen(Letters):
     live: whether the stream is a terminal that can take back what it has shown.
     """
 
-    def __init__(self, stream: TextIO | Lasting, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
         super().__init__(getattr(stream, "encoding", None) or "utf-8")
         self.stream = stream
         self.terminal = stream.isatty()

@@ -28,7 +28,7 @@ from upkeep.view.alerts import kind_of
 from upkeep.view.json import finding_document
 from upkeep.view.lists import Column, print_columns
 from upkeep.view.model import Counts, RunSummary, Trouble
-from upkeep.view.result import clauses, headline, leading
+from upkeep.view.result import as_sentence, clauses, headline, leading
 from upkeep.view.reviews import ReviewRow, row_of, signers_of
 from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
@@ -123,7 +123,8 @@ class Today:
     @property
     def sentence(self) -> str:
         """The answer, in one sentence."""
-        return f"{self.headline}: {self.clauses}." if self.clauses else f"{self.headline}."
+        said = f"{self.headline}: {self.clauses}" if self.clauses else self.headline
+        return as_sentence(LETTERS, said)
 
     @property
     def blind_shown(self) -> int:
@@ -326,8 +327,11 @@ def print_today(
     for line in lines:
         screen.line((screen.text(line), f"bold {STYLES[found.kind]}"))
     if not found.summary.hosts:
-        first = command("run", procedure, site=site)
-        screen.line(f"Nothing was checked yet. First: {screen.text(first)}")
+        # A run that has seen no host is not to be repeated as it was.
+        first = f"First: {command('run', procedure, site=site)}"
+        if found.newest:
+            first = f"See what there is and can be reached: {command('doctor', site=site)}"
+        screen.line(screen.text(first))
     _print_alerts(screen, found, now, site)
     _print_worst(screen, found, site)
     _print_blind(screen, found)

@@ -63,12 +63,13 @@ def print_waivers(
                 str(covered.get(one.id, 0)) if state is WaiverState.HOLDS else "",
                 ends,
                 who,
-                one.reason,
+                " ".join(one.reason.split("\n")),
             ]
         )
     print_columns(screen, columns, cells)
     if screen.live:
         holding = sum(one.state(now) is WaiverState.HOLDS for one in found)
+        still = "; what they cover still fails, and nobody is notified" if holding else ""
         screen.line()
-        screen.line((f"{counted(holding, 'waiver')} in force; what they cover still fails", "dim"))
+        screen.line((f"{counted(holding, 'waiver')} in force{still}", "dim"))
     screen.flush()

@@ -29,6 +29,7 @@ from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
 from upkeep.store.silences import NewOverride
+from upkeep.view.alerts import until_words
 from upkeep.view.today import needs_answer
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -67,13 +68,14 @@ class AlertRow:
 
 @dataclass(frozen=True)
 class OnCallForm:
-    """Who of a team is on call, the first first, by the rota and the overrides to it."""
+    """Who of a team is on call, the first first, by the rota and the overrides to it; until when, and who is next."""
 
     team: str
     title: str
     people: tuple[str, ...]
     overrides: tuple[silences.KeptOverride, ...]
     zone: ZoneInfo
+    until: str
 
 
 def rows_of(db: Any, found: Sequence[Alert], *, everything: bool = False) -> list[AlertRow]:
@@ -289,6 +291,7 @@ def _on_call(ask: Ask) -> list[OnCallForm]:
         return []
     with ask.store.read() as db:
         overrides = silences.overrides(db, _site(ask), ask.now)
+    names = {person: one.name for person, one in schedule.people.items()}
     return [
         OnCallForm(
             team,
@@ -299,6 +302,11 @@ def _on_call(ask: Ask) -> list[OnCallForm]:
             ),
             tuple(one for one in overrides if one.team == team),
             ZoneInfo(schedule.zone_of(known)),
+            until_words(
+                calendar.handover(team, ask.now, overrides),
+                ZoneInfo(schedule.zone_of(known)),
+                names,
+            ),
         )
         for team, known in schedule.teams.items()
     ]

@@ -22,8 +22,10 @@ from upkeep.rules import targets
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import EVENT_WORDS
 from upkeep.rules.alerts.severities import severity_word
+from upkeep.rules.lacking import LACKS
 from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
 from upkeep.rules.trouble_groups import Order, grouped, in_order
+from upkeep.services.reviews import MOST_TEXT
 from upkeep.store.page_queries import UNKNOWN_RANK
 from upkeep.view import html, reviews
 from upkeep.view.cells import fitted
@@ -77,6 +79,8 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "sent_to": ask.url.partition("?")[0] if ask.form else "",
         "typed": partial(_typed, ask),
         "site": Path(ask.setting.site).name,
+        "printed_by": _printed_by(ask),
+        "address": _address(ask),
         "zone": ask.zone,
     }
     made = _environment().get_template(template).render(shown | values)
@@ -87,6 +91,20 @@ def sentence(said: Exception) -> str:
     """Return what is wrong as a sentence of its own."""
     text_of = str(said)
     return text_of[:1].upper() + text_of[1:]
+
+
+def _printed_by(ask: Ask) -> str:
+    """Return who prints a page, as people know them: `Ann Lee (ann)`."""
+    if ask.session is None:
+        return ""
+    person = ask.schedule.people.get(ask.session.user.person)
+    return f"{person.name} ({ask.user})" if person else ask.user
+
+
+def _address(ask: Ask) -> str:
+    """Return where the page stands: on paper, a link is a path below it."""
+    host = ask.headers.get("host", "")
+    return f"{'https' if ask.setting.secure else 'http'}://{host}" if host else ""
 
 
 def _section(url: str) -> str:
@@ -136,6 +154,7 @@ def _environment() -> Environment:
     made = html.environment(PackageLoader("upkeep.web", "templates"))
     made.filters |= {
         "short": _short,
+        "said": _said,
         "exact": text.exact,
         "as_of": text.as_of,
         "counted": text.counted,
@@ -164,6 +183,13 @@ def _environment() -> Environment:
         "lasting": _lasting,
         "took": _took,
         "number": reviews.number_words,
+        "REVIEW_COUNTS": reviews.COUNTS,
+        "NUMBERS": reviews.NUMBERS,
+        "NOT_MEASURED": reviews.NOT_MEASURED,
+        "MISSING": reviews.MISSING,
+        "LACKS": LACKS,
+        "MOST_TEXT": MOST_TEXT,
+        "signers_head": reviews.signers_head,
         "severity_word": severity_word,
         "stands_words": reviews.stands_words,
         "target_state": targets.state_of,
@@ -218,6 +244,11 @@ def _run_sign(run: Any) -> str:
 def _short(said: str, *limit: int) -> Markup:
     """Return other people's text, cut, harmless, and with its numbers and units together."""
     return escape(text.unbroken(text.safe(said, *limit)))
+
+
+def _said(said: str, *limit: int) -> Markup:
+    """Return what a person wrote, with its lines; `.said` shows them as lines, a table puts them into one."""
+    return Markup("\n").join(_short(line, *limit) for line in said.split("\n"))
 
 
 @pass_context

@@ -63,7 +63,7 @@ def test_the_list_of_commands_is_written_without_loading_any() -> None:
     *text, loaded = done.stdout.splitlines()
     assert loaded == "[]"
     assert any(line.startswith("  run  ") for line in text)
-    assert "Run and look:" in text
+    assert "Run and read:" in text
 
 
 def test_a_command_that_is_not_there_is_told_with_the_nearest() -> None:

@@ -110,13 +110,13 @@ def test_a_plan_keeps_to_the_procedures_hosts_and_checks(
     [
         (
             "daily",
-            ["daily looks at 4 hosts with 2 checks, 6 in all; it may change 2 hosts.",
+            ["daily does 2 checks on 4 hosts, 6 in all; it may change 2 hosts.",
              "disk_space\tweb1, web2\thigh_percent = 85",
              "No check is due on idle1.",
              "Job log_rotation changes web1; only a run knows of db1.",
              "How long it takes is not known: no run of it has ended on all hosts; it is stopped after 30 min."],
         ),
-        ("some", ["some looks at 3 hosts with 1 check, 3 in all; it changes nothing.",
+        ("some", ["some does 1 check on 3 hosts, 3 in all; it changes nothing.",
                   "Named by the procedure, and asked for by none of its hosts: http_health.",
                   "It runs by hand only."]),
         ("tidy", ["tidy runs astral.upkeep.log_rotation on 4 hosts, without checks; it may change 2 hosts."]),

@@ -1,6 +1,6 @@
 """No host keeps an old certificate where others have a new one for the same names.
 
-Looks at the certificates in files of all hosts that ask for it, and puts together those that are for just the same
+Examines the certificates in files of all hosts that ask for it, and puts together those that are for just the same
 names. The one that ends last is the newest; a host whose own newest ends more than `max_days_apart` before it was left
 behind when the certificate was renewed: on that host alone, clients are refused on the day the old one expires.
 """

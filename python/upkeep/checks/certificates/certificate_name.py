@@ -1,7 +1,7 @@
 """Certificates are for the names that clients ask for.
 
 Of an endpoint, the name that was asked for, and what the site declares under `names`; of a file, the names declared or
-those of the web server's site that uses it. Only the subject alternative name counts: no client looks at the common
+those of the web server's site that uses it. Only the subject alternative name counts: no client uses the common
 name any more. A `*` stands for one whole label. A file without declared names is not judged.
 """
 

@@ -1,6 +1,6 @@
 """A host's key is the one that is known.
 
-It looks at why a host could not be reached: OpenSSH refuses a host whose key is another than the known one. Either
+It examines why a host could not be reached: OpenSSH refuses a host whose key is another than the known one. Either
 somebody stands between, or the host was made anew. A host whose key was never known is merely unreachable. No site
 asks for this check; it is due wherever a host is reached by ssh, and resolved once the host answers again.
 """

@@ -1,6 +1,6 @@
 """File systems do not fill up within the next weeks.
 
-Looks at how much was available at each look of the last 30 days, and takes the median of the slopes between all pairs
+Compares how much was available in each run of the last 30 days: takes the median of the slopes between all pairs
 of them (Theil and Sen): a file that comes and goes, or a night's backup, does not move it. Only a file system that was
 seen often enough, over long enough, is judged; one that is mounted read-only is not.
 """

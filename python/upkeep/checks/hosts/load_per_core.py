@@ -47,7 +47,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         (Severity.MEDIUM, limits.medium_load),
     ):
         if each >= limit:
-            waits = "".join(f", {stall.name} {stall.value:g} %" for stall in stalls)
+            shares = ", ".join(f"{one.value:g} % for {one.name.split()[-1]}" for one in stalls)
+            waits = f"; of 5 min, some task waited {shares}" if shares else ""
             return failed(severity, f"{state}; limit {limit:g}{waits}", *measures)
     return passed(f"{state}; limit {limits.medium_load:g}", *measures)
 

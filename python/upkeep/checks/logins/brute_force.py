@@ -1,6 +1,6 @@
 """No source tries to log in again and again.
 
-Looks at the most failed logins of one source within the gather's `burst_seconds` (ten minutes). What fails without an
+Examines the most failed logins of one source within the gather's `burst_seconds` (ten minutes). What fails without an
 address, at the console, by sudo or in a message that can be read in two ways, counts as one source.
 """
 

@@ -1,6 +1,6 @@
 """Nobody gets in after many failed attempts.
 
-Looks at successful logins from a source from which logins failed before, in the same window. This is how a guessed
+Examines successful logins from a source from which logins failed before, in the same window. This is how a guessed
 password looks, and how somebody looks who mistyped it often: ask.
 """
 

@@ -1,6 +1,6 @@
 """No source tries many accounts.
 
-Looks at how many different accounts, existing or not, failed to log in from one source within the window. Few attempts
+Examines how many different accounts, existing or not, failed to log in from one source within the window. Few attempts
 at each of many accounts stay below every limit per account.
 """
 

@@ -1,6 +1,6 @@
 """Each log is rotated when its policy says, proved by a new file or a new archive.
 
-Looks at every log that logrotate's configuration matches, and at big files in the log folders that it does not. The
+Examines every log that logrotate's configuration matches, and at big files in the log folders that it does not. The
 proof is the birth of the log's file and its newest archive, never logrotate's state file, which moves on after a
 rotation that failed, too. Also seen: a log over its size, a program that still writes into the archive, gaps in the
 numbers of the archives, archives that were to be compressed, names that must collide, too little space to rotate.

@@ -1,6 +1,6 @@
 """A register is as it was accepted: nobody was added, removed or changed since somebody looked.
 
-The copy that was accepted is a file beside the register. Whoever has looked at the change copies the register over it,
+The copy that was accepted is a file beside the register. Whoever has reviewed the change copies the register over it,
 best in the same commit; until then the change is a finding, which can be waived like any other.
 """
 

@@ -1,4 +1,4 @@
-"""A channel of alerts does not take what it is given. Those whom it reaches hear of nothing through it."""
+"""A channel of alerts cannot send. People are not notified over it."""
 
 from upkeep.judging.check import SelfCheck
 

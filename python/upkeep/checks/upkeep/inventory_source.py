@@ -1,4 +1,4 @@
-"""A source of the inventory could not be read. Hosts that only it names are not looked at, and are not let go."""
+"""A source of the inventory could not be read. Hosts that only it names are not checked, and are not removed."""
 
 from upkeep.judging.check import SelfCheck
 

@@ -1,6 +1,6 @@
 """The site answers within two seconds on average, and most of the time.
 
-Looks at the request times in an access log: their mean and their 95th percentile. nginx logs none in its default
+Examines the request times in an access log: their mean and their 95th percentile. nginx logs none in its default
 format: add `$request_time` to it, or `%D` to Apache's and `time_unit: us` to the site. A slow client's download counts.
 
 Where more than one number of a line may be its request time, the verdict has to be the same for the largest and for the

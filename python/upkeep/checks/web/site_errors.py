@@ -1,6 +1,6 @@
 """Less than one request in a thousand ends in a server error.
 
-Looks at the responses with status 500 to 599 among all requests of the window in an access log; not at 501 and 505,
+Examines the responses with status 500 to 599 among all requests of the window in an access log; not at 501 and 505,
 which speak of the method and the version that a client chose. A share says little of few requests: below the minimum
 sample, no error at all passes, a handful is unknown, and `few_errors` or more fail. A declared log without any request
 is unknown, for a site nobody reaches has no error either; a log that was only found in its usual place, and is not in

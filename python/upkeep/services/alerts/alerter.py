@@ -7,6 +7,7 @@ that they send are written down together, or not at all.
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,8 @@ from upkeep.store.outbox import Letter, Posting
 from upkeep.system import child
 
 STEP_SECONDS = 5.0
+Address = tuple[str, bool]
+"""Where a channel leads to, and whether the whole text may go there."""
 PLACES_FOR = timedelta(minutes=15)
 """How long the inventory is taken as known; only sites whose severities or owners ask where a host stands need it."""
 
@@ -234,18 +237,14 @@ class _Desk:
             return False
         by = policy.answer_by(step, alert.round_at, times)
 
-        used = set()
+        used: dict[datetime, set[Address]] = defaultdict(set)
         told = 0
         for call in calls:
             to = f"person:{call.person}" if call.person else f"team:{alert.team}"
             write = partial(messages.alert_message, about, answer_by=by, again=call.again)
-            letters = list(self._letters([to], write))
-            # Where the team and who is on call have the same first channel, it would say the same twice at once.
-            if letters and (letters[0].channel, call.at) not in used:
-                told += self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
-            used |= {(one.channel, call.at) for one in letters[:1]}
-        reached = bool(used)
-        self._told(alert, reached=reached)
+            letters = list(self._letters([to], write, used[call.at]))
+            told += self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
+        self._told(alert, reached=any(used.values()))
         if told and about.fresh:
             self._heard(about, counts=False)
         return bool(told)
@@ -263,15 +262,12 @@ class _Desk:
             return messages.news_message(about, phi=phi)
 
         people = policy.hear_news(step, self.now, times)
-        used: set[str] = set()
-        for to in (f"team:{alert.team}", *(f"person:{one}" for one in people)):
-            letters = list(self._letters([to], write))
-            if letters and letters[0].channel not in used:
-                self._put(f"news {alert.id}.{alert.news + 1}", letters, alert)
-            used |= {one.channel for one in letters[:1]}
+        to = (f"team:{alert.team}", *(f"person:{one}" for one in people))
+        letters = list(self._letters(to, write))
+        self._put(f"news {alert.id}.{alert.news + 1}", letters, alert)
         self._heard(about, counts=True)
         causes = len({one.cause_key for one in about.fresh})
-        text = f"{causes} new causes" if used else "nobody: there is no channel"
+        text = f"{causes} new causes" if letters else "nobody: there is no channel"
         alerts.note(self.db, alert.id, self.now, "told news", text)
 
     def _heard(self, about: About, *, counts: bool) -> None:
@@ -339,18 +335,32 @@ class _Desk:
         first = list(self.times(team).on_call(self.now))[:1]
         return [f"team:{team}", *(f"person:{one}" for one in first)]
 
-    def _letters(self, to: Iterable[str], write: Any) -> Iterator[Letter]:
+    def _letters(
+        self, to: Iterable[str], write: Any, used: set[Address] | None = None
+    ) -> Iterator[Letter]:
         """Yield a letter for each recipient and channel, the best channel first.
 
-        Where somebody's own ways end, the team's begin, and the other way round: somebody has to be reached.
+        Where somebody's own ways end, the team's begin, and the other way round: somebody has to be reached. Where
+        somebody's best channel leads to an address that has the text already, it would say the same twice: there is no
+        letter. used: addresses that have it; those of the letters are added.
         """
         written: dict[bool, Message] = {}
+        used = set() if used is None else used
         for recipient in to:
-            for position, channel in enumerate(self._chain(recipient)):
+            chain = self._chain(recipient)
+            addresses = {self._address(channel) for channel in chain[:1]}
+            if addresses <= used:
+                continue
+            used |= addresses
+            for position, channel in enumerate(chain):
                 phi = self.schedule.channels[channel].phi
                 if phi not in written:
                     written[phi] = write(phi=phi)
                 yield Letter(recipient, channel, position, written[phi].title, written[phi].body)
+
+    def _address(self, channel: str) -> Address:
+        known = self.schedule.channels[channel]
+        return known.url_from, known.phi
 
     def _chain(self, recipient: str) -> list[str]:
         kind, _, who = recipient.partition(":")

@@ -110,9 +110,9 @@ class Sender:
             wrong = [error for error in errors if error]
             if wrong:
                 outbox.channel_failed(db, self.key, channel, wrong[-1], now)
-                message = f"does not take what it is given: {wrong[-1]}"
+                message = f"cannot send: {wrong[-1]}"
                 test = command("alert", "test", channel, site=self.site.name)
-                remedy = first(test, "try it again when it is put right")
+                remedy = first(test, "try it again when it is fixed")
                 own_troubles.tell(
                     db,
                     self.key,

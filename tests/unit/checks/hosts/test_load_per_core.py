@@ -43,14 +43,14 @@ def test_a_failing_load_says_what_was_waited_for() -> None:
 
     assert judge(memory, Limits(), NOW) == failed(
         Severity.MEDIUM,
-        "load 2.00 per core over 15 min (4 cores); limit 2, waited for memory 1.5 %",
+        "load 2.00 per core over 15 min (4 cores); limit 2; of 5 min, some task waited 1.5 % for memory",
         Measure("load per core", 2.0),
         Measure("waited for memory", 1.5, "%"),
     )
 
     assert judge(seen, Limits(), NOW) == failed(
         Severity.HIGH,
-        "load 6.00 per core over 15 min (4 cores); limit 5, waited for cpu 3 %, waited for io 80.5 %",
+        "load 6.00 per core over 15 min (4 cores); limit 5; of 5 min, some task waited 3 % for cpu, 80.5 % for io",
         Measure("load per core", 6.0),
         Measure("waited for cpu", 3.0, "%"),
         Measure("waited for io", 80.5, "%"),
