@@ -12,7 +12,7 @@ from upkeep.rules.targets import state_of
 
 NEEDS_NOTE = "pass needs a note that explains what fails"
 NAMED = 5
-"""So many failures are named where a `pass` is refused; the others are counted."""
+"""At most this many failures are named where a `pass` is refused; the others are counted."""
 
 
 def failures(evidence: Mapping[str, Any]) -> tuple[str, ...]:
