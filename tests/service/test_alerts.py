@@ -118,7 +118,8 @@ def test_later_hosts_join_silently_and_a_worse_one_does_not(store: Store, alerte
     (alert,) = now_open(store)
     assert (alert.severity, alert.round, alert.opening) == (1, 2, 1)
     assert (
-        titles(store)[len(before) :] == ["[1] Low disk space on web1, web2, web3, 3 findings"] * 2
+        titles(store)[len(before) :]
+        == ["[1] Got worse: Low disk space on web1, web2, web3, 3 findings"] * 2
     )
 
 

@@ -724,4 +724,4 @@ def test_what_was_due_and_what_hosts_owe_is_listed(
     validate(document, schema("occurrences"))
     assert [each["state"] for each in document["occurrences"]] == ["partial"]
     assert [each["host"] for each in document["debts"]] == ["web2"]
-    assert "web2 owes daily of 2099-06-10 03:00" in text
+    assert "2099-06-10 03:00:00 UTC\tdaily on web2\tdebt\tdue\t\t" in text

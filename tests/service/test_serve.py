@@ -27,7 +27,7 @@ from service.page import PASSWORD, Visitor, ask
 from sqlalchemy import select
 
 from upkeep.model import clock, occurrence
-from upkeep.model.errors import ConfigurationError, UpkeepError
+from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.serve.requests import Requested
 from upkeep.serve.scheduler import Scheduler
 from upkeep.serve.serve import (
@@ -157,7 +157,7 @@ def test_on_this_machine_it_needs_neither(listen: str) -> None:
 
 @pytest.mark.parametrize("listen", ["8470", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":1"])
 def test_where_to_listen_is_said_whole(listen: str) -> None:
-    with pytest.raises(ConfigurationError, match="expected ADDRESS:PORT"):
+    with pytest.raises(UsageError, match="expected ADDRESS:PORT"):
         listening(listen, None, None, [])
 
 
@@ -170,11 +170,11 @@ def test_the_command_says_so_with_78() -> None:
 
 
 def test_a_file_without_its_partner_or_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="are needed together"):
+    with pytest.raises(UsageError, match="are needed together"):
         listening("0.0.0.0:1", tmp_path / "a", None, [])
     with pytest.raises(ConfigurationError, match="cannot be read"):
         listening("0.0.0.0:1", tmp_path / "a", tmp_path / "b", [])
-    with pytest.raises(ConfigurationError, match="everybody"):
+    with pytest.raises(UsageError, match="everybody"):
         listening("0.0.0.0:1", None, None, ["everybody"])
 
 

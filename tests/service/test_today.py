@@ -88,7 +88,11 @@ def off(site: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "user", "said"),
     [
-        (lambda site: None, "kim", "kim, operator, kim in schedule.yml: the account "),
+        (
+            lambda site: None,
+            "kim",
+            "You are the user kim, operator, the person kim of schedule.yml; by the account ",
+        ),
         (off, None, "You act as nobody: the account "),
     ],
     ids=["a user", "disabled"],

@@ -436,6 +436,16 @@ def test_the_store_has_no_token_that_a_browser_could_send(setting: Setting, visi
     assert not any(token in row for row in rows)
 
 
+def test_only_where_nobody_can_sign_in_it_is_said_how_to_add_the_first(
+    visitor: Any, one_store: Store
+) -> None:
+    first = "upkeep user add admin --role admin"
+    assert first not in visitor().get("/sign-in").text
+
+    with served(Setting(one_store)) as url:
+        assert first in ask(f"{url}/sign-in").text
+
+
 def test_signing_out_ends_the_session(visitor: Any) -> None:
     one = visitor("viewer")
     token = one.client.cookies["upkeep"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from alert_samples import full, run, schedule, seen, site
@@ -14,9 +15,10 @@ from service.page import PASSWORD, Visitor, add_users, served
 from service.test_web_browser import violations
 from sqlalchemy import select
 
+from upkeep.model.text import exact
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
-from upkeep.store import Store, acts, alerts, open_store, silences, tables
+from upkeep.store import Store, acts, alerts, open_store, silences, tables, users
 from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
 
@@ -81,7 +83,7 @@ def test_an_alert_tells_what_is_wrong_who_was_told_and_what_to_do(operator: Visi
     assert "free space" in told
     assert "&lt;img src=x" in told
     assert "<img" not in told
-    assert told.count('<td class="status ">waiting</td>') == 2
+    assert told.count('class="status ">waiting</td>') == 2
     assert operator.get("/alerts/99").status_code == 404
 
 
@@ -121,6 +123,84 @@ def test_a_time_that_is_none_is_refused(store: Store, operator: Visitor, lasts: 
     assert the_alert(store).status == "open"
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "says"),
+    [
+        (
+            "/alerts/1/acknowledge",
+            {"lasts": "abc"},
+            "For &#39;abc&#39;: expected a number with a unit",
+        ),
+        (
+            "/alerts/1/acknowledge",
+            {"lasts": ""},
+            "For: the field is empty; expected a time such as",
+        ),
+        (
+            "/alerts/1/acknowledge",
+            {"lasts": "8 d"},
+            "An acknowledgement ends at most 7 days from now.",
+        ),
+        (
+            "/alerts/1/acknowledge",
+            {"lasts": "9999 w"},
+            "For &#39;9999 w&#39;: expected at most 1 w.",
+        ),
+        ("/silences", {"lasts": "30 d"}, "A silence ends at most 7 days from now."),
+        ("/silences", {"reason": ""}, "A silence needs a reason."),
+        ("/silences", {"host": "web3"}, "No host &#39;web3&#39; was ever checked"),
+        ("/silences", {"host": " ".join(map(str, range(21)))}, "21 hosts; at most 20 at once."),
+        ("/silences", {"check": "disk_spac"}, "There is no check &#39;disk_spac&#39;"),
+        ("/oncall", {"ends": "2020-01-01T10:00"}, "An override "),
+        ("/oncall", {"ends": "later"}, "Ends: &#39;later&#39; is not a date with a time."),
+    ],
+)
+def test_a_refused_form_comes_back_with_why_and_what_was_typed(
+    operator: Visitor, path: str, form: dict[str, str], says: str
+) -> None:
+    forms = {
+        "/alerts/1/acknowledge": {"note": "typed before", "lasts": "2 h"},
+        "/silences": {
+            "check": "disk_space", "host": "web1", "severity": "3", "lasts": "2 h",
+            "reason": "typed before", "alert": "1",
+        },
+        "/oncall": {"team": "ops", "person": "bob", "ends": ""},
+    }  # fmt: skip
+    asked = operator.act(path, **forms[path] | form)
+
+    assert asked.status_code in (409, 422)
+    whole = asked.text.replace("\xa0", " ")
+    begin = whole.index(f'action="{path}"')
+    its_form = whole[begin : whole.index("</form>", begin)]
+    assert says in its_form
+    for name, value in (forms[path] | form).items():
+        if name not in ("alert", "severity", "team", "person"):
+            assert f'name="{name}" value="{value}"' in its_form, its_form
+    assert ('<option value="3" selected>' in its_form) is (path == "/silences")
+    assert ('<option value="bob" selected>' in its_form) is (path == "/oncall")
+
+
+def test_a_silence_of_an_alert_covers_all_its_hosts_at_once_or_none(
+    store: Store, operator: Visitor
+) -> None:
+    form = {"check": "disk_space", "severity": "1", "lasts": "2 h", "reason": "x", "alert": "1"}
+    assert 'name="host" value="db1, web1"' in operator.get("/alerts/1").text
+
+    assert operator.act("/silences", **form, host="db1, web3").status_code == 409
+    with store.begin() as db:
+        assert silences.lasting(db, SITE, datetime.now(UTC)) == []
+        users.set_person(db, "operator", "ada")
+    assert operator.act("/silences", **form, host="db1, web1").status_code == 303
+
+    with store.read() as db:
+        made = silences.lasting(db, SITE, datetime.now(UTC), planned=True)
+        act = acts.recent(db, 1)[0]
+    assert {(one.check_pattern, one.host_pattern) for one in made} == {
+        ("disk_space", "db1"), ("disk_space", "web1"),
+    }  # fmt: skip
+    assert act.target == "disk_space on db1, disk_space on web1"
+
+
 def test_programs_get_the_same_as_the_commands_document(store: Store, operator: Visitor) -> None:
     (listed,) = operator.get("/api/alerts").json()["alerts"]
     taken = operator.act("/api/alerts/1/acknowledge", lasts="1 h").json()["alert"]
@@ -136,7 +216,7 @@ def test_a_silence_is_made_from_an_alert_and_ended(store: Store, operator: Visit
     made = operator.act("/silences", **form, reason="moving files")
 
     assert (without.status_code, made.status_code) == (409, 303)
-    assert "a silence needs a reason" in without.text
+    assert "A silence needs a reason" in without.text
     assert "operator: moving files" in operator.get("/alerts").text
     assert operator.act("/silences/1/end").status_code == 303
     with store.read() as db:
@@ -147,7 +227,7 @@ def test_a_silence_is_made_from_an_alert_and_ended(store: Store, operator: Visit
 def test_an_acknowledgement_is_undone_and_people_are_notified_again(
     store: Store, operator: Visitor
 ) -> None:
-    operator.act("/alerts/1/acknowledge", lasts="4 h")
+    operator.act("/alerts/1/acknowledge", lasts="4 h", note="on it")
     acknowledged = the_alert(store)
     assert "Undo acknowledgement" in operator.get("/alerts/1").text
 
@@ -155,13 +235,21 @@ def test_an_acknowledgement_is_undone_and_people_are_notified_again(
 
     one = the_alert(store)
     assert (one.status, one.acknowledged_until) == ("open", None)
+    assert (one.acknowledged_by, one.acknowledged_at, one.note) == ("", None, "")
+    page = operator.get("/alerts/1").text
+    assert "acknowledgement withdrawn</td>" in page
+    assert page.count("on it") == 1  # in the history only
+    until = exact(acknowledged.acknowledged_until, ZoneInfo(schedule().time_zone), seconds=False)
+    assert f"until {until}: on it" in re.sub("<[^>]*>", "", page).replace("\xa0", " ")
+    (listed,) = operator.get("/api/alerts").json()["alerts"]
+    assert (listed["acknowledged_by"], listed["acknowledged_at"]) == ("", None)
     assert (one.round, one.round_why) == (acknowledged.round + 1, "withdrawn")
     with store.read() as db:
         act = acts.recent(db, 1)[0]
         event = alerts.history(db, 1)[-1]
     assert (act.who, act.what, act.target) == ("operator", "withdraw acknowledgement", "1")
     assert (event.kind, event.actor, event.text) == (
-        "withdrawn", "operator", "acknowledged by operator",
+        "withdrawn", "operator", "was acknowledged by operator",
     )  # fmt: skip
     before = len(bodies(store))
     Alerter(store, site()).step(datetime.now(UTC))
@@ -273,7 +361,7 @@ def test_from_a_message_to_the_acknowledgement_in_three_taps(
     )
     for word in (
         "Where db1, web1",
-        r"Since \d+ (min|h) ago",  # an hour, and what this machine took since
+        r"Open for \d+ (min|h)",  # an hour, and what this machine took since
         r"unacknowledged for \d+ (min|h)",
         "Next free space",
     ):

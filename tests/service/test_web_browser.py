@@ -220,8 +220,8 @@ def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
 
 FACTS = {
     "/": ("of 120 hosts",),
-    "/alerts/1": ("✗ high (severity 2)", "Where app1", "Since", "unacknowledged for", "Team ops", "Next"),
-    "/findings/1": ("Severity", "Where", "Since", "Alert", "Next see what takes the space"),
+    "/alerts/1": ("✗ high (severity 2)", "Where app1", "Open for", "unacknowledged for", "Team ops", "Next"),
+    "/findings/1": ("Severity", "Where", "Open for", "Alert", "Next see what takes the space"),
     "/runs/1": ("of 120 hosts", "Status ✓ done", "Procedure Daily procedure", "Started", "Next"),
     "/runs/1/hosts/app12": ("app12", "Outcome ok", "Checked", "Results 1 did not pass", "Next"),
 }  # fmt: skip
@@ -261,6 +261,35 @@ def test_on_a_narrow_screen_tables_keep_their_words_whole(opened: Any, where: st
     for path in ("/findings/1", "/alerts/1", "/acts", "/runs", "/schedule"):
         page.goto(where + path)
         assert page.eval_on_selector_all(".scroll th, .scroll td", WORDS_IN_PIECES) == [], path
+
+
+OFF_SCREEN = """() => [...document.querySelectorAll("main td, main tbody th, nav a")].filter(
+  one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth
+).map(one => one.textContent)"""
+
+
+def test_on_a_phone_nothing_of_a_table_is_off_the_screen(opened: Any, where: str) -> None:
+    page = opened(viewport=PHONE)
+
+    for path in ("/findings/1", "/alerts/1", "/acts", "/runs", "/runs/1", "/schedule", "/users"):
+        page.goto(where + path)
+        assert page.evaluate(OFF_SCREEN) == [], path
+        cell = page.locator("main td[data-label]").first
+        assert f'"{cell.get_attribute("data-label")}"' in cell.evaluate(
+            "one => getComputedStyle(one, '::before').content"
+        )
+
+
+def test_a_list_comes_before_its_filter(opened: Any, where: str) -> None:
+    page = opened(viewport=PHONE, to="/findings?severity=high")
+
+    assert page.locator(".filter summary").inner_text() == "Filter: open, severity high"
+    assert not page.locator(".filters").is_visible()
+    assert page.locator(".troubles a").first.bounding_box()["y"] < PHONE["height"]
+    page.click(".filter summary")
+    page.fill("[name=host]", "app1")
+    page.click("button:has-text('Show')")
+    assert page.locator(".filter summary").inner_text() == "Filter: open, severity high, host app1"
 
 
 def test_without_scripts_everything_can_be_read(opened: Any, where: str) -> None:

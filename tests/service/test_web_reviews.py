@@ -27,6 +27,7 @@ from store_samples import result
 
 from upkeep.model import clock
 from upkeep.model.roles import Role
+from upkeep.model.stored_text import shown
 from upkeep.model.verdicts import Measure, Severity
 from upkeep.rules.reviews import ReviewVerdict
 from upkeep.services.record_export import export
@@ -149,7 +150,7 @@ def test_today_says_at_once_what_ones_team_owes_this_week(site: Reviewed, visit:
     assert "overdue</span>; the first is due <b>Mon 2027-01-04 17:00</b>." in told
     assert told.index("Fire extinguishers") < told.index("Who has keys")
     assert "Deeds" not in told
-    assert "Opening this week: Audit <b>Mon 09:00</b>" in told
+    assert "Opens this week: Audit <b>Mon 09:00</b>" in told
     assert "(3 reviews)" in told
     assert "(1 review)" in legal
     assert "(4 reviews)" in nobody
@@ -230,6 +231,34 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
     assert "fill the two" in told
 
 
+def test_a_note_of_two_lines_is_signed_and_shown_as_two_lines(site: Reviewed, ann: Visitor) -> None:
+    send(ann, site, "fires", note="is blocked since 10:40.\r\nNo login succeeded.")
+
+    (one,) = signatures(site, "fires")
+    assert one.note == "is blocked since 10:40.\nNo login succeeded."
+    shown_note = '<p class="said">is blocked since 10:40.\nNo login succeeded.</p>'
+    assert shown_note in said_on(ann.get(f"/reviews/{site.one('fires').id}"))
+    stream = io.StringIO()
+    with site.store.read() as db:
+        found = look(db, site.one("fires"), site.now)
+        assert list(problems_of(db, site.installation.trusted)) == []
+    print_review(Screen(stream), found, site.site.schedule, ZoneInfo("UTC"), site.now, "")
+    assert "\nnote: is blocked since 10:40.\n  No login succeeded.\n" in stream.getvalue()
+
+
+def test_a_note_that_an_older_program_has_signed_is_shown_and_verified_as_it_is(
+    site: Reviewed, ann: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upkeep.services.reviews.written", shown)
+    send(ann, site, "fires", note="is blocked.\r\nNo login.")
+
+    (one,) = signatures(site, "fires")
+    assert one.note == "is blocked.\\r\nNo login."
+    assert "is blocked.\\r\nNo login." in ann.get(f"/reviews/{site.one('fires').id}").text
+    with site.store.read() as db:
+        assert list(problems_of(db, site.installation.trusted)) == []
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [
@@ -237,6 +266,10 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
         ({"password": "wrong horse battery"}, "wrong password for ann"),
         ({"verdict": ""}, "choose a verdict"),
         ({"verdict": "fail"}, "fail needs a note"),
+        (
+            {},
+            "pass needs a note that explains what fails: Low disk space, 1 of 1 fails; target missed: used of /",
+        ),
         ({"verdict": "not applicable"}, "not applicable needs a reason"),
         ({"on_behalf_of": "Assessors"}, "the report of Assessors must be attached"),
         ({"evidence": "0" * 64}, "the evidence has changed since it was shown"),
@@ -309,7 +342,7 @@ def test_evidence_says_which_results_are_doubted(site: Reviewed, ann: Visitor) -
     with site.store.read() as db:
         found = look(db, site.one("fires"), site.now)
     stream = io.StringIO()
-    print_review(Screen(stream), found, "", ZoneInfo("UTC"), site.now, "")
+    print_review(Screen(stream), found, site.site.schedule, ZoneInfo("UTC"), site.now, "")
     assert "of disk_space prove" in stream.getvalue()
 
 
@@ -401,8 +434,8 @@ def test_four_eyes_on_the_page(site: Reviewed, visit: Any, ann: Visitor) -> None
     again = send(ann, site, "keys")
     bob = visit("bob")
 
-    assert "another person must sign second" in again.text
-    assert "awaiting second" in bob.get(f"/reviews/{site.one('keys').id}").text
+    assert "another person must sign next" in again.text
+    assert "signed by 1 of 2: pass" in bob.get(f"/reviews/{site.one('keys').id}").text
     assert send(bob, site, "keys").status_code == 303
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
 
@@ -571,9 +604,9 @@ def test_a_months_completion_is_a_page_and_a_file(site: Reviewed, ann: Visitor) 
     assert (audit["signed"], audit["left_out"], audit["pending"]) == (
         "1",
         "1",
-        "2",
-    )  # keys and deeds
-    assert "nothing was due" in ann.get("/completion?month=2026-01").text
+        "17",  # keys and deeds; three more Mondays, each with a run and four reviews
+    )
+    assert "Nothing was due in 2026-01" in ann.get("/completion?month=2026-01").text
     assert ann.get("/completion").status_code == 200
     for wrong in ("2027-13", "x", "2027-01'"):
         assert ann.get(f"/completion?month={wrong}").status_code == 422
@@ -672,15 +705,19 @@ def test_a_reviewer_comes_from_today_to_a_signed_review_and_prints_it(
     page.fill("[name=password]", PASSWORD)
     page.click("button:has-text('Sign as ann')")
     page.wait_for_selector("#signatures")
-    assert "Signed by fail by ann" in first_screen(page)
+    assert "Signed by Ann (ann): fail" in first_screen(page)
     assert violations(page) == []
 
     (one,) = signatures(site, "fires")
+    with site.store.read() as db:
+        record = records.hashes(db, reviews.KIND, "1")[one.number]
     for paper in ("A4", "Letter"):
         text, sheets = printed(page, tmp_path, paper)
         for word in (
-            "Upkeep, site site. Printed 2027-01-04 10:00:00 UTC by ann (ann).", "Fire extinguishers",
-            "signed by ann (Ann), 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
+            "Upkeep, site site. Printed 2027-01-04 10:00:00 UTC by Ann (ann), from http://", "Fire extinguishers",
+            "Due 2027-01-04 17:00:00 UTC: ✓ signed on time, 2027-01-04 10:00:00 UTC",
+            "signed by Ann (ann), 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
+            f"Record {one.number}: hash {record}", "run 3 </runs/3>",
             "two of them are empty", one.evidence_sha256, "Evidence", "91 % used", "https://plans.example.org/",
         ):  # fmt: skip
             assert word in text, word
@@ -692,6 +729,8 @@ def test_a_reviewer_comes_from_today_to_a_signed_review_and_prints_it(
             "ago",
             "Today",
             "Correct",
+            "download all",
+            "highweb1",
         ):
             assert word not in text, word
         assert sheets <= 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +13,9 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption, counting, number_of, numbered
 from upkeep.cli.output import print_json, say
+from upkeep.cli.times import later, time_of
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
@@ -29,7 +30,6 @@ from upkeep.services.acts import By
 from upkeep.services.alerts import channels, messages
 from upkeep.services.alerts.calendar import SiteCalendar
 from upkeep.services.alerts.channels import Parcel
-from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.store.silences import NewOverride
@@ -61,20 +61,6 @@ def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something on the command line."""
     known = actors.someone(store, site.schedule, action, target, site=site)
     return By(known.user, acts.CLI, known.account)
-
-
-def _later(now: datetime, text: str, option: str) -> datetime:
-    """Return the time that is so much later."""
-    try:
-        return now + timedelta(seconds=seconds_of(text))
-    except (ValueError, OverflowError) as exc:
-        raise UsageError(f"{option}: found {text!r:.80}; expected {exc}") from None
-
-
-def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
-    from upkeep.cli.schedule import time_of
-
-    return time_of(text, zone, option)
 
 
 def _without_site(values: dict[str, Any]) -> dict[str, Any]:
@@ -117,9 +103,7 @@ def list_alerts(
     everything: Annotated[
         bool, typer.Option("--all", help="Closed ones too, newest first.")
     ] = False,
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="With --all: show at most this many.")
-    ] = 50,
+    count: Annotated[int, counting("With --all: show at most this many.")] = 50,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -150,7 +134,7 @@ def list_alerts(
     return 0 if worst is None else 2 if worst <= 2 else 1
 
 
-AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")]
+AlertNumber = Annotated[int, numbered("alert")]
 
 
 @alert_group.command("show")
@@ -198,7 +182,7 @@ def send_test(
 @alert_group.command("ack")
 @does(Action.ACKNOWLEDGE)
 def acknowledge(
-    alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
+    alert: Annotated[list[int], numbered("alert", several=True)],
     inventory: SiteOption = "",
     note: Annotated[str, typer.Option("--note", help="What others should know.")] = "",
     lasts: Annotated[
@@ -212,13 +196,14 @@ def acknowledge(
 
     Nobody is notified again until the acknowledgement expires, unless an alert gets worse.
     """
+    alert = list(dict.fromkeys(alert))
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
                 _alert(alerts.get(db, number), site, number)
         now = clock.now()
         usual = timedelta(seconds=site.schedule.alerts.acknowledged_for)
-        until = _later(now, lasts, "--for") if lasts else now + usual
+        until = later(now, lasts, "--for") if lasts else now + usual
         by = _by(site, store, Action.ACKNOWLEDGE, " ".join(map(str, alert)))
         for number in alert:
             silencing.acknowledge(store, site, number, until, note, by, now)
@@ -228,13 +213,14 @@ def acknowledge(
 @alert_group.command("unack")
 @does(Action.UNACKNOWLEDGE)
 def unacknowledge(
-    alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
+    alert: Annotated[list[int], numbered("alert", several=True)],
     inventory: SiteOption = "",
 ) -> None:
     """Withdraw acknowledgements.
 
     People are notified from now on, as if the acknowledgements had expired.
     """
+    alert = list(dict.fromkeys(alert))
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
@@ -258,7 +244,9 @@ def add_silence(
     severity: Annotated[
         int,
         typer.Option(
-            "--severity", min=1, max=4, help="Up to this severity; 1 is critical, 4 is low."
+            "--severity",
+            parser=number_of("--severity", 1, 4),
+            help="Up to this severity; 1 is critical, 4 is low.",
         ),
     ] = 2,
 ) -> None:
@@ -288,7 +276,7 @@ def add_silence(
         raise UsageError(both, remedy=again)
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
-        until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
+        until = later(now, lasts, "--for") if lasts else time_of(ends, zone, "--until")
         scope = SilenceScope(check.strip(), host.strip(), severity)
         by = _by(site, store, Action.SILENCE, f"{scope.check_pattern} on {scope.host_pattern}")
         made, width = silencing.add(store, site, scope, reason, until, by, now)
@@ -314,7 +302,7 @@ def list_silences(inventory: SiteOption = "", as_json: Json = False) -> None:
 @silence_group.command("approve")
 @does(Action.APPROVE_SILENCE)
 def approve_silence(
-    number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
+    number: Annotated[int, numbered("silence")],
     inventory: SiteOption = "",
 ) -> None:
     """Approve a wide silence that somebody else has made."""
@@ -327,7 +315,7 @@ def approve_silence(
 @silence_group.command("end")
 @does(Action.END_SILENCE)
 def end_silence(
-    number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
+    number: Annotated[int, numbered("silence")],
     inventory: SiteOption = "",
 ) -> None:
     """End a silence before its time."""
@@ -347,7 +335,7 @@ def list_on_call(
     """List who is on call for each team, and who is next."""
     with opened(inventory) as (site, store), store.read() as db:
         zone = ZoneInfo(site.schedule.time_zone)
-        when = _time(at, zone, "--at") if at else clock.now()
+        when = time_of(at, zone, "--at") if at else clock.now()
         overrides = silences.overrides(db, name(site.key), clock.now() - timedelta(days=1))
     calendar = SiteCalendar(site.schedule, site.folder)
     rows = [
@@ -356,6 +344,7 @@ def list_on_call(
             title=known.title,
             people=tuple(calendar.times(team, overrides).on_call(when)),
             overrides=tuple(one for one in overrides if one.team == team and one.ends > when),
+            handover=calendar.handover(team, when, overrides),
         )
         for team, known in site.schedule.teams.items()
     ]
@@ -380,8 +369,8 @@ def set_on_call(
         _known(team, schedule.teams, "team")
         _known(person, schedule.people, "person")
         now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
-        since = _time(begins, zone, "--from") if begins else now
-        until = _time(ends, zone, "--to")
+        since = time_of(begins, zone, "--from") if begins else now
+        until = time_of(ends, zone, "--to")
         who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}", site=site)
         with store.begin() as db:
             number = silences.add_override(
@@ -397,7 +386,7 @@ def set_on_call(
 @oncall_group.command("end")
 @does(Action.END_OVERRIDE)
 def end_on_call(
-    number: Annotated[int, typer.Argument(metavar="OVERRIDE", help="Its number.")],
+    number: Annotated[int, numbered("override")],
     inventory: SiteOption = "",
 ) -> None:
     """End an override before its time."""

@@ -6,6 +6,7 @@ import dataclasses
 import socket
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from upkeep.model import clock
 from upkeep.rules.actions import Action
 from upkeep.services import actors
 from upkeep.services.timekeeper import Timekeeper
-from upkeep.site.host_limit import absolute_limit
+from upkeep.site.host_limit import absolute_limit, refuse_unknown
 from upkeep.site.site import load_site
 from upkeep.store import open_store
 from upkeep.view import lists
@@ -66,7 +67,9 @@ def run_doctor(
     if accept:
         _accept_clock(inventory)
         return 0
-    lines = examine(load_site(inventory), absolute_limit(limit))
+    site = load_site(inventory)
+    refuse_unknown(limit, Path(site.inventory))
+    lines = examine(site, absolute_limit(limit))
     found = {line.status for line in lines}
     wrong = [line for line in lines if line.status != "ok"]
     if wrong or not quiet:

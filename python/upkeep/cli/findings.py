@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.opened import zone_of
+from upkeep.cli.options import Json, Quiet, SiteOption, numbered
 from upkeep.cli.output import print_json
 from upkeep.cli.stored import site_store
 from upkeep.model import clock
@@ -44,10 +45,14 @@ def list_findings(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """List what is wrong now, worst first, and since when."""
+    """List what is wrong now, worst first, and since when.
+
+    Exit status: 2 if anything critical or high is open, 1 if anything medium or low; 3 if nothing was checked yet.
+    """
     with site_store(inventory) as (store, site), store.read() as db:
         rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
         last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
+        checked = page_queries.stand(db, site).hosts > 0
     found = [one for one, _waiver in rows]
     # What is waived fails all the same, and counts.
     failed: dict[Any, int] = {}
@@ -55,6 +60,8 @@ def list_findings(
         if one.status == findings.OPEN:
             failed[one.severity] = failed.get(one.severity, 0) + 1
     status = exit_status.of_counts(shown.Counts(failed=failed))
+    if not failed and not checked:
+        status = exit_status.UNKNOWN
     if quiet and status == exit_status.OK:
         return status
     if as_json:
@@ -62,7 +69,12 @@ def list_findings(
     else:
         shown_findings = [finding_of(*row) for row in rows]
         view.print_findings(
-            Screen(sys.stdout), shown_findings, clock.now(), last=last, site=inventory
+            Screen(sys.stdout),
+            shown_findings,
+            clock.now(),
+            last=last,
+            site=inventory,
+            checked=checked,
         )
     return status
 
@@ -70,14 +82,14 @@ def list_findings(
 @finding_group.command("show")
 @does(Action.LOOK)
 def show_finding(
-    finding: Annotated[int, typer.Argument(metavar="FINDING", help="Its number.")],
+    finding: Annotated[int, numbered("finding")],
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
     """Show a finding: since when, next step, alert, history, evidence."""
     now = clock.now()
     with site_store(inventory) as (store, site), store.read() as db:
-        found = page_queries.finding(db, finding) if 0 < finding < 2**31 else None
+        found = page_queries.finding(db, finding)
         if found is None or found.site != site:
             raise UsageError(
                 f"there is no finding {finding}",
@@ -105,6 +117,6 @@ def show_finding(
             run_id,
             excerpt(text) if text else None,
         ),
-        now,
+        now.astimezone(zone_of(inventory)),
         inventory,
     )

@@ -57,7 +57,7 @@ def list_absent(inventory: SiteOption = "", as_json: Json = False) -> None:
 def accept(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[HOST]…", help="All that are absent, if not given."),
+        typer.Argument(metavar="HOST", help="All that are absent, if not given."),
     ] = None,
     inventory: SiteOption = "",
 ) -> None:

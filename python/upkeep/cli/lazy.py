@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer.main
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from upkeep.cli.aliases import renamed, told
+from upkeep.cli.usage import Plain
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Run and read": ("today", "run", "check", "show", "plan", "explain", "doctor"),
@@ -96,7 +97,7 @@ class Commands(Mapping[str, Any]):
         return len(self._own) + len(self._of)
 
 
-class Verb(TyperCommand):
+class Verb(Plain):
     """A verb that is a noun, too: `run daily` runs, `run list` lists.
 
     If the first word is one of its commands, that is meant; behind `--` it never is.
@@ -149,6 +150,16 @@ class LazyGroup(TyperGroup):
 
 def commands_of(app: typer.Typer) -> Mapping[str, Any]:
     """Return what a file of commands has, by name."""
+    _show_plainly(app)
     group = typer.main.get_group(app)
     commands: Mapping[str, Any] = group.commands
     return commands
+
+
+def _show_plainly(app: typer.Typer) -> None:
+    for one in app.registered_commands:
+        if not issubclass(one.cls or object, Plain):
+            one.cls = Plain
+    for group in app.registered_groups:
+        if group.typer_instance:
+            _show_plainly(group.typer_instance)

@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from upkeep.cli.lazy import LazyGroup
+from upkeep.cli.usage import help_of
 from upkeep.model.errors import INTERRUPTED, PrintError, UpkeepError, UsageError
 from upkeep.system import child
 from upkeep.view.streams import lasting, lost
@@ -23,6 +24,9 @@ severity failed; 2 something high or critical failed; 3 something could not be c
 configuration; 130 interrupted.
 """
 
+FEW = ("PROCEDURE", "TEAM", "PERSON")
+NAMED = 20
+"""Where one of these is missing, at most this many of those there are are named."""
 cli = typer.Typer(
     name="upkeep",
     no_args_is_help=True,
@@ -89,7 +93,7 @@ def _refuse_empty(arguments: list[str]) -> None:
         if name or not one:
             name = name or (before if before.startswith("-") else "an argument")
             raise UsageError(
-                f"{name}: found an empty value; expected one, or nothing at all",
+                f"{name}: found an empty text; give a value, or leave {name} out",
                 remedy="see whether a shell variable in the command is unset",
             )
 
@@ -102,12 +106,31 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
         sys.stderr.write(f"{exc.format_message()}\n")  # type: ignore[attr-defined]
         return UsageError.exit_status
     if hasattr(exc, "format_message"):  # the parser's own errors; typer hides their class
-        error = UsageError(exc.format_message(), remedy="upkeep --help")
-        return _complain(error, UsageError.exit_status)
+        return _complain(_wrong_usage(exc), UsageError.exit_status)
     if debug:
         raise exc
     remedy = "this is a fault of Upkeep; run it again with --debug and report it"
     return _complain(UpkeepError(f"{type(exc).__name__}: {exc}", remedy=remedy), 70)
+
+
+def _wrong_usage(exc: Any) -> UsageError:
+    """Return the parser's error as ours: what may stand where a word is missing, or else the command's own help."""
+    from upkeep.cli.options import LISTS
+
+    said: str = exc.format_message()
+    word = getattr(getattr(exc, "param", None), "metavar", None) or ""
+    if type(exc).__name__ != "MissingParameter":
+        word = ""
+    listed = LISTS.get(word.lower(), "")
+    remedy = f"{listed}  # lists them" if listed else help_of(getattr(exc, "ctx", None))
+    if word in FEW:
+        from upkeep.cli.completion_values import VALUES
+
+        # A site that cannot be read has no names to offer, and that is not what is wrong here.
+        with contextlib.suppress(UpkeepError, OSError):
+            names = [name for name, _title in VALUES[word]("", _site_given(sys.argv[1:]))]
+            said += f" There are: {', '.join(names[:NAMED])}" if names else ""
+    return UsageError(said, remedy=remedy)
 
 
 def _complain(error: BaseException, status: int) -> int:

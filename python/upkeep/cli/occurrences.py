@@ -13,8 +13,9 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import MOST_DAYS, Json, SiteOption, counting, number_of
 from upkeep.model import clock
+from upkeep.model.remedies import command
 from upkeep.model.text import ago, exact
 from upkeep.rules.actions import Action
 from upkeep.store import occurrences
@@ -47,10 +48,13 @@ cli.add_typer(occurrence_group, name="occurrence")
 @does(Action.LOOK)
 def list_occurrences(
     inventory: SiteOption = "",
-    days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Show at most this many.")
-    ] = 50,
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days", metavar="N", parser=number_of("--days", 1, MOST_DAYS), help="How far back."
+        ),
+    ] = 7,
+    count: Annotated[int, counting()] = 50,
     as_json: Json = False,
 ) -> None:
     """List what was due, and what became of it.
@@ -80,7 +84,7 @@ def list_occurrences(
         print_empty(
             screen,
             f"Nothing was due in {days} days",
-            f"what comes: upkeep schedule next -i {site.name}",
+            f"coming up: {command('schedule', 'next', site=site.name)}",
         )
         return
     zone = ZoneInfo(site.schedule.time_zone)
@@ -103,12 +107,24 @@ def list_occurrences(
         ]
         for one in found
     ]
-    print_columns(screen, columns, rows)
-    for debt in owed:
+    if not screen.live:  # one kind of rows
+        rows += [
+            [
+                exact(one.due_at, zone),
+                f"{one.schedule} on {one.host}",
+                "debt",
+                "due",
+                "",
+                one.reason,
+            ]
+            for one in owed
+        ]
+    if rows:
+        print_columns(screen, columns, rows)
+    for debt in owed if screen.live else ():
         until = f" until {exact(debt.expires_at, zone)}" if debt.expires_at else ""
-        line = (
-            f"{debt.host} owes {debt.schedule} of {exact(debt.due_at, zone)}{until}: {debt.reason}"
-        )
+        of = f"{debt.schedule} of {exact(debt.due_at, zone)}"
+        line = f"{of} is still due on {debt.host}{until}: {debt.reason}"
         screen.line(screen.text(line, 300))
     screen.flush()
     if more:

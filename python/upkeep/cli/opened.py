@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import ConfigurationError
 from upkeep.services.sites import refuse_unknown_name
@@ -47,6 +48,11 @@ def site_to_read(inventory: str, *, needs: str = "") -> Site:
         site = Site(inventory, Path(inventory), str(Path(inventory).absolute()), schedule, settings)
     _tell(problems)
     return site
+
+
+def zone_of(inventory: str) -> ZoneInfo:
+    """Return the time zone of a site, also where the rest of it cannot be read; UTC without a site."""
+    return ZoneInfo(_schedule(Path(inventory))[0].time_zone if inventory else "UTC")
 
 
 def _schedule(folder: Path) -> tuple[Schedule, frozenset[str]]:

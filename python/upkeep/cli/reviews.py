@@ -13,7 +13,7 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.options import HIGHEST_ID, Json, Quiet, SiteOption, counting, number_of, numbered
 from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -92,7 +92,9 @@ def _review(found: KeptReview | None, number: int) -> KeptReview:
 def _known_team(site: Site, team: str) -> None:
     known = {**site.schedule.teams, **site.schedule.people}
     if team and team not in known:
-        raise UsageError(f"there is no team {team!r}{nearest(team, known)}")
+        there = ", ".join(known) or "none"
+        message = f"there is no team {team!r}{nearest(team, known)}"
+        raise UsageError(message, remedy=f"the schedule has: {there}")
 
 
 def _verdict(text: str) -> ReviewVerdict:
@@ -142,7 +144,7 @@ review_group = typer.Typer(
     help="What people must review and sign.", no_args_is_help=True, rich_markup_mode=None
 )
 cli.add_typer(review_group, name="review")
-ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its number.")]
+ReviewNumber = Annotated[int, numbered("review")]
 
 
 @review_group.command("list")
@@ -154,9 +156,7 @@ def list_reviews(
     ] = "",
     due: Annotated[bool, typer.Option("--due", help="Only what is due within a week.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="The newest, signed or not.")] = False,
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="With --all: show at most this many.")
-    ] = 50,
+    count: Annotated[int, counting("With --all: show at most this many.")] = 50,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -206,8 +206,7 @@ def show_review(number: ReviewNumber, inventory: SiteOption = "", as_json: Json 
         print_json({"review": whole_review_document(shown)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    owner = reviews.title_of(site.schedule, found.owner)
-    view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
+    view.print_review(Screen(sys.stdout), shown, site.schedule, zone, now, site.name)
 
 
 @review_group.command("renew")
@@ -349,7 +348,12 @@ def sign(
     ] = "",
     corrects: Annotated[
         int | None,
-        typer.Option("--corrects", metavar="SIGNATURE", help="The signature that was wrong."),
+        typer.Option(
+            "--corrects",
+            metavar="SIGNATURE",
+            parser=number_of("--corrects", 1, HIGHEST_ID),
+            help="The signature that was wrong.",
+        ),
     ] = None,
     evidence: Annotated[
         str, typer.Option("--evidence", metavar="HASH", help="What you were shown.")
@@ -394,7 +398,11 @@ def sign(
         with store.read() as db:
             follow_ups = stored.follow_ups_of(db, [made.number])
             standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
-    waits = f"; it waits for {', '.join(standing.waits_for)}" if standing.waits_for else ""
-    say(f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}")
+    waits = (
+        f"; still to sign: {view.waits_words(site.schedule, standing)}" if standing.signed else ""
+    )
+    who, record = reviews.name_of(site.schedule, made), f"record {made.number}"
+    say(f"review {number} signed by {who}: {made.verdict.value}, {record}{waits}")
     for one in follow_ups:
-        say(f"review {one.id} follows, of {one.owner}: {one.title}")
+        owner = reviews.title_of(site.schedule, one.owner)
+        say(f"follow-up: review {one.id}, {owner}: {one.title}")

@@ -8,7 +8,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -19,9 +18,10 @@ import yaml
 from upkeep.cli.actions import does
 from upkeep.cli.checks import check_of
 from upkeep.cli.lazy import Verb
-from upkeep.cli.options import Json, Limit, Quiet, SiteOption
+from upkeep.cli.options import HIGHEST_ID, Json, Limit, Quiet, SiteOption, number_of
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
+from upkeep.cli.times import time_of
 from upkeep.judging.check import Check, load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_wanted
@@ -40,9 +40,9 @@ from upkeep.services.proofs import prove_again, prove_checks
 from upkeep.services.pruning import prune
 from upkeep.services.sites import claim
 from upkeep.services.timekeeper import Timekeeper
-from upkeep.site.host_limit import absolute_limit
+from upkeep.site.host_limit import absolute_limit, refuse_unknown
 from upkeep.site.schedule_file import Procedure
-from upkeep.site.settings import Settings, passed_over
+from upkeep.site.settings import passed_over
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, doubts, occurrences, site_results
 from upkeep.store import answers as stored
@@ -71,8 +71,16 @@ def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
     return dataclasses.replace(task, asked_by=who.name)
 
 
-def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool, quiet: bool) -> int:
-    """Run the task, print how it stands, write the report; return the exit status."""
+def _run(
+    site: Site,
+    task: agent.Task,
+    store: Store,
+    *,
+    as_json: bool,
+    quiet: bool,
+    given: Sequence[str] = (),
+) -> int:
+    """Run the task, print how it stands, write the report; return the exit status. given: the check's parameters."""
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()  # before the run's own time is the newest
     out, errors = Screen(sys.stdout), Screen(sys.stderr)
@@ -91,7 +99,7 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool, quiet: bo
         note(f"the checks were not fed their known-bad inputs: {exc}")
     with store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
-        report = _write_report(db, site.settings, summary)
+        report = _write_report(db, site, summary)
         left = site_results.asked_for(db, run_id, load())
         status = exit_status.of_run(summary)
         if quiet and status == exit_status.OK:
@@ -101,7 +109,9 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool, quiet: bo
             results = stored.results_of(db, run_id)
             print_json(run_document(summary, hosts, results, changes_of(db, run_id)))
         else:
-            _print_run(db, out, summary, report, quiet=quiet)
+            _print_run(
+                db, out, dataclasses.replace(summary, given=tuple(given)), report, quiet=quiet
+            )
     if task.limit and left and not quiet:
         note(
             f"{', '.join(left)}: judged for the site as a whole, when a run without --limit has ended"
@@ -151,18 +161,16 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
 
     Raises: UsageError with what there is.
     """
-    try:
-        at = datetime.fromisoformat(due)
-    except ValueError:
-        raise UsageError(f"--for {due!r}; expected a time such as 2026-11-23T03:00") from None
-    if at.tzinfo is None:
-        procedure = site.schedule.procedures[task.procedure]
-        at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
+    procedure = site.schedule.procedures[task.procedure]
+    zone = ZoneInfo(site.schedule.zone_of(procedure))
+    at = time_of(due, zone, "--for")
     with store.begin() as db:
-        found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
+        found = occurrences.find(db, task.site, task.procedure, at)
         remedy = command("occurrence", "list", site=site.name)
         if found is None:
-            raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
+            raise UsageError(
+                f"{task.procedure} was not due at {at.astimezone(zone).isoformat()}", remedy=remedy
+            )
         by = f"by hand {os.getpid()}"
         states = (DUE, MISSED, SKIPPED, FAILED)
         if not occurrences.claim(db, found.id, by, clock.now(), states):
@@ -170,9 +178,9 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
         return found.id, by
 
 
-def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:
+def _write_report(db: Any, site: Site, summary: shown.RunSummary) -> Path | None:
     """Write the run's report; a report that cannot be written costs a line, not the run."""
-    path = report_path(settings.state, summary.id or 0)
+    path = report_path(site.settings.state, summary.id or 0)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_report(
@@ -181,6 +189,7 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
             hosts_of(db, summary.id or 0),
             stored.results_of(db, summary.id or 0),
             evidence=lambda sha256: _evidence_text(db, sha256),
+            zone=ZoneInfo(site.schedule.time_zone),
         )
     except (OSError, UpkeepError) as exc:
         note(f"no report: {exc}")
@@ -189,7 +198,12 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
 
 
 def _print_run(
-    db: Any, out: Screen, summary: shown.RunSummary, report: Path | None, *, quiet: bool
+    db: Any,
+    out: Screen,
+    summary: shown.RunSummary,
+    report: Path | None,
+    *,
+    quiet: bool,
 ) -> None:
     """Print how the run stands, from what was written down. quiet: only what did not pass."""
     troubles = Troubles(summary.place)
@@ -202,7 +216,13 @@ def _print_run(
     where = str(report) if report else ""
     doubted = doubts.in_run(db, summary.id or 0)
     print_result(
-        out, summary, troubles, report=where, only_host=only_host, doubts=doubted, quiet=quiet
+        out,
+        summary,
+        troubles,
+        report=where,
+        only_host=only_host,
+        doubts=doubted,
+        quiet=quiet,
     )
 
 
@@ -253,7 +273,9 @@ def run_procedure(
         ),
     ] = "",
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",
-    request: Annotated[int | None, typer.Option(hidden=True)] = None,
+    request: Annotated[
+        int | None, typer.Option(hidden=True, parser=number_of("--request", 1, HIGHEST_ID))
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -266,6 +288,8 @@ def run_procedure(
     asked = site.procedure(procedure)
     task = _task(site, procedure, asked, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=asked.checks)
+    if not occurrence and request is None:
+        refuse_unknown(limit, Path(site.inventory))
     with run_store(site.settings) as store:
         if occurrence or request is not None:  # the driver vouches for the text
             claim(store, site.identity, clock.now())
@@ -311,6 +335,7 @@ def run_check(
     task = _task(site, f"check {check}", procedure, limit)
     if given or not site.name:
         task = dataclasses.replace(task, entries=(_entry(check_of(check), given),))
+    refuse_unknown(limit, Path(site.inventory))
     with run_store(site.settings) as store:
         task = _asked(store, site, dataclasses.replace(task, checks=(check,), by_hand=check))
-        return _run(site, task, store, as_json=as_json, quiet=quiet)
+        return _run(site, task, store, as_json=as_json, quiet=quiet, given=given)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.opened import zone_of
+from upkeep.cli.options import Json, Quiet, SiteOption, counting, numbered
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
 from upkeep.judging.check import load
@@ -56,6 +58,7 @@ def _show_judgement(
     again: Sequence[Observed],
     doubted: Mapping[str, int],
     *,
+    now: datetime,
     as_json: bool,
 ) -> int:
     """Print the new verdicts of a run, in the shape of a run. doubted: of which checks they are, and how many."""
@@ -73,7 +76,7 @@ def _show_judgement(
         print_json(run_document(summary, hosts, results))
     else:
         bad = [one for one in results if one.status is not Status.PASS]
-        lists.print_run(Screen(sys.stdout), summary, hosts, bad, clock.now(), doubts=doubted)
+        lists.print_run(Screen(sys.stdout), summary, hosts, bad, now, doubts=doubted)
     return exit_status.of_run(summary)
 
 
@@ -85,9 +88,7 @@ cli = typer.Typer(rich_markup_mode=None)
 @does(Action.LOOK)
 def list_runs(
     inventory: SiteOption = "",
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Show at most this many, newest first.")
-    ] = 20,
+    count: Annotated[int, counting("Show at most this many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
@@ -100,7 +101,8 @@ def list_runs(
         listed = [one["run"] | {"counts": one["counts"]} for one in documents]
         print_json({"runs": listed, "more": more})
     else:
-        lists.print_runs(Screen(sys.stdout), summaries, clock.now(), inventory)
+        now = clock.now().astimezone(zone_of(inventory))
+        lists.print_runs(Screen(sys.stdout), summaries, now, inventory)
     if more:
         say_older()
 
@@ -108,7 +110,7 @@ def list_runs(
 @cli.command("show")
 @does(Action.LOOK)
 def show_run(
-    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    run_id: Annotated[int, numbered("run")],
     inventory: SiteOption = "",
     limit: Annotated[
         str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")
@@ -141,7 +143,7 @@ def show_run(
             for change in changes_of(db, run_id, limit):
                 out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
             doubted = doubts.in_run(db, run_id, limit)
-            now = clock.now()
+            now = clock.now().astimezone(zone_of(inventory))
             lists.print_run(out, summary, hosts, shown_results, now, report=where, doubts=doubted)
     return exit_status.of_run(summary)
 
@@ -149,7 +151,7 @@ def show_run(
 @cli.command("judge")
 @does(Action.LOOK)
 def judge_run(
-    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    run_id: Annotated[int, numbered("run")],
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> int:
@@ -187,4 +189,5 @@ def judge_run(
             again.append(found)
         summary = of_run(db, run)
         doubted = doubts.in_run(db, run_id, judgement=number)
-    return _show_judgement(summary, again, doubted, as_json=as_json)
+    now = clock.now().astimezone(zone_of(inventory))
+    return _show_judgement(summary, again, doubted, now=now, as_json=as_json)

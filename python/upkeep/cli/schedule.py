@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, Quiet, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption, counting, number_of
 from upkeep.cli.output import print_json
 from upkeep.cli.product import CommandsAndPages
+from upkeep.cli.times import YEARS, time_of
 from upkeep.judging.check import load
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -65,18 +66,6 @@ def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def time_of(text: str, zone: ZoneInfo, option: str) -> datetime:
-    """Return a time that somebody wrote: local to the schedule if it has no offset."""
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        message = (
-            f"{option}: found {text!r:.80}; expected a date or a time such as '2026-12-24 18:00'"
-        )
-        raise UsageError(message, remedy="upkeep schedule next --help") from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-
-
 def _documents(rows: list[Any]) -> list[Any]:
     return [_plain(dataclasses.asdict(row)) for row in rows]
 
@@ -150,9 +139,7 @@ def list_next(
     ends: Annotated[
         str, typer.Option("--to", metavar="TIME", help="All that is due until then.")
     ] = "",
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Show at most this many.")
-    ] = 50,
+    count: Annotated[int, counting()] = 50,
     as_json: Json = False,
 ) -> None:
     """List when each procedure is due next.
@@ -166,7 +153,7 @@ def list_next(
     after = time_of(begins, zone, "--from") if begins else now
     until = time_of(ends, zone, "--to") if ends else None
     if until is not None and until <= after:
-        raise UsageError("--to is not after --from", remedy="upkeep schedule next --help")
+        raise UsageError("--to is not after --from")
     if begins:
         after -= timedelta(microseconds=1)  # what is due at that very time, too
     every = between(calendars, after, until) if until else next_of_each(calendars, after)
@@ -183,7 +170,9 @@ def list_next(
 @schedule_group.command("simulate")
 @does(Action.LOOK)
 def simulate_year(
-    year: Annotated[int, typer.Argument(min=1970, max=9000, help="A year, such as 2027.")],
+    year: Annotated[
+        int, typer.Argument(parser=number_of("YEAR", *YEARS), help="A year, such as 2027.")
+    ],
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:

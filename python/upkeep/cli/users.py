@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +20,14 @@ from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.roles import Role
-from upkeep.model.text import ago
+from upkeep.model.text import ago, exact
 from upkeep.rules.actions import Action
 from upkeep.services import actors
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.site import settings_of
 from upkeep.store import Store, open_store, users
-from upkeep.view.screen import Screen
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import Piece, Screen
 
 MISSING = "pip install 'upkeep[web]'"
 
@@ -66,7 +68,9 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
                 users.turn_on(db, user.name)
             else:
                 users.turn_off(db, user.name, clock.now())
-        say(f"{user.name} {'may sign in again' if on else 'is off; their sessions have ended'}")
+        say(
+            f"{user.name} {'may sign in again' if on else 'is disabled; their sessions have ended'}"
+        )
 
 
 @contextmanager
@@ -131,6 +135,13 @@ def _new_password(name: str, *, password_stdin: bool) -> str:
     return passwords.hashed(password)
 
 
+def _status(one: users.User, screen: Screen, now: datetime) -> str:
+    """Return whether a user may sign in."""
+    if not one.disabled_at:
+        return "may sign in"
+    return f"disabled {ago(one.disabled_at, now) if screen.live else exact(one.disabled_at)}"
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 user_group = typer.Typer(
@@ -185,25 +196,27 @@ def show(inventory: SiteOption = "", as_json: Json = False) -> None:
             return
         screen, now = Screen(sys.stdout), clock.now()
         if not everyone:
-            add = command("user", "add", "NAME", "--role", "admin", site=inventory)
-            screen.line(f"There is no user yet. First: {add}")
-            screen.flush()
+            first = command("user", "add", "admin", "--role", "admin", site=inventory)
+            print_empty(screen, "There is no user yet", f"first: {first}")
             return
-        rows = [
-            (
+        columns = [
+            Column("name", subject=True),
+            Column("role"),
+            Column("person"),
+            Column("status"),
+            Column("sessions", right=True),
+        ]
+        rows: list[list[Piece]] = [
+            [
                 one.name,
                 one.role.value,
-                screen.text(one.person, 60) + (" shared" if one.shared else ""),
-                f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
+                one.person + (" shared" if one.shared else ""),
+                _status(one, screen, now),
                 str(sessions.get(one.id, 0)),
-            )
+            ]
             for one in everyone
         ]
-        titles = ("NAME", "ROLE", "PERSON", "STATUS", "SESSIONS")
-        widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
-        for row in (titles, *rows):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            screen.line("  ".join(cells).rstrip())
+        print_columns(screen, columns, rows)
         screen.flush()
 
 
@@ -238,7 +251,7 @@ def set_role(
         )
         with store.begin() as db:
             users.set_role(db, user.name, level)
-        say(f"{user.name} is {level.value}")
+        say(f"{user.name} now has the role {level.value}")
 
 
 @user_group.command("person")
@@ -259,7 +272,7 @@ def set_person(
         actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail, site=None)
         with store.begin() as db:
             users.set_person(db, user.name, person)
-        say(f"{user.name} is {person}")
+        say(f"the user {user.name} is the person {person} of schedule.yml")
 
 
 @user_group.command("password")
@@ -275,4 +288,4 @@ def set_password(
         actors.note(store, who, Action.SET_PASSWORD, user.name)
         with store.begin() as db:
             users.set_password(db, user.name, kept)
-        say(f"{user.name} has another password; their sessions have ended")
+        say(f"{user.name} has a new password; their sessions have ended")

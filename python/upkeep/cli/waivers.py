@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,8 +10,9 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, SiteOption, numbered
 from upkeep.cli.output import print_json, say
+from upkeep.cli.times import end_of
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.nearest import nearest
@@ -24,7 +24,6 @@ from upkeep.rules.actions import Action
 from upkeep.rules.waivers import WaiverScope
 from upkeep.services import actors, waivers
 from upkeep.services.acts import By
-from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
@@ -37,19 +36,6 @@ def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something: it must be known that the second is not the first."""
     known = actors.someone(store, site.schedule, action, target, site=site)
     return By(known.user, acts.CLI, known.account)
-
-
-def _end(lasts: str, ends: str, now: datetime, zone: ZoneInfo) -> datetime:
-    from upkeep.cli.schedule import time_of
-
-    if bool(lasts) == bool(ends):
-        raise UsageError("a waiver always ends: either --for or --until", remedy="--for '30 d'")
-    if ends:
-        return time_of(ends, zone, "--until")
-    try:
-        return now + timedelta(seconds=seconds_of(lasts))
-    except (ValueError, OverflowError) as exc:
-        raise UsageError(f"--for: found {lasts!r:.80}; expected {exc}") from None
 
 
 def _severity(text: str) -> Severity:
@@ -70,7 +56,7 @@ waiver_group = typer.Typer(
     rich_markup_mode=None,
 )
 cli.add_typer(waiver_group, name="waiver")
-WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its number.")]
+WaiverNumber = Annotated[int, numbered("waiver")]
 
 
 @waiver_group.command("list")
@@ -123,7 +109,7 @@ def request(
     """Ask for a waiver; somebody else must approve it."""
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
-        until = _end(lasts, ends, now, zone)
+        until = end_of(lasts, ends, now, zone, "a waiver")
         asked = WaiverScope(check.strip(), host.strip(), subject.strip(), _severity(severity))
         target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
         by = _by(site, store, Action.REQUEST_WAIVER, target)

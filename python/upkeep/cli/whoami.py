@@ -24,8 +24,8 @@ def _sentence(who: Actor, site: str, *, users_there: bool) -> list[str]:
     """Return who it is, and what to do where it is nobody. users_there: whether Upkeep has any."""
     account = f"the account {who.account} on {socket.gethostname()}"
     if who.user:
-        person = f", {who.user.person} in schedule.yml" if who.user.person else ""
-        return [f"{who.user.name}, {who.user.role.value}{person}: {account}."]
+        person = f", the person {who.user.person} of schedule.yml" if who.user.person else ""
+        return [f"You are the user {who.user.name}, {who.user.role.value}{person}; by {account}."]
     if who.barred:
         return [f"You act as nobody: {who.barred}.", "Commands that act take --as NAME."]
     nobody = f"You are not a user of Upkeep: {account} belongs to none."

@@ -93,9 +93,13 @@ def examine(site: Site, limit: str = "") -> list[Diagnosis]:
         text = (
             f"no host of the inventory matches {limit!r}" if limit else "the inventory has no host"
         )
+        listed = shlex.join(["ansible-inventory", "-i", str(site.inventory), "--graph"])
+        remedy = (
+            f"{listed}  # lists hosts and groups" if limit else "name hosts in inventory/hosts.yml"
+        )
         return [
             *lines,
-            Diagnosis(CONTROLLER, "inventory", "fail", text, "name hosts in inventory/hosts.yml"),
+            Diagnosis(CONTROLLER, "inventory", "fail", text, remedy),
         ]
     misnamed = {name: why for name in hosts if (why := why_no_host(name))}
     for name, why in misnamed.items():

@@ -222,7 +222,7 @@ def completed(remedy: str, site: str, takes_site: Callable[[Sequence[str]], bool
         return remedy
     if called != "upkeep":
         return remedy
-    if site and not {"-i", "--inventory"} & set(rest) and takes_site(rest):
+    if site and not {"-i", "--inventory", "--help"} & set(rest) and takes_site(rest):
         rest += ["-i", site]
     return shlex.join([program(), *rest]) + comment + words
 

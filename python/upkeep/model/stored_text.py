@@ -13,12 +13,19 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import mas
 LIMIT_CHARACTERS = 4_000
 # PostgreSQL takes no NUL; the other controls are of no use to a reader and of much to an attacker.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# A browser sends CR LF for each line of a form, whatever its system; the others come from files and editors.
+_LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
 
 def shown(text: str, limit: int = LIMIT_CHARACTERS) -> str:
     r"""Return text with control characters as `\x1b`, cut at the limit with a mark."""
     safe = _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def written(text: str, limit: int = LIMIT_CHARACTERS) -> str:
+    r"""Return what a person wrote: as shown, each line ending with `\n`, without blanks around it."""
+    return shown(_LINE_ENDS.sub("\n", text).strip(), limit)
 
 
 def told(text: str, limit: int = LIMIT_CHARACTERS) -> str:

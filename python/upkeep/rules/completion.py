@@ -2,6 +2,7 @@
 
 Done on time counts, nothing else. Totals average procedures, never occurrences: eight thousand runs of two minutes
 must not hide one audit. What a blackout skipped, and what was signed as not applicable, is left out, and listed.
+While a month runs, what the schedule still has due in it is pending.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
 from upkeep.model.run_end import Reason
 from upkeep.rules.reviews import ReviewStanding, ReviewVerdict
+from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.site.schedule_file import Schedule
 
 Count = Literal[
@@ -75,7 +77,8 @@ class CompletionRow:
     """A procedure and a team that had something to do in it.
 
     done, partial, failed, skipped: runs. signed, overdue: reviews. late: of both, what was done after its time.
-    missed: of both, what never began. pending: what has its time still; left_out: what does not count.
+    missed: of both, what never began. pending: what has its time still, or is due later in the month; left_out: what
+    does not count.
     """
 
     procedure: str
@@ -121,7 +124,7 @@ class Completion:
     """A month. teams: the average of each team's procedures; total: of all procedures.
 
     total_then: as it was reckoned while a gap of the schedule made an occurrence partial; None if that made no
-    difference. lacking: how much of what the schedule names has no check yet, now.
+    difference. lacking: how much of what the schedule names has no check yet, now. over: whether the month has ended.
     """
 
     month: str
@@ -135,11 +138,17 @@ class Completion:
     alone: tuple[CompletionRemark, ...] = field(default=())
     total_then: float | None = None
     lacking: int = 0
+    over: bool = True
 
     @property
     def pending(self) -> int:
-        """How much has its time still: the month is not final before this is none."""
+        """How much has its time still."""
         return sum(row.pending for row in self.rows)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing changes any more: the month has ended, and nothing of it is pending."""
+        return self.over and not self.pending
 
 
 def month_of(text: str, zone: str) -> tuple[datetime, datetime]:
@@ -180,6 +189,7 @@ def complete(
     """
     begins, ends = month_of(month, schedule.time_zone)
     due, looked, unopened = list(due), list(looked), list(unopened)
+    coming = list(_coming(schedule, due, now, ends)) if begins <= now < ends else []
 
     def sheet_of(*, as_then: bool) -> _Sheet:
         sheet = _Sheet(schedule, as_then=as_then)
@@ -189,6 +199,8 @@ def complete(
             sheet.add_review(review, now)
         for one in unopened:
             sheet.count(one.procedure, one.team, "missed")
+        for procedure, team, times in coming:
+            sheet.count(procedure, team, "pending", times)
         return sheet
 
     sheet = sheet_of(as_then=False)
@@ -208,7 +220,27 @@ def complete(
         tuple(sheet.alone),
         then,
         schedule.gaps,
+        now >= ends,
     )
+
+
+def _coming(
+    schedule: Schedule, due: Iterable[EndedOccurrence], now: datetime, ends: datetime
+) -> Iterator[tuple[str, str, int]]:
+    """Yield procedure, team and how often it is due from now on, before the month ends: for runs, then for reviews."""
+    known: dict[str, datetime] = {}
+    for those in due:
+        known[those.procedure] = max(those.last, known.get(those.procedure, those.last))
+    for name, procedure in schedule.procedures.items():
+        timing = timing_of(schedule, name)
+        if timing is None:
+            continue
+        after = max(now, known.get(name, now))
+        times = sum(1 for _due in due_times(timing, after, ends - timedelta.resolution))
+        if times:
+            yield name, procedure.owner, times
+            for review in procedure.reviews:
+                yield name, review.owner or procedure.owner, times
 
 
 def kind_of(those: EndedOccurrence, *, as_then: bool = False) -> Count:

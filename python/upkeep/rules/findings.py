@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from upkeep.model.verdicts import Severity, Status
-from upkeep.rules.trouble_groups import Told
+from upkeep.rules.trouble_groups import Order, Told, in_order
 from upkeep.rules.waivers import Waiver, why_not_any_more
 
 
@@ -75,6 +75,11 @@ class Finding:
     seen_by: str = ""
     seen_as: int | None = None
     cause: str = ""
+
+    @property
+    def order(self) -> tuple[Order, int]:
+        """Worst first, then like to like."""
+        return in_order(self.severity.rank, self.check_id, self.host, self.subject), self.id
 
     def tell(self) -> Told:
         """Return by what it is put together with others."""

@@ -11,6 +11,8 @@ from upkeep.model.answer import Outcome
 from upkeep.rules.targets import state_of
 
 NAMED = 10
+LACKS = "not collected by any check yet"
+"""Of what a review should show, as its schedule says: beside the review, and in the record of a signature."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def of(evidence: Mapping[str, Any], *, has_run: bool) -> Lacking:
     lost = _of_run(evidence["run"]) if has_run else ""
     asked = [*evidence["checks"], *evidence["measures"]]
     unseen = [*_checks(evidence), *_measures(evidence)]
-    said = [evidence["gap"], *(f"no machine collects yet: {one}" for one in evidence["lacks"])]
+    said = [evidence["gap"], *(f"{LACKS}: {one}" for one in evidence["lacks"])]
     if not asked:
         unseen = ["it shows no check and no measure"]
     nothing = bool(lost) or len(unseen) >= len(asked)

@@ -150,7 +150,8 @@ class ReviewStanding:
     """How a review stands.
 
     overdue: its time is over without all signatures. waits_for: teams, or `a second person`. closed_at: when the last
-    signature that it needed came. alone: why only one has signed, if so.
+    signature that it needed came. alone: why only one has signed, if so. signed: how many people have, while others
+    must.
     """
 
     state: ReviewState
@@ -159,6 +160,7 @@ class ReviewStanding:
     waits_for: tuple[str, ...] = ()
     closed_at: datetime | None = None
     alone: str = ""
+    signed: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -238,15 +240,17 @@ def standing(asked: Asked, signatures: Sequence[Signature], now: datetime) -> Re
     verdict = _worst(valid)
     if not waits:
         corrected = len(valid) < len(signatures)
-        signed = (
-            ReviewState.NOT_APPLICABLE
+        state = (
+            ReviewState.CORRECTED
+            if corrected
+            else ReviewState.NOT_APPLICABLE
             if verdict is ReviewVerdict.NOT_APPLICABLE
             else ReviewState.SIGNED
         )
-        state = ReviewState.CORRECTED if corrected else signed
         return ReviewStanding(state, verdict, closed_at=_closed_at(asked, signatures), alone=alone)
     if valid:
-        return ReviewStanding(ReviewState.AWAITING_SECOND, verdict, overdue, waits)
+        signed = len({one.who for one in valid})
+        return ReviewStanding(ReviewState.AWAITING_SECOND, verdict, overdue, waits, signed=signed)
     if overdue:
         return ReviewStanding(ReviewState.OVERDUE, None, True, waits)
     return ReviewStanding(
@@ -396,10 +400,10 @@ def _refuse_again(asked: Asked, signatures: Sequence[Signature], signer: Signer,
     others = [one for one in in_force(signatures) if one.number != form.corrects]
     if any(one.who == signer.who for one in others):
         if _waits_for(asked, in_force(signatures)):
-            return f"{signer.user} has signed it already: another person must sign second"
-        return f"{signer.user} has signed it already; a correction must name the old signature"
+            return f"{signer.user} has already signed; another person must sign next"
+        return f"{signer.user} has already signed; a correction must name the old signature"
     if form.corrects is None and not _waits_for(asked, others):
-        return "it is signed already; a correction must name the old signature"
+        return "the review is already signed; a correction must name the old signature"
     return ""
 
 
@@ -431,6 +435,14 @@ def title_of(schedule: Schedule, owner: str) -> str:
     """Return a team's title or a person's name."""
     team, person = schedule.teams.get(owner), schedule.people.get(owner)
     return team.title if team else person.name if person else owner
+
+
+def name_of(schedule: Schedule, signature: Signature) -> str:
+    """Return who has signed, as people know them: `Ann Lee (ann)`."""
+    person = schedule.people.get(signature.who)
+    if person is None or person.name == signature.user:
+        return signature.user
+    return f"{person.name} ({signature.user})"
 
 
 # --- the record ------------------------------------------------------------------------------------------------------

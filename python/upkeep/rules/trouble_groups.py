@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from upkeep.judging.check import CONNECTION
+from upkeep.model.text import Natural, natural
 from upkeep.model.verdicts import Status
 
 T = TypeVar("T")
 HOSTS_FOLDED_AT = 4
 """At most this many hosts with the same trouble are one line: of fewer, each keeps its own."""
+Order = tuple[float, str, Natural, Natural]
+"""What `in_order` gives."""
 AROUND_NAMES = "[](){}<>:,;.'\"`"
 
 
@@ -74,6 +77,11 @@ class TroubleGroup(Generic[T]):
         """The next step that holds for all of them; empty if each has its own."""
         remedies = {one.remedy for one in self.told}
         return remedies.pop() if len(remedies) == 1 else ""
+
+
+def in_order(rank: float, check: str, host: str, subject: str) -> Order:
+    """Return a key that sorts the worst first, then like to like, web2 before web10. rank: the lower, the worse."""
+    return rank, check, natural(host), natural(subject)
 
 
 def grouped(

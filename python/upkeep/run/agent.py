@@ -203,7 +203,7 @@ def _do_jobs(
     leaves its groups out would reach those.
     """
     listing = ansible.list_hosts(order, stop)
-    intake.listed = listing.hosts
+    intake.list_hosts(listing.hosts)
     if listing.unread:
         intake.hold_back(listing.unread, order.answered)
         return NOTHING
@@ -438,6 +438,11 @@ class _Intake:
             recover(self.store)  # its driver may be dead
             self.stopping.wait(LEASE_POLL_SECONDS)
 
+    def list_hosts(self, hosts: Sequence[str]) -> None:
+        """Keep which hosts the run has, in all its turns together, and show how many."""
+        self.listed = hosts
+        self.progress.expects(len(hosts))
+
     # What the runner tells.
     def began(self, host: str) -> None:
         """Show that work on the host begins."""
@@ -454,7 +459,8 @@ class _Intake:
         self.idle |= answers.idle
         for why in answers.refused:
             self.refused(host, why)
-        if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again:
+        # What a play counts is only its own turn, if the hosts were listed before.
+        if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again and not self.listed:
             self.progress.expects(upkeep["play_hosts"])
         for observed in (answers.own, *answers.sources):
             other = self.lookers.setdefault(observed.host, observed.looker)

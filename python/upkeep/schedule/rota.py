@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from upkeep.schedule.calendars import Period
 from upkeep.site.schedule_file import Schedule, Turn
 
+MOST_TURNS = 1_000
+"""After so many turns of the same person nobody else comes."""
+
 
 @dataclass(frozen=True)
 class OnCall:
@@ -18,6 +21,14 @@ class OnCall:
 
     people: tuple[str, ...]
     gap: bool = False
+
+
+@dataclass(frozen=True)
+class Handover:
+    """When somebody else is called first, and who; empty: nobody is."""
+
+    at: datetime
+    person: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,45 @@ def on_call(
     number = int(passed // timedelta(seconds=turn.each)) % len(turn.people)
     in_order = turn.people[number:] + turn.people[:number]
     return OnCall(_once((*taken, *in_order, *fallback)))
+
+
+def handover(
+    schedule: Schedule, team_id: str, at: datetime, overrides: Iterable[Override] = ()
+) -> Handover | None:
+    """Return when somebody else is called first after a time; None if that is not to come."""
+    overrides = [one for one in overrides if one.team == team_id]
+    first = on_call(schedule, team_id, at, overrides).people[:1]
+    edge = _next_edge(schedule, team_id, at, overrides)
+    for _step in range(MOST_TURNS):
+        if edge is None:
+            return None
+        people = on_call(schedule, team_id, edge, overrides).people[:1]
+        if people != first:
+            return Handover(edge, "".join(people))
+        edge = _next_edge(schedule, team_id, edge, overrides)
+    return None
+
+
+def _next_edge(
+    schedule: Schedule, team_id: str, after: datetime, overrides: Iterable[Override]
+) -> datetime | None:
+    """Return when who is on call may change next: a turn, a part of the rota, or an override begins or ends."""
+    team = schedule.teams.get(team_id)
+    edges = [edge for one in overrides for edge in (one.begins, one.ends)]
+    if team is not None:
+        zone = ZoneInfo(schedule.zone_of(team))
+        local = after.astimezone(zone).replace(tzinfo=None)
+        parts = [edge for turn in team.rota for edge in (turn.starts, turn.ends) if edge]
+        turn = _turn(schedule, team_id, after)
+        if turn is not None:
+            each = timedelta(seconds=turn.each)
+            begun = turn.starts + (local - turn.starts) // each * each
+            parts += [
+                begun + each,
+                begun + 2 * each,
+            ]  # the second, where the clock is put back at the first
+        edges += [edge.replace(tzinfo=zone).astimezone(UTC) for edge in parts]
+    return min((edge for edge in edges if edge > after), default=None)
 
 
 def gaps(schedule: Schedule, team_id: str, after: datetime, until: datetime) -> list[Period]:

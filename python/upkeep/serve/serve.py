@@ -35,7 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from ansible_collections.astral.upkeep.plugins.module_utils.host.web import HttpAsk, fetch
 from upkeep.model import clock
-from upkeep.model.errors import ConfigurationError, UpkeepError
+from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.services.signing_key import load_installation
 from upkeep.services.sites import Holder, refuse_unknown_name
 from upkeep.services.timekeeper import Timekeeper
@@ -250,20 +250,21 @@ def listening(
 ) -> Listen:
     """Return where to listen.
 
-    Raises: ConfigurationError where passwords would travel in the clear.
+    Raises: UsageError for what is no such option; ConfigurationError where passwords would travel in the clear.
     """
     host, colon, port = listen.rpartition(":")
     host = host.strip("[]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigurationError(f"--listen {listen!r}; expected ADDRESS:PORT, as 127.0.0.1:8470")
+        expected = "expected ADDRESS:PORT, such as 127.0.0.1:8470"
+        raise UsageError(f"--listen: found {listen!r:.80}; {expected}")
     for network in proxies:
         try:
             ipaddress.ip_network(network)
         except ValueError as exc:
-            message = f"--behind-proxy {network!r}; expected an address or network, as 10.0.0.5/32"
-            raise ConfigurationError(message) from exc
+            expected = "expected an address or network, such as 10.0.0.5/32"
+            raise UsageError(f"--behind-proxy: found {network!r:.80}; {expected}") from exc
     if (certificate is None) != (key is None):
-        raise ConfigurationError("--tls-cert and --tls-key are needed together")
+        raise UsageError("--tls-cert and --tls-key are needed together")
     for path in (certificate, key):
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigurationError(f"{path}: cannot be read")

@@ -6,13 +6,13 @@ Whoever can write the database directly is outside of this: its rows are no proo
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, needed, refusal, words_of
 from upkeep.services import caller, sites
@@ -105,16 +105,16 @@ def someone(
     said = remedy = ""
     if who.user:
         said = refusal(action, who.user.name, who.user.role)
-        least = shlex.quote(needed(action).split()[0])
-        remedy = f"upkeep user role {shlex.quote(who.user.name)} {least}  # an admin can do this"
+        role = command("user", "role", who.user.name, needed(action).split()[0])
+        remedy = f"{role}  # as an admin, who can give another role"
     elif who.barred:
         said = who.barred
-        remedy = "upkeep user list  # then say which of them acts, with --as and the name"
+        remedy = f"{command('user', 'list')}  # then say which of them acts, with --as and the name"
     elif _takes_user(store, action):
         said = f"only users may {words_of(action)}, and the account {who.account} is not a user"
         remedy = (
-            f"upkeep user list  # name one with --as; or make the account a user's own: its person in schedule.yml"
-            f" takes `accounts: [{who.account}]`"
+            f"{command('user', 'list')}  # name one with --as; or make the account a user's own: its person in"
+            f" schedule.yml takes `accounts: [{who.account}]`"
         )
     if said:
         with store.begin() as db:
@@ -205,6 +205,13 @@ def _user_of(db: Connection, own: str, schedule: Schedule | None) -> tuple[users
     return (on[0] if on else None), ""
 
 
+def why_refused(user: users.User | None) -> str:
+    """Return why a password was refused, for the audit log. Who has typed it is not told which names there are."""
+    if user is None:
+        return "there is no such user"
+    return "the user is disabled" if user.disabled_at else "wrong password"
+
+
 def prove(
     store: Store,
     name: str,
@@ -239,7 +246,10 @@ def prove(
         if proved:
             sessions.password_was_right(db, name, address, now)
         else:
-            act = acts.Act(now, name, "authenticate", name, acts.REFUSED, "", way, account, address)
+            why = why_refused(user)
+            act = acts.Act(
+                now, name, "authenticate", name, acts.REFUSED, why, way, account, address
+            )
             acts.record(db, act)
     if not proved or user is None:
         raise UsageError(f"wrong password for {name}")

@@ -18,11 +18,12 @@ from upkeep.model.errors import UsageError
 from upkeep.model.occurrence import Occurrence
 from upkeep.model.reason import says
 from upkeep.model.remedies import command, first
-from upkeep.model.stored_text import shown
+from upkeep.model.stored_text import shown, written
 from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking, reviews, targets
 from upkeep.rules.lacking import Lacking
 from upkeep.rules.review_chain import What
+from upkeep.rules.review_failures import failures, refuse_unexplained
 from upkeep.rules.reviews import Attachment, Form, ReviewStanding, ReviewState, Signature, Signer
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
@@ -408,6 +409,7 @@ def _refuse(
                 f"{follow_up.due}"
             )
     said = said or reviews.refuse_unseen(lacking_in(db, review), form, has_file=has_file)
+    said = said or refuse_unexplained(failures(review_evidence.shown(db, review)), form)
     refuse(said)
 
 
@@ -506,11 +508,11 @@ def hand_over(
 
     def do(db: Connection) -> tuple[None, str]:
         review = _locked(db, signing.installation, signing.site, review_id, now)
-        reason = to.reason.strip()
+        reason = written(to.reason)
         _refuse_hand_over(schedule, review, to, by.signer)
         stored.hand_over(db, review_id, to.owner)
         new = stored.get(db, signing.site, review_id)
-        who = {"user": by.user.name, "reason": shown(reason)}
+        who = {"user": by.user.name, "reason": reason}
         review_records.record(db, signing.installation.key, What.HANDED_OVER, new, now, **who)
         return None, f"from {review.owner} to {to.owner}: {reason}"
 
@@ -537,11 +539,11 @@ def _bounded(form: Form) -> Form:
     if len(form.follow_ups) > MOST_FOLLOW_UPS:
         raise UsageError(f"{len(form.follow_ups)} follow-ups; at most {MOST_FOLLOW_UPS}")
     texts: Mapping[str, Any] = {
-        key: shown(getattr(form, key), MOST_TEXT).strip()
+        key: written(getattr(form, key), MOST_TEXT)
         for key in ("note", "reason", "alone", "on_behalf_of")
     }
     follow_ups = tuple(
-        replace(one, owner=shown(one.owner, 100), text=shown(one.text, 1_000).strip())
+        replace(one, owner=shown(one.owner, 100), text=written(one.text, 1_000))
         for one in form.follow_ups
     )
     return replace(form, **texts, follow_ups=follow_ups)

@@ -5,10 +5,13 @@ What is decided is in rules/silences.py; what is kept, in store/silences.py and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import exact
 from upkeep.rules import silences
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
@@ -21,7 +24,7 @@ from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
 from upkeep.store.silences import NewSilence
 
-WAY = "to silence for longer, ask for a waiver: upkeep waiver ask"
+WAY = "to silence for longer, ask for a waiver: upkeep waiver ask --help"
 
 
 def add(
@@ -39,38 +42,69 @@ def add(
     Raises: UsageError, and writes that down, if it
     cannot be made.
     """
+    (made,) = add_each(store, site, [scope], reason, ends_at, by, now)
+    return made
+
+
+def add_each(
+    store: Store,
+    site: HasSchedule,
+    scopes: Sequence[SilenceScope],
+    reason: str,
+    ends_at: datetime,
+    by: By,
+    now: datetime,
+) -> list[tuple[Silence, Width]]:
+    """Make all of these silences, or none; return each as `add` does.
+
+    Raises: UsageError, and writes that down, if one cannot be made.
+    """
+
+    def do(db: Connection) -> tuple[list[tuple[Silence, Width]], str]:
+        made = [_add(db, site, one, reason, ends_at, by, now) for one in scopes]
+        return [one for one, _detail in made], "; ".join(detail for _one, detail in made)
+
+    target = ", ".join(f"{one.check_pattern} on {one.host_pattern}" for one in scopes)
+    return act(store, by, now, "silence", target, do)
+
+
+def _add(
+    db: Connection,
+    site: HasSchedule,
+    scope: SilenceScope,
+    reason: str,
+    ends_at: datetime,
+    by: By,
+    now: datetime,
+) -> tuple[tuple[Silence, Width], str]:
+    """Make one silence; return it with its width, and what the audit log says of it."""
     key = name(site.key)
-
-    def do(db: Connection) -> tuple[tuple[Silence, Width], str]:
-        who, limit = by.who(site.schedule), longest(site.schedule)
-        checks = {one: by_name_only(one) for one in waivers.known_checks()}
-        watched = stored.watched(db, key)
-        checks |= {one.check: by_name_only(one.check) for one in watched}
-        known = Known(checks, stored.known_hosts(db, key))
-        said = silences.refuse(scope, reason, ends_at, who, limit, now, known)
-        refuse(said, WAY if ends_at - now > limit else "")
-        alone = silences.width(watched, [scope], by_name_only)
-        others = _alone_before(db, key, by, limit, now)
-        together = silences.width(watched, [scope, *others], by_name_only)
-        by_pattern = [one for one, by_name in checks.items() if not by_name]
-        wide = silences.needs_another(scope, alone, together, by_pattern)
-        if wide and not who.person:
-            message = (
-                f"a silence of so much ({together}) needs a second person,"
-                f" and {who.name} is no person of the schedule"
-            )
-            raise UsageError(
-                message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
-            )
-        number = stored.add(
-            db, key, NewSilence(check=scope.check_pattern, host=scope.host_pattern, severity=scope.severity,
-            reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide),
-        )  # fmt: skip
-        waits = ", waits for a second person" if wide else ""
-        detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
-        return (_silence(db, key, number), together), detail
-
-    return act(store, by, now, "silence", f"{scope.check_pattern} on {scope.host_pattern}", do)
+    who, limit = by.who(site.schedule), longest(site.schedule)
+    checks = {one: by_name_only(one) for one in waivers.known_checks()}
+    watched = stored.watched(db, key)
+    checks |= {one.check: by_name_only(one.check) for one in watched}
+    known = Known(checks, stored.known_hosts(db, key))
+    said = silences.refuse(scope, reason, ends_at, who, limit, now, known)
+    refuse(said, WAY if ends_at - now > limit else "")
+    alone = silences.width(watched, [scope], by_name_only)
+    others = _alone_before(db, key, by, limit, now)
+    together = silences.width(watched, [scope, *others], by_name_only)
+    by_pattern = [one for one, by_name in checks.items() if not by_name]
+    wide = silences.needs_another(scope, alone, together, by_pattern)
+    if wide and not who.person:
+        message = (
+            f"a silence of so much ({together}) needs a second person,"
+            f" and {who.name} is no person of the schedule"
+        )
+        raise UsageError(message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}")
+    number = stored.add(
+        db, key, NewSilence(check=scope.check_pattern, host=scope.host_pattern, severity=scope.severity,
+        reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide),
+    )  # fmt: skip
+    waits = ", waits for a second person" if wide else ""
+    until = exact(ends_at, ZoneInfo(site.schedule.time_zone))
+    detail = f"silence {number}, until {until}{waits}: {reason}"
+    return (_silence(db, key, number), together), detail
 
 
 def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> Silence:
@@ -137,8 +171,9 @@ def acknowledge(
             silences.refuse_actor(who, Action.ACKNOWLEDGE, own=False)
             or silences.refuse_end("an acknowledgement", until, limit, now)
         )
-        alerts.acknowledge(db, number, by.name, now, until, note)
-        return None, note
+        local = until.astimezone(ZoneInfo(site.schedule.time_zone))
+        alerts.acknowledge(db, number, by.name, now, local, note)
+        return None, f"until {exact(local)}" + (f": {note}" if note else "")
 
     act(store, by, now, "acknowledge alert", str(number), do)
 
@@ -176,13 +211,13 @@ def _alone_before(
 def _becomes_known(by: By) -> str:
     """Return how somebody becomes a person of the schedule."""
     if by.user:
-        return f"upkeep user person {by.name} PERSON  # the person of the schedule"
-    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add that person: upkeep user add --person"
+        return "upkeep user person --help  # says which person of the schedule a user is"
+    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add its user: upkeep user add --help"
 
 
 def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:
     found = stored.get(db, key, number, lock=lock) if number < 2**31 else None
     if found is None:
-        message = f"there is no silence {number}, or it has ended"
+        message = f"there is no active silence {number}"
         raise UsageError(message, remedy="upkeep silence list")
     return found

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from upkeep.checks.upkeep.waiver_unused import ID as CHECK
 from upkeep.judging import check
 from upkeep.model.errors import UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.stored_text import name
+from upkeep.model.text import exact
 from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers
 from upkeep.rules.alerts.severities import by_name_only
@@ -44,8 +46,9 @@ def request(
         refuse(waivers.refuse_request(scope, reason, ends_at, who, limit, now))
         _known_check(scope.check_id)
         refuse(refuse_width(db, site, scope))
+        until = exact(ends_at, ZoneInfo(site.schedule.time_zone))
         number = stored.request(db, site.key, scope, reason.strip(), ends_at, by=by.name, now=now)
-        return _waiver(db, site, number), f"waiver {number}, until {ends_at.isoformat()}: {reason}"
+        return _waiver(db, site, number), f"waiver {number}, until {until}: {reason}"
 
     target = f"{scope.check_id} of {scope.subject_glob} on {scope.host_pattern}"
     return act(store, by, now, "request waiver", target, do)

@@ -26,6 +26,8 @@ OWN = "astral.upkeep."
 PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"
 ROLES = PLAYBOOKS.with_name("roles")
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST = 365_250 * UNITS["d"]
+"""A thousand years: beyond that no date can be reckoned with."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -34,7 +36,7 @@ def seconds_of(value: Any) -> float:
 
     Raises: ValueError with what is expected.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", str(value).strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([^\W\d]\w*)", str(value).strip())
     if not found:
         raise ValueError("a number with a unit, such as '45 min' or '2 h'")
     number, unit = found.groups()
@@ -43,7 +45,10 @@ def seconds_of(value: Any) -> float:
         raise ValueError(f"one of the units {known}{nearest(unit, UNITS)}")
     if not float(number):
         raise ValueError("more than nothing")
-    return float(number) * UNITS[unit]
+    seconds = float(number) * UNITS[unit]
+    if seconds > LONGEST:
+        raise ValueError(f"at most {LONGEST / UNITS['d']:.0f} d")
+    return seconds
 
 
 def _zone(name: str) -> str:

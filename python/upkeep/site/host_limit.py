@@ -7,9 +7,16 @@ import re
 from pathlib import Path
 
 from upkeep.model.errors import UsageError
+from upkeep.model.nearest import nearest
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import LIMIT_CHARACTERS, told
+from upkeep.model.text import natural
+from upkeep.site.inventory import hosts_of, read_static
 
+IMPLICIT = frozenset({"all", "ungrouped", "localhost", "127.0.0.1", "::1"})
+"""What Ansible knows without any inventory."""
+SHOWN_HOSTS = 5
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FILE = re.compile(r"(?P<before>(?:^|[,:])\s*@)(?P<file>[^,:]*)")
 
 
@@ -31,6 +38,29 @@ def absolute_limit(limit: str) -> str:
         message = f"--limit: found {told(found)[:200]!r}; expected names and patterns of hosts"
         raise UsageError(message, remedy=remedy)
     return found
+
+
+def refuse_unknown(limit: str, inventory: Path) -> None:
+    """Refuse a pattern of names alone of which the inventory has none, where its files say which hosts there are.
+
+    Raises: UsageError with the nearest.
+    """
+    parts = [one.strip() for one in re.split("[,:]", limit) if one.strip()]
+    if not parts or not all(map(_NAME.fullmatch, parts)) or not inventory.exists():
+        return
+    listing = read_static(inventory)
+    if listing is None:
+        return
+    hosts = sorted(hosts_of(listing), key=natural)
+    groups = {name: one for name, one in listing.items() if name != "_meta"}
+    below = (name for one in groups.values() for name in one.get("children", ()))
+    known = {*hosts, *IMPLICIT, *groups, *below}
+    if limit in known or known.intersection(parts):
+        return
+    near = nearest(parts[0], known - IMPLICIT)
+    there = f"the inventory has {', '.join(hosts[:SHOWN_HOSTS]) or 'no host'}"
+    more = f" and {len(hosts) - SHOWN_HOSTS} more" if len(hosts) > SHOWN_HOSTS else ""
+    raise UsageError(f"--limit: no host matches {limit!r:.200}{near}", remedy=f"{there}{more}")
 
 
 def why_not_again(limit: str) -> str:

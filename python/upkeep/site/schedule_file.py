@@ -647,7 +647,7 @@ def _problem(file: YamlFile, error: Any) -> str:
             f"there is no key {str(key[-1])!r}{nearest(str(key[-1]), _keys_beside(error['loc']))}"
         )
     elif error["type"] == "missing":
-        what = f"{key[-1]} is missing"
+        name, what = ".".join(map(str, key[:-1])) or "the file", f"has no {str(key[-1])!r}"
     elif error["type"] == "string_pattern_mismatch" and key[-1] in (error["input"], "[key]"):
         ids = (
             "no blank and no comma"
@@ -656,8 +656,10 @@ def _problem(file: YamlFile, error: Any) -> str:
         )
         what = f"id {key[-1]!r}: found {error['input']!r:.80}; expected {ids}"
     else:
-        what = f"found {error['input']!r:.80}; expected {expected(error)}"
-    return f"{file.place(key)}: {name}: {what}"
+        found = "nothing" if error["input"] is None else f"{error['input']!r:.80}"
+        what = f"found {found}; expected {expected(error)}"
+    says = f"{name} {what}" if error["type"] == "missing" else f"{name}: {what}"
+    return f"{file.place(key)}: {says}"
 
 
 def _keys_beside(location: tuple[str | int, ...]) -> list[str]:

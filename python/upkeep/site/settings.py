@@ -242,7 +242,15 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as exc:
         found = re.search(r"\(at line (\d+)", str(exc))
         place = f"{path}:{found[1]}" if found else str(path)
-        raise ConfigurationError(f"{place}: {str(exc).split(' (at')[0].lower()}") from exc
+        said = str(exc).split(" (at")[0].lower()
+        line = text.splitlines()[int(found[1]) - 1] if found else ""
+        # Only the key: the value may be a password.
+        key = re.match(r"\s*([\w-]+)\s*=", line)
+        if key and said == "invalid value":
+            said = f"{key[1]}: {said}; expected a number, true, false, or a text in quotes"
+        elif key and said == "cannot overwrite a value":
+            said = f"{key[1]} is given twice"
+        raise ConfigurationError(f"{place}: {said}") from exc
 
 
 def _line_of(text: str, name: str) -> int:

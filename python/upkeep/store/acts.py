@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from upkeep.model.stored_text import shown, told
+from upkeep.model.stored_text import shown, told, written
 from upkeep.store import tables
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
@@ -46,7 +46,7 @@ def record(db: Connection, act: Act) -> None:
             what=shown(act.what, 100),
             target=told(act.target, 500),
             outcome=act.outcome,
-            detail=shown(act.detail, 1_000),
+            detail=" ".join(written(act.detail, 1_000).split("\n")),
         )
     )
 

@@ -12,14 +12,15 @@ from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select,
 from sqlalchemy import insert as new_row
 
 from upkeep.model.errors import UsageError
-from upkeep.model.stored_text import shown
+from upkeep.model.stored_text import shown, written
+from upkeep.model.text import exact
 from upkeep.model.verdicts import Severity
 from upkeep.rules.alerts.groups import FLAPPING_FOR, SETTLES_FOR, TELLS_EVERY, Board
 from upkeep.rules.alerts.model import (
     ACKNOWLEDGED,
     CLOSED,
     INCIDENT,
-    OPEN,
+    UNACKNOWLEDGED,
     WITHDRAWN,
     Alert,
     AlertTransition,
@@ -287,22 +288,24 @@ def acknowledge(
 ) -> Alert:
     """Record that it is acknowledged until then; nobody is notified before that, unless it gets worse.
 
+    until: in the zone in which the alert's history is to say it.
+
     Raises: UsageError if there is no such alert, or it is closed.
     """
-    table = tables.alert
+    table, note_text = tables.alert, written(note_text)
     values = {
         "status": ACKNOWLEDGED,
         "acknowledged_by": shown(by, 200),
         "acknowledged_at": at,
         "acknowledged_until": until,
-        "note": shown(note_text),
+        "note": note_text,
     }
     mine = (table.c.id == alert_id, table.c.status != CLOSED)
     if not db.execute(update(table).where(*mine).values(values)).rowcount:
         found = get(db, alert_id)
         how = f"alert {alert_id} is closed: {found.closed_how}" if found else ""
         raise UsageError(how or f"there is no alert {alert_id}", remedy="upkeep alert list")
-    text = f"until {until:%Y-%m-%d %H:%M} UTC" + (f": {note_text}" if note_text else "")
+    text = f"until {exact(until, seconds=False)}" + (f": {note_text}" if note_text else "")
     note(db, alert_id, at, "acknowledged", text, by)
     out = tables.outbox
     repeats = (out.c.alert_id == alert_id, out.c.kind == "alert", out.c.state == "waiting")
@@ -328,15 +331,10 @@ def unacknowledge(db: Connection, alert_id: int, by: str, at: datetime) -> Alert
         raise UsageError(
             f"alert {alert_id} is {closed or 'not acknowledged'}", remedy="upkeep alert list"
         )
-    values = {
-        "status": OPEN,
-        "acknowledged_until": None,
-        "round": before.round + 1,
-        "round_at": at,
-        "round_why": WITHDRAWN,
-    }
+    begins = {"round": before.round + 1, "round_at": at, "round_why": WITHDRAWN}
+    values = UNACKNOWLEDGED | begins
     db.execute(update(table).where(table.c.id == alert_id).values(values))
-    note(db, alert_id, at, "withdrawn", f"acknowledged by {before.acknowledged_by}", by)
+    note(db, alert_id, at, WITHDRAWN, f"was acknowledged by {before.acknowledged_by}", by)
     return before
 
 
@@ -383,7 +381,7 @@ def history(db: Connection, alert_id: int) -> list[AlertEvent]:
 def members(
     db: Connection, alert_ids: Collection[int], *, everything: bool = False
 ) -> list[Member]:
-    """Return the findings that are in alerts, worst first; with those that have left, if everything."""
+    """Return the findings that are in alerts, in their order; with those that have left, if everything."""
     table, finding = tables.alert_finding, tables.finding
     found = []
     for some in batched(alert_ids):
@@ -397,12 +395,11 @@ def members(
             )
             .join(finding, finding.c.id == table.c.finding_id)
             .where(table.c.alert_id.in_(some))
-            .order_by(table.c.severity, finding.c.opened_at, finding.c.id)
         )
         if not everything:
             query = query.where(table.c.left_at.is_(None))
         found += [_member(row) for row in db.execute(query)]
-    return found
+    return sorted(found, key=lambda one: one.order)
 
 
 def recipients(db: Connection, alert_id: int) -> list[str]:

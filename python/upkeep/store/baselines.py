@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
-from upkeep.model.stored_text import name, shown
+from upkeep.model.stored_text import name, written
 from upkeep.model.text import natural
 from upkeep.rules.baselines import (
     WINDOW,
@@ -105,7 +105,7 @@ def accept(
     now: datetime,
 ) -> Baseline:
     """Append the signed record of a baseline that somebody accepts; return the baseline."""
-    body = record_of(proposal, shown(reason)) | {
+    body = record_of(proposal, written(reason)) | {
         "user": by,
         "authenticated": authenticated,
         "at": now.isoformat(),

@@ -36,6 +36,7 @@ from upkeep.model.occurrence import (
 )
 from upkeep.model.run_end import Ending, Reason, ending, kept
 from upkeep.model.stored_text import name, told
+from upkeep.model.text import natural
 from upkeep.store import tables
 from upkeep.store.engine.statements import insert, insert_new, upsert
 
@@ -325,7 +326,8 @@ def debts(db: Connection, site: str) -> list[Debt]:
     rows = db.execute(
         select(table).where(table.c.site == name(site)).order_by(table.c.due_at, table.c.host)
     )
-    return [Debt(**row._mapping) for row in rows]
+    found = [Debt(**row._mapping) for row in rows]
+    return sorted(found, key=lambda one: (one.due_at, natural(one.host)))
 
 
 def tried(db: Connection, those: Collection[Debt], now: datetime) -> None:

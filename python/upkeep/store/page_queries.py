@@ -5,6 +5,7 @@ site: a page is one site's, others may be in the same store; empty for a page th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,9 +31,11 @@ from upkeep.model.stored_text import name
 from upkeep.model.text import natural
 from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.rules.blindness import Spot
+from upkeep.rules.trouble_groups import in_order
 from upkeep.store import site_results, tables
 from upkeep.store.answers import of_row as result_of
 from upkeep.store.blind_spots import of_row as spot_of
+from upkeep.store.engine.statements import batched
 from upkeep.store.findings import OPEN, Finding
 from upkeep.store.findings import of_row as finding_of
 from upkeep.store.occurrences import of_row as occurrence_of
@@ -85,7 +88,7 @@ def not_passed(db: Connection, run_id: int, count: int, *, host: str = "") -> li
         query = query.where(table.c.host == name(host, 255))
     query = query.order_by(rank, table.c.check_id, table.c.host, table.c.subject)
     rows = [(row.severity_rank or UNKNOWN_RANK, result_of(row)) for row in db.execute(query)]
-    rows.sort(key=lambda row: (row[0], row[1].check, natural(row[1].host), natural(row[1].subject)))
+    rows.sort(key=lambda row: in_order(row[0], row[1].check, row[1].host, row[1].subject))
     return [result for _rank, result in rows]
 
 
@@ -140,7 +143,8 @@ class WantedFindings:
     """Which findings are wanted.
 
     waived: only those that a waiver covers, or only the others.
-    after: severity's rank, opened_at and number of the last one of the page before.
+    after: severity's rank, opened_at and number of the last one of the page before. as_alerted: those first that are
+    worst for people who are notified: a site may raise what a check says.
     """
 
     status: str = OPEN
@@ -149,6 +153,7 @@ class WantedFindings:
     check: str = ""
     waived: bool | None = None
     after: tuple[int, datetime, int] | None = None
+    as_alerted: bool = False
 
 
 def findings(db: Connection, site: str, count: int, wanted: WantedFindings) -> list[Finding]:
@@ -156,7 +161,14 @@ def findings(db: Connection, site: str, count: int, wanted: WantedFindings) -> l
     table = tables.finding
     keys = (table.c.severity_rank, table.c.opened_at, table.c.id)
     where = (table.c.status == wanted.status, *_of(table, site))
-    query = select(table).where(*where).order_by(*keys).limit(count)
+    query = select(table).where(*where).limit(count)
+    if wanted.as_alerted:
+        held = tables.alert_finding
+        query = query.outerjoin(held, _holds(held, table))
+        rank = case((_is_raised(held, table), held.c.severity), else_=table.c.severity_rank)
+        query = query.order_by(rank, *keys[1:])
+    else:
+        query = query.order_by(*keys)
     if wanted.severity:
         query = query.where(table.c.severity_rank == wanted.severity.rank)
     if wanted.host:
@@ -170,6 +182,27 @@ def findings(db: Connection, site: str, count: int, wanted: WantedFindings) -> l
         last = [literal(one, key.type) for one, key in zip(wanted.after, keys, strict=True)]
         query = query.where(tuple_(*keys) > tuple_(*last))
     return [finding_of(row) for row in db.execute(query)]
+
+
+def raised(db: Connection, numbers: Collection[int]) -> dict[int, Severity]:
+    """Return the severity that findings have in their open alert, of those for which the site raises it."""
+    held, table = tables.alert_finding, tables.finding
+    by_rank = {one.rank: one for one in Severity}
+    found: dict[int, Severity] = {}
+    for some in batched(numbers):
+        query = select(table.c.id, held.c.severity).join(held, _holds(held, table))
+        rows = db.execute(query.where(table.c.id.in_(some), _is_raised(held, table)))
+        found |= {number: by_rank[rank] for number, rank in rows}
+    return found
+
+
+def _holds(held: Table, table: Table) -> ColumnElement[bool]:
+    """Return the condition for the row by which a finding is in an open alert."""
+    return and_(held.c.finding_id == table.c.id, held.c.left_at.is_(None))
+
+
+def _is_raised(held: Table, table: Table) -> ColumnElement[bool]:
+    return held.c.severity < table.c.severity_rank
 
 
 def finding(db: Connection, finding_id: int) -> Finding | None:
@@ -274,7 +307,8 @@ def blind_checks(db: Connection, site: str, count: int) -> list[Spot]:
     )
     query = select(table).where(*_of(table, site), table.c.host.not_in(told))
     query = query.order_by(table.c.since, table.c.host, table.c.check_id).limit(count)
-    return [spot_of(row) for row in db.execute(query)]
+    found = [spot_of(row) for row in db.execute(query)]
+    return sorted(found, key=lambda one: (one.since, natural(one.host), one.check))
 
 
 def _count(db: Connection, query: Any) -> int:

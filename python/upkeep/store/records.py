@@ -75,5 +75,12 @@ def of(db: Connection, kind: str, about: str = "") -> list[dict[str, Any]]:
     return [json.loads(text) for text in db.execute(query).scalars()]
 
 
+def hashes(db: Connection, kind: str, about: str) -> dict[int, str]:
+    """Return the hash of each record of one thing, by its number: what the record after it names."""
+    table = tables.signature
+    query = select(table.c.number, table.c.text).where(table.c.kind == kind, table.c.about == about)
+    return {row.number: signatures.digest(row.text) for row in db.execute(query)}
+
+
 def _of_row(row: Row[Any]) -> KeptRecord:
     return KeptRecord(row.kind, row.about, Signed(row.number, row.text, row.signature, row.key))

@@ -17,10 +17,11 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking
 from upkeep.rules.lacking import Lacking
+from upkeep.rules.review_failures import failures
 from upkeep.rules.reviews import ReviewStanding, Signature, standing
 from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import files, findings, review_measures, tables, waivers
+from upkeep.store import files, findings, records, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.engine.statements import insert_new, lock_evidence
 from upkeep.store.reviews import KeptReview, NewReview
@@ -34,7 +35,10 @@ FIRST_PERIOD = timedelta(days=31)
 
 @dataclass(frozen=True)
 class Shown:
-    """A review with its signatures, what was collected, the reviews that follow from it, and what opened since."""
+    """A review with its signatures, what was collected, the reviews that follow from it, and what opened since.
+
+    hashes: of the signatures' records, by their number.
+    """
 
     review: KeptReview
     standing: ReviewStanding
@@ -42,11 +46,17 @@ class Shown:
     evidence: Mapping[str, Any]
     follow_ups: tuple[KeptReview, ...]
     opened_since: Mapping[str, Any]
+    hashes: Mapping[int, str]
 
     @property
     def lacking(self) -> Lacking:
         """What is lacking in what was collected."""
         return lacking.of(self.evidence, has_run=self.review.parent is None)
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """What fails in what was collected."""
+        return failures(self.evidence)
 
     @property
     def collected_at(self) -> datetime | None:
@@ -65,6 +75,7 @@ def look(db: Connection, review: KeptReview, now: datetime) -> Shown:
         evidence,
         tuple(stored.follow_ups_of(db, [one.number for one in signed])),
         opened_since(db, review, evidence),
+        records.hashes(db, stored.KIND, str(review.id)),
     )
 
 

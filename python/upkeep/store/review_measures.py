@@ -16,6 +16,7 @@ from sqlalchemy import Connection, case, exists, false, func, or_, select
 
 from upkeep.judging.check import load
 from upkeep.model.stored_text import name
+from upkeep.model.text import natural
 from upkeep.model.verdicts import Status, Unknown
 from upkeep.rules.targets import Objective, Rhythm, SeriesLook, Slot, judge, slots_of, target_of
 from upkeep.schedule.due_times import timing_of
@@ -99,7 +100,7 @@ def _measure(db: Connection, site: str, wanted: Mapping[str, Any], time: _Time) 
     there = exists().where(table.c.fingerprint == latest.c.fingerprint, table.c.name == measure)
     where = (latest.c.site == site, latest.c.check_id == wanted["check"], there)
     query = select(latest.c.fingerprint, latest.c.host, latest.c.subject).where(*where)
-    rows = db.execute(query.order_by(latest.c.host, latest.c.subject)).all()
+    rows = sorted(db.execute(query), key=lambda row: (natural(row.host), natural(row.subject)))
     check = load().get(wanted["check"])
     target = target_of(wanted, check.measures.get(wanted["name"]) if check else None)
     unit = ""
@@ -148,7 +149,7 @@ def _never_seen(db: Connection, site: str, check: str, known: set[str]) -> list[
     )
     query = select(latest.c.fingerprint, latest.c.host, latest.c.subject)
     query = query.where(latest.c.site == site, latest.c.check_id == check, *blind)
-    rows = db.execute(query.order_by(latest.c.host, latest.c.subject)).all()
+    rows = sorted(db.execute(query), key=lambda row: (natural(row.host), natural(row.subject)))
     first: dict[str, _Series] = {}
     for row in rows:
         if row.host not in known:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
-from upkeep.model.stored_text import shown
+from upkeep.model.stored_text import shown, written
 from upkeep.rules.silences import Silence
 from upkeep.rules.width import Watched
 from upkeep.store import tables
@@ -72,7 +72,7 @@ def add(db: Connection, site: str, new: NewSilence) -> int:
         "check_pattern": shown(new.check, 200),
         "host_pattern": shown(new.host, 255),
         "severity": new.severity,
-        "reason": shown(new.reason),
+        "reason": written(new.reason),
         "made_by": shown(new.by, 200),
         "made_at": new.at,
         "begins_at": new.begins,
@@ -100,7 +100,7 @@ def end(db: Connection, silence_id: int, by: str, at: datetime) -> None:
     mine = (table.c.id == silence_id, table.c.ends_at > at)
     ended = db.execute(update(table).where(*mine).values(ends_at=at, ended_by=shown(by, 200)))
     if not ended.rowcount:
-        message = f"there is no silence {silence_id}, or it has ended"
+        message = f"there is no active silence {silence_id}"
         raise UsageError(message, remedy="upkeep silence list")
 
 
@@ -184,7 +184,8 @@ def end_override(db: Connection, override_id: int, by: str, at: datetime) -> Non
     table = tables.rota_override
     mine = (table.c.id == override_id, table.c.ends_at > at)
     if not db.execute(update(table).where(*mine).values(ends_at=at, ended_by=by[:200])).rowcount:
-        raise UsageError(f"there is no override {override_id} that still lasts")
+        message = f"there is no active override {override_id}"
+        raise UsageError(message, remedy="upkeep oncall list  # lists them")
 
 
 def overrides(db: Connection, site: str, since: datetime) -> list[KeptOverride]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from upkeep.model.stored_text import name, shown
+from upkeep.model.stored_text import name, written
 from upkeep.model.verdicts import Severity
 from upkeep.rules.waivers import MOST_REASON, Waiver, WaiverScope
 from upkeep.rules.width import Watched
@@ -38,7 +38,7 @@ def request(
         "host_pattern": scope.host_pattern,
         "subject_glob": scope.subject_glob,
         "severity": scope.severity.value,
-        "reason": shown(reason, MOST_REASON),
+        "reason": written(reason, MOST_REASON),
         "requested_by": by,
         "requested_at": now,
         "ends_at": ends_at,
@@ -66,7 +66,7 @@ def revoke(db: Connection, waiver_id: int, by: str, why: str, now: datetime) -> 
     """Record that it does not hold any more; False if it was revoked meanwhile."""
     table = tables.waiver
     where = (table.c.id == waiver_id, table.c.revoked_at.is_(None))
-    values = {"revoked_by": by, "revoked_at": now, "revoked_why": shown(why, MOST_REASON)}
+    values = {"revoked_by": by, "revoked_at": now, "revoked_why": written(why, MOST_REASON)}
     return db.execute(update(table).where(*where).values(values)).rowcount == 1
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
-from upkeep.model.text import ago, counted, exact
-from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.model.text import age, ago, counted, exact
+from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, EVENT_WORDS, Alert, Member
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
 from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.width import Width
+from upkeep.schedule.rota import Handover
 from upkeep.services.alerts.messages import headline
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
@@ -26,12 +27,13 @@ from upkeep.view.troubles import TroubleRow, print_rows
 
 @dataclass(frozen=True)
 class OnCallShown:
-    """Who of a team is called, the first first, and who has taken its calls, or will."""
+    """Who of a team is called, the first first, until when, and who has taken its calls, or will."""
 
     team: str
     title: str
     people: tuple[str, ...]
     overrides: tuple[KeptOverride, ...]
+    handover: Handover | None = None
 
 
 def kind_of(severity: int) -> str:
@@ -67,10 +69,12 @@ def print_alerts(
     """Print alerts, each with its findings' number and how it stands, and the channels that fail."""
     for one in health:
         if one.failing_since:
-            since = ago(one.failing_since, now)
+            since = age((now - one.failing_since).total_seconds())
             screen.line(
                 (f"{screen.signs['fail']} channel ", STYLES["fail"]),
-                screen.text(f"{one.channel} fails, first {since}: {one.error}", 400),
+                screen.text(
+                    f"{one.channel} has not been able to send for {since}: {one.error}", 400
+                ),
             )
     if not rows:
         print_empty(
@@ -108,7 +112,7 @@ def print_alerts(
     first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
     if first is not None and screen.live:
         screen.line()
-        screen.line(f"To take one: {command('alert', 'ack', str(first.id), site=site)}")
+        screen.line(f"To acknowledge: {command('alert', 'ack', str(first.id), site=site)}")
     screen.flush()
 
 
@@ -151,7 +155,10 @@ def print_alert(
         print_columns(
             screen,
             columns,
-            [[exact(one.at, zone), one.kind, one.actor, one.text] for one in history],
+            [
+                [exact(one.at, zone), EVENT_WORDS.get(one.kind, one.kind), one.actor, one.text]
+                for one in history
+            ],
         )
     if sent:
         screen.line()
@@ -176,10 +183,8 @@ def print_silences(
 ) -> None:
     """Print silences, the one that ends first first."""
     if not found:
-        how = command(
-            "silence", "add", "CHECK", "HOST", "--for", "2 h", "--reason", "WHY", site=site
-        )
-        print_empty(screen, "Nothing is silenced", f"how to: {how}")
+        how = command("silence", "add", "--help")
+        print_empty(screen, "Nothing is silenced", f"how to silence: {how}")
         return
     columns = [
         Column("silence", right=True),
@@ -213,6 +218,17 @@ def print_silences(
     screen.flush()
 
 
+def until_words(
+    found: Handover | None, zone: ZoneInfo, names: Mapping[str, str] | None = None
+) -> str:
+    """Return until when somebody is on call, and who is next: `Mon 2026-11-30 09:00 +01:00, then Bob`."""
+    if found is None:
+        return ""
+    when = f"{found.at.astimezone(zone):%a} {exact(found.at, zone, seconds=False)}"
+    person = (names or {}).get(found.person, found.person)
+    return f"{when}, then {person or 'nobody'}"
+
+
 def print_on_call(
     screen: Screen, rows: Sequence[OnCallShown], zone: ZoneInfo, when: datetime
 ) -> None:
@@ -226,7 +242,8 @@ def print_on_call(
         Column("team", subject=True),
         Column("title", gives=True),
         Column("on call"),
-        Column("then", gives=True),
+        Column("until", gives=True),
+        Column("if no answer", gives=True),
         Column("override", gives=True),
     ]
     cells: list[list[Piece]] = []
@@ -237,7 +254,8 @@ def print_on_call(
             f"{over.id}: {over.person} {exact(over.begins, zone)} to {exact(over.ends, zone)}"
             for over in one.overrides
         )
-        cells.append([one.team, one.title, first, ", ".join(one.people[1:]), taken])
+        until = until_words(one.handover, zone)
+        cells.append([one.team, one.title, first, until, ", ".join(one.people[1:]), taken])
     print_columns(screen, columns, cells)
     if screen.live:
         screen.line()

@@ -26,9 +26,8 @@ class BaselineRow:
 def print_baselines(screen: Screen, rows: Sequence[BaselineRow], zone: ZoneInfo, site: str) -> None:
     """Print baselines, one a line."""
     if not rows:
-        named = ("CHECK", "HOST", "SUBJECT", "MEASURE")
-        how = command("baseline", "propose", *named, site=site)
-        print_empty(screen, "No baseline has been accepted", f"what could be: {how}")
+        how = command("baseline", "propose", "--help")
+        print_empty(screen, "No baseline has been accepted", f"how to propose one: {how}")
         return
     columns = [
         Column("check"),
@@ -73,8 +72,9 @@ def print_proposal(screen: Screen, proposal: Proposal, zone: ZoneInfo, site: str
     if not proposal.refused:
         one = proposal.series
         names = (one.check, one.host, one.subject, one.measure)
-        accept = command("baseline", "accept", *names, site=site)
-        screen.line(f"Next: {screen.text(accept, 1_000)} --reason TEXT")
+        why = ("--reason", "why this is normal from now on")
+        accept = command("baseline", "accept", *names, *why, site=site)
+        screen.line(f"Next: {screen.text(accept, 1_000)}")
     screen.flush()
 
 

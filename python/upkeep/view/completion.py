@@ -24,22 +24,15 @@ def print_completion(
     """Print one sentence, then each procedure, each team, and what a reader must know."""
     if not found.rows:
         listed = command("schedule", "list", site=site)
-        print_empty(screen, f"Nothing was due in {found.month}", f"what is due: {listed}")
+        print_empty(screen, nothing_words(found), f"what is due: {listed}")
         return
-    said = f"{percent(found.total)} completed on time"
-    if found.total is None:
-        said = "nothing that was due counts"
-    screen.line((f"{found.month}: {said}.", "bold"), " Rate = (done + signed) / due.")
+    screen.line((f"{total_words(found)}.", "bold"), " Rate = (done + signed) / due.")
     if found.total_then is not None:
-        screen.line(f"As calculated then, with the schedule's gaps: {percent(found.total_then)}.")
+        screen.line(f"{then_words(found)}.")
     if found.lacking:
-        gaps = counted(found.lacking, "thing")
-        screen.line(
-            f"{gaps} of the schedule without a check yet; `lacks` in schedule.yml says which."
-        )
-    if found.pending:
-        waits = f"{counted(found.pending, 'thing')} still in time: the month is not final."
-        screen.line((waits, STYLES["warn"]))
+        screen.line(f"{lacking_words(found)}; `lacks` in schedule.yml says which.")
+    if not found.is_final:
+        screen.line((f"{not_final_words(found)}.", STYLES["warn"]))
     screen.line()
     counts = COUNTS if not screen.live else [name for name in COUNTS if _any(found.rows, name)]
     columns = [Column("procedure", subject=True), Column("team", gives=True)]
@@ -58,8 +51,41 @@ def print_completion(
         screen.line(screen.text(line, 200))
     _print_remarks(screen, "Left out", found.left_out, zone)
     _print_remarks(screen, "Skipped", found.skipped, zone)
-    _print_remarks(screen, "Signed by one alone", found.alone, zone)
+    _print_remarks(screen, "Signed by one person alone", found.alone, zone)
     screen.flush()
+
+
+def nothing_words(found: Completion) -> str:
+    """Return that there is nothing of a month."""
+    if found.over:
+        return f"Nothing was due in {found.month}"
+    return f"Nothing of {found.month} is recorded yet"
+
+
+def total_words(found: Completion) -> str:
+    """Return the month, whether it still runs, and how much of it was completed on time."""
+    month = found.month if found.over else f"{found.month} so far"
+    if found.total is None:
+        return f"{month}: nothing that was due counts" + ("" if found.is_final else " yet")
+    return f"{month}: {percent(found.total)} completed on time"
+
+
+def then_words(found: Completion) -> str:
+    """Return the rate as older programs counted it."""
+    return f"As counted at the time, with the gaps of the schedule: {percent(found.total_then)}"
+
+
+def not_final_words(found: Completion) -> str:
+    """Return why the month's figures are not final."""
+    if found.pending:
+        return f"{counted(found.pending, 'item')} not due yet: the month is not final"
+    return "The month has not ended: it is not final"
+
+
+def lacking_words(found: Completion) -> str:
+    """Return how much of what the schedule names no check covers."""
+    has = "has" if found.lacking == 1 else "have"
+    return f"{counted(found.lacking, 'item')} of the schedule {has} no check yet"
 
 
 def write_csv(found: Completion, stream: TextIO) -> None:

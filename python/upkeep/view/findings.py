@@ -22,7 +22,7 @@ from upkeep.model.text import (
 from upkeep.rules.sentences import names_subject, trouble_of
 from upkeep.rules.trouble_groups import grouped
 from upkeep.store.page_queries import FindingEvent
-from upkeep.view.lists import Column, first_run, print_columns, print_empty
+from upkeep.view.lists import Column, beside, first_run, print_columns, print_empty
 from upkeep.view.model import FindingShown
 from upkeep.view.report import Excerpt
 from upkeep.view.screen import STYLES, Piece, Screen
@@ -33,30 +33,46 @@ NUMBERS = 5
 
 
 def print_findings(
-    screen: Screen, findings: Sequence[FindingShown], now: datetime, *, last: str, site: str = ""
+    screen: Screen,
+    findings: Sequence[FindingShown],
+    now: datetime,
+    *,
+    last: str,
+    site: str = "",
+    checked: bool = True,
 ) -> None:
-    """Print findings, worst and then oldest first; resolved ones last. last: the newest run's procedure, if any."""
+    """Print findings, worst and then oldest first; resolved ones last.
+
+    last: the newest run's procedure, if any. checked: whether anything of any host was.
+    """
     still = [finding for finding in findings if finding.resolved_at is None]
     gone = [finding for finding in findings if finding.resolved_at is not None]
-    if not still and not last:
-        print_empty(screen, "No finding: nothing has been checked yet", first_run(site))
+    if not still and not (last and checked):
+        reach = f"see what there is and can be reached: {command('doctor', site=site)}"
+        print_empty(screen, "Nothing was checked yet", reach if last else first_run(site))
     elif not still:
         # What could not be seen is no finding either: nothing here says that all passed.
         words = last.split() if last.startswith("check ") else ["run", last]
         well, again = ("No open finding", "bold"), command(*words, site=site)
-        screen.line(well, f": nothing that was checked fails; check again: {again}")
+        told = beside(screen)
+        told.line(well, f": nothing that was checked fails; check again: {again}")
+        told.flush()
     else:
         hosts = len({finding.host for finding in still} - OWN_NAMES)
         on = f" on {counted(hosts, 'host')}" if hosts else ""
         waived = sum(bool(finding.waiver) for finding in still)
         apart = f"; {waived} of them waived" if waived else ""
         head = f"{counted(len(still), 'open finding')}{on}{apart}."
-        screen.line((head, "bold"))
-        screen.line()
+        told = beside(screen)
+        told.line((head, "bold"))
+        if screen.live:
+            screen.line()
+        told.flush()
         still.sort(key=_by_severity)
         _print_findings(screen, still, now, site)
     if gone:
-        screen.line()
+        if screen.live:
+            screen.line()
         gone.sort(key=lambda finding: finding.resolved_at or now, reverse=True)
         _print_findings(screen, gone, now, site)
     screen.flush()
@@ -162,11 +178,15 @@ def print_finding(
     if finding.remedy and finding.resolved_at is None:
         screen.line(f"  {screen.signs['next']} {screen.text(finding.remedy, 1_000)}")
     screen.line()
-    facts = [f"open since {exact(finding.opened_at)} ({ago(finding.opened_at, now)})"]
+    facts = [f"open since {exact(finding.opened_at, now.tzinfo)} ({ago(finding.opened_at, now)})"]
     if finding.resolved_at is not None:
-        facts = [f"opened {exact(finding.opened_at)} ({ago(finding.opened_at, now)})"]
-        facts.append(f"{words} {exact(finding.resolved_at)} ({ago(finding.resolved_at, now)})")
-    facts.append(f"last seen {exact(finding.last_seen_at)} ({ago(finding.last_seen_at, now)})")
+        facts = [f"opened {exact(finding.opened_at, now.tzinfo)} ({ago(finding.opened_at, now)})"]
+        facts.append(
+            f"{words} {exact(finding.resolved_at, now.tzinfo)} ({ago(finding.resolved_at, now)})"
+        )
+    facts.append(
+        f"last seen {exact(finding.last_seen_at, now.tzinfo)} ({ago(finding.last_seen_at, now)})"
+    )
     facts += [", ".join(_story(finding))]
     if finding.waiver:
         facts.append(f"covered by {finding.waiver}: it still fails, and nobody is notified")
@@ -184,7 +204,7 @@ def print_finding(
         columns = [Column("when"), Column("event"), Column("run", right=True)]
         columns += [Column("message", subject=True)]
         cells: list[list[Piece]] = [
-            [exact(one.at), _event(one), str(one.run_id or ""), one.message]
+            [exact(one.at, now.tzinfo), _event(one), str(one.run_id or ""), one.message]
             for one in record.events
         ]
         print_columns(screen, columns, cells)

@@ -183,7 +183,7 @@ def completion_document(found: Completion) -> dict[str, Any]:
             "month": found.month,
             "begins": found.begins,
             "ends": found.ends,
-            "final": not found.pending,
+            "final": found.is_final,
             "total": _share(found.total),
             "total_then": _share(found.total_then),
             "lacking": found.lacking,

@@ -1,11 +1,13 @@
 """Lists on a terminal or in a pipe: runs, findings, checks, procedures, what doctor found, an error.
 
-In a pipe each row is one line; a list of columns has tabs between them there and no heading.
+In a pipe each row is one line; a list of columns has tabs between them there, exact times and no heading. What is no
+row, such as why there is none, goes to standard error.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -40,6 +42,8 @@ PROSE_COLUMNS = 100
 # With less, what gives goes below a subject that is wider; and then what does not give.
 SUBJECT_COLUMNS = 60
 LEAST_SUBJECT_COLUMNS = 30
+MOST_LINES = 4
+"""What gives is broken at blanks, and cut only if it is longer than this many lines."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class _Columns:
         while movable:
             next_one = columns[movable[0]]
             likely = next_one.gives or next_one.drops
-            enough = SUBJECT_COLUMNS if likely else max(LEAST_SUBJECT_COLUMNS, longest)
+            enough = max(SUBJECT_COLUMNS if likely else LEAST_SUBJECT_COLUMNS, longest)
             if room() >= min(widths[subject], enough):
                 break
             above.remove(movable.pop(0))
@@ -150,15 +154,16 @@ class _Columns:
         line: list[Piece] = []
         used = 0
         for text, style in told:
-            shown = screen.cut(text, room) or "-"
-            if line and used + cell_len(screen.dot + shown) > room:
-                yield [" " * indent, *line]
-                line, used = [], 0
-            if line:
-                line.append((screen.dot, "dim"))
-                used += cell_len(screen.dot)
-            line.append((shown, style))
-            used += cell_len(shown)
+            whole = screen.cut(text, room * MOST_LINES) or "-"
+            for number, shown in enumerate(wrap(whole, room)):
+                if line and (number or used + cell_len(screen.dot + shown) > room):
+                    yield [" " * indent, *line]
+                    line, used = [], 0
+                if line:
+                    line.append((screen.dot, "dim"))
+                    used += cell_len(screen.dot)
+                line.append((shown, style))
+                used += cell_len(shown)
         if line:
             yield [" " * indent, *line]
 
@@ -184,7 +189,8 @@ def print_run(
 ) -> None:
     """Print a stored run: how it stands, all that did not pass, worst first, then all that passed.
 
-    doubts: how many of its results are doubted, by check; also of those that are not given here.
+    now: in the zone of the times shown. doubts: how many of its results are doubted, by check; also of those that are
+    not given here.
     """
     troubles = Troubles(summary.place, keep=len(results) + sum(summary.hosts.values()) + 1)
     only_host = ""
@@ -194,7 +200,9 @@ def print_run(
     troubles.add_results(results)
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
-    screen.line(run_line(screen, summary, now))
+    about = run_line(screen, summary, now)
+    for line in wrap(about, screen.width) if screen.live else [about]:
+        screen.line(line)
     print_doubts(screen, doubts or {})
     if worst:
         screen.line()
@@ -229,11 +237,11 @@ def print_run(
 
 
 def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
-    """Return when a run was, how long it took, by whom and with what."""
+    """Return when a run was, in the zone of `now`, how long it took, by whom and with what."""
     parts = [
         f"Run {run.id}" if run.id is not None else "Run",
         screen.text(run.title or run.procedure, 80),
-        f"{exact(run.started_at)} ({ago(run.started_at, now)})",
+        f"{exact(run.started_at, now.tzinfo)} ({ago(run.started_at, now)})",
         run.status + (f" ({screen.text(run.cause, 300)})" if run.cause else ""),
     ]
     if run.ended_at:
@@ -248,7 +256,7 @@ def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
 
 
 def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: str = "") -> None:
-    """Print a list of runs as they come."""
+    """Print a list of runs as they come, with times in the zone of `now`."""
     if not runs:
         print_empty(screen, "No run yet", first_run(site))
         return
@@ -266,15 +274,17 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: 
 
 
 def first_run(site: str) -> str:
-    """Return how to look for the first time; a site's procedures have names of their own."""
-    return f"the first one: {command('run', 'PROCEDURE' if site else 'daily', site=site)}"
+    """Return how to check for the first time; a site's procedures have names of their own."""
+    if site:
+        return f"see what can be run: {command('schedule', 'list', site=site)}"
+    return f"first: {command('run', 'daily')}"
 
 
 def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
     took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else ""
     kind = "" if run.status in ("done", "running") else "unknown"
     hosts = thousands(sum(run.hosts.values()))
-    when = ago(run.started_at, now) if screen.live else exact(run.started_at)
+    when = ago(run.started_at, now) if screen.live else exact(run.started_at, now.tzinfo)
     return [
         str(run.id),
         run.procedure,
@@ -549,7 +559,13 @@ def print_error(screen: Screen, error: BaseException) -> None:
     screen.flush()
 
 
+def beside(screen: Screen) -> Screen:
+    """Return where sentences go that stand beside rows: in a pipe not among them, but to standard error."""
+    return screen if screen.live else Screen(sys.stderr)
+
+
 def print_empty(screen: Screen, why: str, first: str) -> None:
     """Print why there is nothing, and what to do first."""
+    screen = beside(screen)
     screen.line((f"{why}.", "bold"), f" {first[:1].upper()}{first[1:]}")
     screen.flush()

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from upkeep.model.answer import SITE_HOST, UNSEEN, Observed, Outcome
-from upkeep.model.text import Natural, natural, who_ran
+from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.rules.trouble_groups import Told
+from upkeep.rules.trouble_groups import Order, Told, in_order
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class RunSummary:
     site_in_need: how much of the site as a whole did not pass; site_failing: how much of that failed.
     own: how many troubles are Upkeep's own, of no host.
     version: of the program that ran it; started_by: the account that did; asked_by: the person who wanted it.
+    given: parameters by which a single check was run just now, each `NAME=VALUE`; they are not stored.
     """
 
     id: int | None
@@ -81,6 +82,7 @@ class RunSummary:
     started_by: str = ""
     asked_by: str = ""
     folder: str = ""
+    given: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -234,13 +236,13 @@ class Trouble:
         return Told(*names, self.status, self.message, self.remedy, apart)
 
     @property
-    def order(self) -> tuple[int, str, Natural, Natural]:
+    def order(self) -> Order:
         """Worst first, in the precedence of the exit status: high, unknown, medium; then like to like."""
         if self.status is Status.UNKNOWN:
             rank = 2 if not self.check else 3
         else:
             rank = {1: 0, 2: 1, 3: 4, 4: 5, 5: 6}[self.severity.rank if self.severity else 5]
-        return rank, self.check, natural(self.host), natural(self.subject)
+        return in_order(rank, self.check, self.host, self.subject)
 
 
 def needs(host: HostInRun, results: Iterable[Result]) -> bool:

@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from importlib import resources
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, title_of, what_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view import html
+from upkeep.view.cells import breakable
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
 from upkeep.view.screen import Letters
@@ -107,7 +108,7 @@ class _Host:
     unseen: bool
     facts: str
     need: int = 0
-    worst: tuple[int, str] = (9, "pass")
+    worst: tuple[float, str] = (9, "pass")
     passed: int = 0
     passes: list[tuple[str, str, str]] = field(default_factory=list)
     nothing: list[tuple[str, str, str]] = field(default_factory=list)
@@ -184,7 +185,7 @@ def render(
         + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "headline": headline(letters, summary, worst, only_host),
         "clauses": clauses(letters, summary, worst, columns=CLAUSE_COLUMNS),
-        "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
+        "title": f"{safe(summary.title or summary.procedure, 80)}, {_day(summary, zone)}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
         "doubts": [doubt(check, number) for check, number in sorted(doubts.items())],
@@ -206,6 +207,10 @@ def render(
     yield from template.generate(context)
 
 
+def _day(summary: RunSummary, zone: tzinfo | None) -> str:
+    return f"{summary.started_at.astimezone(zone or UTC):%Y-%m-%d}"
+
+
 def _resource(name: str) -> str:
     return resources.files("upkeep.view").joinpath(name).read_text("utf-8")
 
@@ -214,6 +219,8 @@ def _environment(zone: tzinfo | None) -> Environment:
     environment = html.environment()
     environment.filters["counted"] = counted
     environment.filters["exact"] = lambda when: exact(when, zone)
+    environment.filters["cell"] = lambda said: Markup(breakable(escape(said)))  # noqa: S704 - escaped
+    environment.globals["EVIDENCE_LINES_ON_PAPER"] = EVIDENCE_LINES_ON_PAPER
     environment.filters["lines"] = escape  # of an excerpt, whose lines are harmless each
     return environment
 

@@ -10,7 +10,7 @@ from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
 from upkeep.rules.sentences import names_subject, title_of, trouble_of, what_of
-from upkeep.rules.trouble_groups import grouped
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
@@ -34,8 +34,11 @@ def print_result(
     doubts: how many of its results are doubted, by check. quiet: without what comes after what did not pass.
     """
     worst = troubles.worst()
-    after = _footer(screen, summary, worst, troubles.nothing, report, is_doubted=bool(doubts))
-    after = [] if quiet else after
+    said = _next(screen, summary, worst)
+    if doubts and not worst:
+        findings = command("finding", "list", site=summary.place)
+        said = f"see which check proves nothing: {findings}"
+    after = [] if quiet else _footer(screen, summary, troubles.nothing, report, said)
     taken = print_stand(screen, summary, worst, only_host)
     taken += print_doubts(screen, doubts or {})
     if worst:
@@ -84,7 +87,12 @@ def stand(
     """Return the one sentence that says how a run stands."""
     said = headline(letters, summary, worst, only_host)
     names = clauses(letters, summary, worst)
-    return f"{said}: {names}." if names else f"{said}."
+    return as_sentence(letters, f"{said}: {names}" if names else said)
+
+
+def as_sentence(letters: Letters, said: str) -> str:
+    """Return words with a full stop; what was cut ends with its own dots."""
+    return said if said.endswith(letters.signs["more"]) else f"{said}."
 
 
 def headline(
@@ -129,7 +137,7 @@ def _of_hosts(
         said = "No check failed that needs you" if counts.failing else "No check failed"
         return said + _to_know(summary) + (f"; not all was done: {why}" if why else "")
     if hosts == 1:
-        name = letters.text(only_host or (worst[0].host if worst else ""), 80) or "The host"
+        name = letters.text(only_host or (worst[0].host if worst else ""), 300) or "The host"
         said = f"{name} needs you" if need else f"{name} is well" + _to_know(summary)
         return said + _own(summary)
     if need:
@@ -155,6 +163,20 @@ def _own(summary: RunSummary) -> str:
     return f"; {counted(summary.own, 'problem')} with Upkeep itself" if summary.own else ""
 
 
+def leading(summary: RunSummary, worst: Sequence[Trouble]) -> list[TroubleGroup[Trouble]]:
+    """Return what the sentence names: the worst of the first few hosts, or of the one host."""
+    found: list[TroubleGroup[Trouble]] = []
+    named: set[str] = set()
+    for group in grouped(worst, Trouble.tell, hosts_at=2):
+        if sum(summary.hosts.values()) > 1 and named.issuperset(group.hosts):
+            continue
+        if len(found) == NAMED_IN_SENTENCE:
+            break
+        named.update(group.hosts)
+        found.append(group)
+    return found
+
+
 def clauses(
     letters: Letters, summary: RunSummary, worst: Sequence[Trouble], columns: int = CLAUSE_COLUMNS
 ) -> str:
@@ -165,15 +187,11 @@ def clauses(
     said: list[str] = []
     named: set[str] = set()
     told = 0
-    for group in grouped(worst, Trouble.tell, hosts_at=2):
-        if with_host and named.issuperset(group.hosts):
-            continue
-        if len(said) == NAMED_IN_SENTENCE:
-            break
+    for group in leading(summary, worst):
         named.update(group.hosts)
         told += len(group.things)
         more = f" and {thousands(len(group.hosts) - 1)} more" if len(group.hosts) > 1 else ""
-        who = f"{letters.cut(group.first.host, 30)}{more}: " if with_host else ""
+        who = f"{letters.text(group.first.host, 300)}{more}: " if with_host else ""
         said.append(who + _clause(letters, group.first, columns))
     left = summary.hosts_in_need - len(named - {SITE_HOST}) if with_host else len(worst) - told
     if left > 0:
@@ -217,13 +235,7 @@ def _rest(
 
 
 def _footer(
-    screen: Screen,
-    summary: RunSummary,
-    worst: Sequence[Trouble],
-    nothing: Sequence[Trouble],
-    report: str,
-    *,
-    is_doubted: bool,
+    screen: Screen, summary: RunSummary, nothing: Sequence[Trouble], report: str, step: str
 ) -> list[list[Piece]]:
     lines: list[list[Piece]] = []
     if summary.counts.waived:
@@ -243,10 +255,7 @@ def _footer(
         lines.append([_nothing(screen, summary, nothing)])
     if report:
         lines.append([f"Full report: {screen.text(report)}"])
-    said = _next(screen, summary, worst)
-    if is_doubted and not worst:
-        said = "see which check proves nothing: " + command("finding", "list", site=summary.place)
-    lines.append([f"Next: {said}"])
+    lines.append([f"Next: {step}"])
     return lines
 
 
@@ -260,16 +269,16 @@ def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> st
         f", {screen.cut(first.subject, 40)}" if names_subject(first.check, first.subject) else ""
     )
     what = screen.text(title_of(first.check), 80) + named
-    return (
-        f"{said}, such as {what} on {screen.cut(first.host, 30)}: {screen.text(first.message, 200)}"
-    )
+    return f"{said}, such as {what} on {screen.text(first.host, 300)}: {screen.text(first.message, 200)}"
 
 
 def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
+    """Return what to do next."""
+    options = [word for one in summary.given for word in ("-p", one)]
     # A single check's run is called `check ID`; that is no procedure.
     alone = summary.procedure.startswith("check ")
     words = summary.procedure.split() if alone else ["run", summary.procedure]
-    again = command(*words, site=summary.place)
+    again = command(*words, *options, site=summary.place)
     if not worst:
         if summary.status == "done" and summary.counts.total:
             return "nothing needs you; once more with: " + again
@@ -277,10 +286,10 @@ def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
             return "see what there is and can be reached: " + command("doctor", site=summary.place)
         if alone and set(summary.hosts) == {Outcome.SKIPPED}:
             see = command("explain", words[-1], site=summary.place)
-            return f"add it to a list upkeep_checks_* of the inventory; see how: {see}"
+            return f"no host asks for this check; add it to a list upkeep_checks_* of the inventory; see how: {see}"
         return "run it again: " + again
     first = worst[0]
     if not first.check:
         return screen.text(first.remedy, 500)
-    look = command("check", first.check, site=summary.place, limit=first.host)
+    look = command("check", first.check, *options, site=summary.place, limit=first.host)
     return "fix the first line, then check again: " + screen.text(look, 500)

@@ -1,4 +1,7 @@
-"""Reviews on a terminal or in a pipe: what must be signed, and one with all that was collected for it."""
+"""Reviews on a terminal or in a pipe: what must be signed, and one with all that was collected for it.
+
+The page says the same in the same words: what both name stands here once.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,17 @@ from upkeep.model.text import (
 )
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import targets
-from upkeep.rules.reviews import UNSEEN, ReviewStanding, ReviewState, ReviewVerdict, title_of
+from upkeep.rules.lacking import LACKS
+from upkeep.rules.review_failures import NEEDS_NOTE
+from upkeep.rules.review_failures import words_of as words_of_failures
+from upkeep.rules.reviews import (
+    UNSEEN,
+    ReviewStanding,
+    ReviewState,
+    ReviewVerdict,
+    name_of,
+    title_of,
+)
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.trouble_groups import Told, grouped
 from upkeep.site.schedule_file import Schedule
@@ -41,11 +54,23 @@ KINDS = {
     ReviewState.NOT_APPLICABLE: "pass",
     ReviewState.CORRECTED: "pass",
 }
-STATUSES = ("pass", "fail", "unknown")
 EVENTS = 10
 BYTES = "By"
 """The unit of a number of bytes, in UCUM; people read `1.5 GiB`."""
-NUMBERS = ("mean", "least", "most", "first", "last")
+NUMBERS = {"mean": "mean", "least": "lowest", "most": "highest", "first": "first", "last": "last"}
+"""The numbers of a series, and what they are called."""
+NOT_MEASURED = "not measured"
+COUNTS = {
+    ("now", "pass"): "passes now",
+    ("now", "fail"): "fails now",
+    ("now", "unknown"): "unknown now",
+    ("since", "pass"): "passed in runs",
+    ("since", "fail"): "failed in runs",
+    ("since", "unknown"): "unknown in runs",
+}
+"""The numbers of a check: of its subjects now, and of the results of the procedure's runs since the last review."""
+MISSING = "missing when signed"
+EYES = {"required": ", two people", "alone_with_reason": ", two people, or one with a reason"}
 TARGETS = {"met": "", "missed": STYLES["fail"], "unknown": STYLES["unknown"], "": ""}
 
 
@@ -59,6 +84,8 @@ def kind_of(standing: ReviewStanding) -> str:
 def words_of(standing: ReviewStanding) -> str:
     """Return the review's state in a few words."""
     words = standing.state.value
+    if standing.signed:
+        words = f"signed by {standing.signed} of {standing.signed + len(standing.waits_for)}"
     if standing.overdue and standing.state is not ReviewState.OVERDUE:
         words = f"overdue, {words}"
     if standing.verdict and standing.verdict.value != words:
@@ -66,6 +93,30 @@ def words_of(standing: ReviewStanding) -> str:
     if standing.is_done and standing.alone:
         words += ", alone"
     return words
+
+
+def asked_words(schedule: Schedule, one: KeptReview) -> str:
+    """Return who must sign a review: teams or a person, and how many people."""
+    owners = " + ".join(title_of(schedule, owner) for owner in signers_of(one))
+    return owners + EYES.get(one.four_eyes, "")
+
+
+def signers_head(found: Iterable[ReviewStanding]) -> str:
+    """Return what the column of who must sign is called: some of a list may have been signed."""
+    return "who signs" if any(one.is_done for one in found) else "to sign"
+
+
+def waits_words(schedule: Schedule, standing: ReviewStanding) -> str:
+    """Return who must sign still."""
+    return " and ".join(title_of(schedule, one) for one in standing.waits_for)
+
+
+def in_time_words(one: KeptReview, standing: ReviewStanding) -> tuple[str, str]:
+    """Return whether a review that is done was signed in time, with its kind; empty while it is not done."""
+    if standing.closed_at is None:
+        return "", ""
+    late = (standing.closed_at - one.due_at).total_seconds()
+    return ("signed on time", "pass") if late <= 0 else (f"signed {age(late)} late", "warn")
 
 
 def status_of(one: Mapping[str, Any]) -> tuple[Status, Severity | None]:
@@ -85,7 +136,7 @@ def without(found: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class ReviewRow:
-    """A review in a list. owners: titles of who must sign. kind: its sign and colour."""
+    """A review in a list. owners: who must sign, by title. kind: its sign and colour."""
 
     review: KeptReview
     standing: ReviewStanding
@@ -116,7 +167,9 @@ def print_reviews(
     """Print reviews in one sentence, then each on a line."""
     if not rows:
         print_empty(
-            screen, "Nothing to sign", f"what was: {command('review', 'list', '--all', site=site)}"
+            screen,
+            "Nothing to sign",
+            f"signed ones: {command('review', 'list', '--all', site=site)}",
         )
         return
     late = sum(standing.overdue for _one, standing in rows)
@@ -128,7 +181,7 @@ def print_reviews(
     columns = [
         Column("review", right=True),
         Column("due"),
-        Column("owner", gives=True),
+        Column(signers_head(standing for _one, standing in rows), gives=True),
         Column("item", gives=True),
         Column("title", subject=True),
         Column("status", gives=True),
@@ -149,37 +202,41 @@ def print_reviews(
     first = next((one for one, standing in rows if not standing.is_done), None)
     if first and screen.live:
         screen.line()
-        screen.line(f"To look at one: {command('review', 'show', str(first.id), site=site)}")
+        screen.line(f"To show one: {command('review', 'show', str(first.id), site=site)}")
     screen.flush()
 
 
 def print_review(
-    screen: Screen, shown: Shown, owner: str, zone: ZoneInfo, now: datetime, site: str
+    screen: Screen, shown: Shown, schedule: Schedule, zone: ZoneInfo, now: datetime, site: str
 ) -> None:
-    """Print one review: what is asked, how it stands, what was collected, who has said what."""
+    """Print one review: what is asked, how it stands, what was collected, who has signed."""
     one, standing = shown.review, shown.standing
     kind = kind_of(standing)
     screen.line((screen.text(f"Review {one.id}: {one.title}", 400), "bold"))
     sign = f"{screen.signs[kind]} " if kind else ""
     screen.line((f"{sign}{words_of(standing)}", STYLES[kind] if kind else ""))
-    parties = f", signed by {' and '.join(one.parties)}" if one.parties else ""
-    eyes = {
-        "required": ", by two people",
-        "alone_with_reason": ", by two people, or alone with a reason",
-    }
-    line = f"{one.procedure} {one.item} of {exact(one.due_of, zone)}, {owner}{parties}{eyes.get(one.four_eyes, '')}"
+    line = f"procedure: {one.procedure} {one.item}, for {exact(one.due_of, zone)}"
     screen.line(screen.text(line, 400))
-    screen.line(f"due {exact(one.due_at, zone)} ({ago(one.due_at, now)})")
+    asked = f"{'to be signed' if standing.is_done else 'to sign'}: {asked_words(schedule, one)}"
+    if standing.signed:
+        asked += f"; still to sign: {waits_words(schedule, standing)}"
+    screen.line(screen.text(asked, 400))
+    in_time, kind = in_time_words(one, standing)
+    if standing.closed_at:
+        said: Piece = (f"{in_time}, {exact(standing.closed_at, zone)}", STYLES[kind])
+        screen.line(f"due {exact(one.due_at, zone)}: ", said)
+    else:
+        screen.line(f"due {exact(one.due_at, zone)} ({ago(one.due_at, now)})")
     for label, text in (("asks", one.definition.get("asks", "")), ("gap", one.gap)):
         if text:
             screen.line((f"{label}: ", "bold"), screen.text(text, 1_000))
     for text in one.definition.get("lacks", ()):
-        screen.line(("no machine collects yet: ", STYLES["warn"]), screen.text(text, 400))
+        screen.line((f"{LACKS}: ", STYLES["warn"]), screen.text(text, 400))
     if shown.evidence:
         _print_evidence(screen, shown.evidence, zone, now)
         screen.line()
         screen.line((f"Evidence: {one.evidence_sha256}", "dim"))
-    _print_signatures(screen, shown, zone)
+    _print_signatures(screen, shown, schedule, zone)
     if not standing.is_done:
         print_before_signing(screen, shown, zone, now)
     if not standing.is_done and screen.live:
@@ -201,6 +258,9 @@ def print_before_signing(screen: Screen, shown: Shown, zone: ZoneInfo, now: date
         words = f"{counted(count, 'finding')} opened since, or became worse"
         screen.line((f"{screen.signs['fail']} {words}", STYLES["fail"]))
         _print_rows(screen, since)
+    if shown.failing:
+        text = f"{NEEDS_NOTE}: {words_of_failures(shown.failing)}"
+        screen.line((f"{screen.signs['warn']} ", STYLES["warn"]), screen.text(text, 1_000))
     if shown.lacking.nothing:
         text = f"Nothing was collected for it: {UNSEEN}."
         screen.line((f"{screen.signs['warn']} {text}", STYLES["warn"]))
@@ -209,9 +269,12 @@ def print_before_signing(screen: Screen, shown: Shown, zone: ZoneInfo, now: date
 
 
 def run_by(evidence: Mapping[str, Any]) -> str:
-    """Return who wanted the run that collected for a review; older programs did not write that down."""
-    run = evidence.get("run") or {}
-    return who_ran(run.get("started_by", ""), run.get("asked_by", ""))
+    """Return who wanted the run that collected for a review: a person, or the schedule."""
+    run = evidence.get("run")
+    if not run:
+        return ""
+    asked_by = run.get("asked_by", "")
+    return who_ran(run.get("started_by", ""), asked_by) if asked_by else "scheduled"
 
 
 def _print_evidence(
@@ -220,7 +283,7 @@ def _print_evidence(
     since, until = (datetime.fromisoformat(evidence[key]) for key in ("since", "until"))
     screen.line()
     times = f"from {exact(since, zone)} to {exact(until, zone)}"
-    screen.line((f"What machines collected {times}, {as_of(until, now, zone)}", "bold"))
+    screen.line((f"Evidence {times}, {as_of(until, now, zone)}", "bold"))
     run = evidence["run"]
     if run:
         cause = f": {run['cause']}" if run["cause"] else ""
@@ -228,15 +291,12 @@ def _print_evidence(
         who = f", {by}" if by else ""
         screen.line(screen.text(f"run {run['id']} {run['status']}{cause}{who}", 400))
     if evidence["checks"]:
-        columns = [
-            Column("check", subject=True),
-            Column("passes now", right=True),
-            Column("fails", right=True),
+        columns = [Column("check", subject=True)]
+        columns += [
+            Column(head, right=True, gives=when == "since") for (when, _key), head in COUNTS.items()
         ]
-        columns += [Column("unknown", right=True), Column("in its runs: pass", right=True)]
-        columns += [Column("fail", right=True), Column("unknown", right=True)]
         cells: list[list[Piece]] = [
-            [one["check"], *(str(one[when][key]) for when in ("now", "since") for key in STATUSES)]
+            [one["check"], *(str(one[when][key]) for when, key in COUNTS)]
             for one in evidence["checks"]
         ]
         print_columns(screen, columns, cells)
@@ -246,7 +306,7 @@ def _print_evidence(
     _print_measures(screen, evidence["measures"])
     _print_troubles(screen, "Open findings", evidence["findings"])
     others = without(evidence["not_passing"], evidence["findings"])
-    _print_troubles(screen, "Does not pass now, and is no finding", others)
+    _print_troubles(screen, "Does not pass now, without a finding", others)
     _print_waivers(screen, evidence["waivers"], zone)
     _print_changes(screen, evidence["changed"], zone)
     _print_due_times(screen, evidence["occurrences"], zone)
@@ -310,11 +370,11 @@ def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> No
         title = f"{one['check']}: {one['name']}{unit}" + (f", {target}" if target else "")
         screen.line((screen.text(title, 200), "bold"))
         if not one["series"]:
-            screen.line("no value in this time")
+            screen.line("no value in this period")
             continue
         columns = [Column("host"), Column("subject", subject=True)]
-        columns += [Column(name, right=True) for name in NUMBERS]
-        columns += [Column("not checked", right=True), Column("target")]
+        columns += [Column(head, right=True) for head in NUMBERS.values()]
+        columns += [Column(NOT_MEASURED, right=True), Column("target")]
         cells: list[list[Piece]] = [
             [
                 row["host"],
@@ -368,7 +428,7 @@ def _print_changes(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -> 
     screen.line(("What changed, newest first", "bold"))
     count = EVENTS if screen.live else len(found["rows"])
     columns = [Column("when"), Column("what"), Column("check"), Column("host")]
-    columns += [Column("subject", subject=True), Column("message", gives=True)]
+    columns += [Column("subject"), Column("message", subject=True)]
     cells: list[list[Piece]] = [
         [
             exact(datetime.fromisoformat(one["at"]), zone),
@@ -416,25 +476,27 @@ def _print_left(screen: Screen, count: int) -> None:
         screen.line((f"and {count} more", "dim"))
 
 
-def _print_signatures(screen: Screen, shown: Shown, zone: ZoneInfo) -> None:
+def _print_signatures(screen: Screen, shown: Shown, schedule: Schedule, zone: ZoneInfo) -> None:
     corrected = {one.corrects: one.number for one in shown.signatures}
     for one in shown.signatures:
         screen.line()
-        party = f" for {one.party}" if one.party else ""
+        party = f" for {title_of(schedule, one.party)}" if one.party else ""
         firm = f" on behalf of {one.on_behalf_of}" if one.on_behalf_of else ""
-        says = f"Signature {one.number}: {one.user}{party}{firm} says {one.verdict.value}"
+        says = f"Signed by {name_of(schedule, one)}{party}{firm}: {one.verdict.value}"
         fails = one.verdict is ReviewVerdict.FAIL
         screen.line((screen.text(says, 400), STYLES["fail"] if fails else "bold"))
         screen.line(screen.text(f"{exact(one.at, zone)}, {one.authenticated}", 400))
+        screen.line(f"record {one.number}: {shown.hashes[one.number]}")
         if one.number in corrected:
-            screen.line((f"corrected by signature {corrected[one.number]}", STYLES["warn"]))
+            screen.line((f"corrected by record {corrected[one.number]}", STYLES["warn"]))
         if one.corrects:
-            screen.line(f"corrects signature {one.corrects}")
+            screen.line(f"corrects record {one.corrects}")
         for lacking in one.lacking:
-            screen.line(("lacking: ", STYLES["warn"]), screen.text(lacking, 400))
+            screen.line((f"{MISSING}: ", STYLES["warn"]), screen.text(lacking, 400))
         for label in ("reason", "alone", "note"):
-            if getattr(one, label):
-                screen.line(f"{label}: ", screen.text(getattr(one, label), 2_000))
+            for row, line in enumerate(getattr(one, label).split("\n")):
+                if line or row:
+                    screen.line("  " if row else f"{label}: ", screen.text(line, 20_000))
         for file in one.attachments:
             what = f"attached: {file.name}, {size(file.size_bytes)}, {file.sha256[:12]}"
             screen.line(screen.text(what, 400))
@@ -442,5 +504,6 @@ def _print_signatures(screen: Screen, shown: Shown, zone: ZoneInfo) -> None:
             screen.line(f"was shown other evidence: {one.evidence_sha256}")
     for follow_up in shown.follow_ups:
         screen.line()
-        due = f"{follow_up.owner}, due {exact(follow_up.due_at, zone)}"
-        screen.line(screen.text(f"follows: review {follow_up.id}, {due}: {follow_up.title}", 1_200))
+        due = f"{title_of(schedule, follow_up.owner)}, due {exact(follow_up.due_at, zone)}"
+        text = f"follow-up: review {follow_up.id}, {due}: {follow_up.title}"
+        screen.line(screen.text(text, 1_200))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from upkeep.model.remedies import command
-from upkeep.model.text import ago, thousands
+from upkeep.model.text import ago, exact, thousands
 from upkeep.site.settings import FILE
 from upkeep.store.sites import ListedSite
 from upkeep.view.lists import Column, print_columns, print_empty
@@ -20,7 +22,7 @@ PLACES_SHOWN = 3
 def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> None:
     """Print them; those that are known by their path have no folder besides."""
     if not found:
-        print_empty(screen, "No site yet", "the first run makes one: upkeep run daily -i SITE")
+        print_empty(screen, "No site yet", "the first run makes one: upkeep run daily")
         return
     columns = [
         Column("site", subject=True),
@@ -35,7 +37,9 @@ def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> N
         places = [f"{each.folder} on {each.machine}" for each in one.folders[:PLACES_SHOWN]]
         left_out = len(one.folders) - len(places)
         places += [f"and {left_out} more"] if left_out else []
-        last = ago(one.last_run_at, now) if one.last_run_at else ""
+        last = ""
+        if one.last_run_at:
+            last = ago(one.last_run_at, now) if screen.live else exact(one.last_run_at)
         cells.append(
             [
                 one.name or EMBEDDED,
@@ -48,13 +52,14 @@ def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> N
         )
     print_columns(screen, columns, cells)
     by_path = next((one.name for one in found if not one.has_id and one.name), "")
-    if by_path:
+    if by_path and screen.live:
         screen.line()
-        rename = command("db", "sites", "rename", by_path, "ID", site=by_path)
+        own = re.sub(r"[^a-z0-9-]+", "-", Path(by_path).name.lower()).strip("-") or "main"
+        rename = command("db", "sites", "rename", by_path, own, site=by_path)
         screen.line("A site without an id begins anew when its folder is moved. To give one an id,")
         screen.line(
             screen.text(
-                f'write id = "ID" into its {FILE}, stop `upkeep serve`, then: {rename}', 1_000
+                f'write id = "{own}" into its {FILE}, stop `upkeep serve`, then: {rename}', 1_000
             )
         )
     screen.flush()

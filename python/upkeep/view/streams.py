@@ -53,7 +53,7 @@ def lasting(stream: TextIO, environ: Mapping[str, str] = os.environ) -> TextIO:
         io.BufferedWriter(LastingFile(stream)),
         encoding=_encoding(stream, environ),
         errors=PLAINER,
-        line_buffering=stream.line_buffering,  # type: ignore[attr-defined]
+        line_buffering=bool(stream.line_buffering),
     )
 
 

@@ -105,8 +105,11 @@ class RunView:
             self._live.start()
 
     def expects(self, hosts: int) -> None:
-        """Show of how many hosts: known when the first has answered."""
-        self._hosts = hosts
+        """Show of how many hosts: known when they are listed, or the first has answered.
+
+        A playbook may have several plays, each with hosts of its own: the largest number holds.
+        """
+        self._hosts = max(self._hosts, hosts)
 
     def host_began(self, name: str) -> None:
         """Show that a host is in work."""
@@ -161,8 +164,9 @@ class RunView:
         frames = _SPINNER[0 if screen.unicode else 1]
         frame = frames[int(now * REFRESH_PER_SECOND) % len(frames)]
         spent = f"{max(0, int(now - self._started))} s"
-        # How many there are is known when the first has answered.
-        parts = [f"{done} of {counted(self._hosts, 'host')} done"] if self._hosts else ["starting"]
+        # How many there are is known when they are listed, or the first has answered.
+        hosts = max(self._hosts, done)
+        parts = [f"{done} of {counted(hosts, 'host')} done"] if hosts else ["starting"]
         if needing:
             parts.append(f"{needing} {'needs' if needing == 1 else 'need'} you")
         singly = 0 < len(in_work) <= min(HOSTS_SHOWN_SINGLY, screen.height - 4)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,12 +12,12 @@ from upkeep.model.answer import Outcome
 from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
-from upkeep.model.text import ago, counted, exact, thousands, wrap
+from upkeep.model.text import age, ago, counted, exact, thousands, wrap
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.blindness import Spot
 from upkeep.rules.reviews import people_of, title_of
-from upkeep.rules.trouble_groups import TroubleGroup, grouped
+from upkeep.rules.trouble_groups import Told, TroubleGroup, grouped
 from upkeep.services import reviews
 from upkeep.services.alerts.messages import headline as headline_of_alert
 from upkeep.site.schedule_file import Schedule
@@ -28,7 +28,7 @@ from upkeep.view.alerts import kind_of
 from upkeep.view.json import finding_document
 from upkeep.view.lists import Column, print_columns
 from upkeep.view.model import Counts, RunSummary, Trouble
-from upkeep.view.result import clauses, headline
+from upkeep.view.result import as_sentence, clauses, headline, leading
 from upkeep.view.reviews import ReviewRow, row_of, signers_of
 from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
@@ -98,8 +98,9 @@ class Owed:
 class Today:
     """How a site stands.
 
-    worst: findings; blind: checks that cannot be done, and no finding says so yet; badly: the newest run of each
-    procedure that failed; alerts: those that nobody has acknowledged, each with its headline.
+    worst: findings; raised: the severity that the site gives some of them for alerts, by their numbers; blind: checks
+    that cannot be done, and no finding says so yet; badly: the newest run of each procedure that failed; alerts: those
+    that nobody has acknowledged, each with its headline.
     """
 
     headline: str
@@ -107,6 +108,7 @@ class Today:
     kind: str
     summary: RunSummary
     worst: list[TroubleGroup[findings.Finding]]
+    raised: Mapping[int, Severity]
     blind: list[TroubleGroup[Trouble]]
     running: list[RunSummary]
     asked: list[run_requests.RunRequest]
@@ -121,7 +123,8 @@ class Today:
     @property
     def sentence(self) -> str:
         """The answer, in one sentence."""
-        return f"{self.headline}: {self.clauses}." if self.clauses else f"{self.headline}."
+        said = f"{self.headline}: {self.clauses}" if self.clauses else self.headline
+        return as_sentence(LETTERS, said)
 
     @property
     def blind_shown(self) -> int:
@@ -144,7 +147,9 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
     """Return how the site stands. columns: how long a clause of the sentence may be."""
     schedule, site = viewer.schedule, viewer.site
     stand = queries.stand(db, site)
-    worst = queries.findings(db, site, LOOKED_THROUGH, WantedFindings(waived=False))
+    wanted = WantedFindings(waived=False, as_alerted=True)
+    worst = queries.findings(db, site, LOOKED_THROUGH, wanted)
+    raised = queries.raised(db, [one.id for one in worst])
     blind = queries.blind_checks(db, site, LOOKED_THROUGH)
     running = [of_run(db, one) for one in runs.unfinished(db, site=site)[:RUNNING]]
     last = [queries.last_run(db, site, one) for one in (schedule.procedures if schedule else ())]
@@ -165,11 +170,12 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
         sources=stand.sources,
         counts=Counts(passed=1 if stand.hosts else 0, failed=stand.failed, unknown=stand.blind),
     )
-    troubles = [_trouble_of(one) for one in worst if one.severity is not Severity.INFO]
+    worst.sort(key=lambda one: _trouble_of(one, raised).order)
+    troubles = [_trouble_of(one, raised) for one in worst if one.severity is not Severity.INFO]
     troubles += map(_trouble_of_blind, blind)
     troubles.sort(key=lambda one: one.order)
     kind = "pass"
-    if any(one.rank <= 2 for one in stand.failed):
+    if any(one.rank <= 2 for one in (*stand.failed, *raised.values())):
         kind = "fail"
     elif stand.hosts_in_need:
         kind = "warn" if stand.failed else "unknown"
@@ -180,7 +186,8 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
         clauses=clauses(LETTERS, summary, troubles, columns),
         kind=kind,
         summary=summary,
-        worst=grouped(worst, findings.Finding.tell)[:WORST],
+        worst=_shown(worst, raised, leading(summary, troubles)),
+        raised=raised,
         blind=grouped(map(_trouble_of_blind, blind), Trouble.tell)[:WORST],
         running=running,
         asked=run_requests.waiting(db, site or None),
@@ -192,6 +199,29 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
         alerts=_unacknowledged(db, site),
         owed=_owed(db, viewer),
     )
+
+
+def _shown(
+    worst: Sequence[findings.Finding],
+    raised: Mapping[int, Severity],
+    leads: Sequence[TroubleGroup[Trouble]],
+) -> list[TroubleGroup[findings.Finding]]:
+    """Return the worst findings, among them each that the sentence names."""
+
+    def tell(one: findings.Finding) -> Told:
+        told = one.tell()
+        return replace(told, apart=(told.apart, raised.get(one.id)))
+
+    named = {(one.first.host, one.first.check, one.first.subject) for one in leads}
+    groups = grouped(worst, tell)
+    leading_ones = [
+        one
+        for one in groups
+        if any((it.host, it.check_id, it.subject) in named for it in one.things)
+    ]
+    others = [one for one in groups if one not in leading_ones]
+    chosen = leading_ones + others[: max(WORST - len(leading_ones), 0)]
+    return [one for one in groups if one in chosen]
 
 
 def late_ones(db: Connection, site: str, now: datetime) -> list[Occurrence]:
@@ -243,9 +273,10 @@ def _opens(viewer: Viewer, schedule: Schedule, own: Sequence[str]) -> Iterator[O
             yield Opens(one.title, one.begins, number)
 
 
-def _trouble_of(one: findings.Finding) -> Trouble:
+def _trouble_of(one: findings.Finding, raised: Mapping[int, Severity]) -> Trouble:
+    severity = raised.get(one.id, one.severity)
     return Trouble(
-        one.host, one.check_id, one.subject, Status.FAIL, one.severity, one.message, one.remedy,
+        one.host, one.check_id, one.subject, Status.FAIL, severity, one.message, one.remedy,
         observed_at=one.last_seen_at,
     )  # fmt: skip
 
@@ -296,8 +327,11 @@ def print_today(
     for line in lines:
         screen.line((screen.text(line), f"bold {STYLES[found.kind]}"))
     if not found.summary.hosts:
-        first = command("run", procedure, site=site)
-        screen.line(f"Nothing was checked yet. First: {screen.text(first)}")
+        # A run that has seen no host is not to be repeated as it was.
+        first = f"First: {command('run', procedure, site=site)}"
+        if found.newest:
+            first = f"See what there is and can be reached: {command('doctor', site=site)}"
+        screen.line(screen.text(first))
     _print_alerts(screen, found, now, site)
     _print_worst(screen, found, site)
     _print_blind(screen, found)
@@ -323,11 +357,11 @@ def _print_alerts(screen: Screen, found: Today, now: datetime, site: str) -> Non
     if not found.alerts:
         return
     _head(screen, "Not acknowledged")
-    columns = [Column("alert", right=True), Column("since"), Column("what", subject=True)]
+    columns = [Column("alert", right=True), Column("open for"), Column("what", subject=True)]
     rows: list[list[Piece]] = [
         [
             str(one.id),
-            ago(one.opened_at, now),
+            age((now - one.opened_at).total_seconds()),
             (f"{screen.signs[kind_of(one.severity)]} {said}", STYLES[kind_of(one.severity)]),
         ]
         for one, said in found.alerts
@@ -343,7 +377,7 @@ def _print_worst(screen: Screen, found: Today, site: str) -> None:
     _head(screen, "Needs attention")
     doctor = f"{command('doctor', site=site)}  # see why"
     rows = [
-        TroubleRow.of(_trouble_of(group.first)).for_all(group, doctor, name_all=False)
+        TroubleRow.of(_trouble_of(group.first, found.raised)).for_all(group, doctor, name_all=False)
         for group in found.worst
     ]
     print_rows(screen, rows)
@@ -419,7 +453,8 @@ def _print_overdue(screen: Screen, found: Today, now: datetime) -> None:
         said = f"{one.schedule}{on} was due {ago(one.due_at, now)}, and waits for a driver"
         screen.line((f"{screen.signs['warn']} ", STYLES["warn"]), screen.text(said, 300))
     for debt in found.debts[:LISTED]:
-        said = f"{debt.schedule} is still due on {debt.host} since {ago(debt.due_at, now)}: {debt.reason}"
+        lasts = age((now - debt.due_at).total_seconds())
+        said = f"{debt.schedule} is still due on {debt.host}, for {lasts}: {debt.reason}"
         screen.line((f"{screen.signs['warn']} ", STYLES["warn"]), screen.text(said, 300))
     left = len(found.late[LISTED:]) + len(found.debts[LISTED:])
     _more(screen, left, command("occurrence", "list", site=found.summary.place))

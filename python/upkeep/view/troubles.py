@@ -11,10 +11,10 @@ from typing import Any
 from rich.cells import cell_len
 
 from upkeep.model.remedies import command
-from upkeep.model.text import Natural, counted, pad, shortened, status_kind, status_words, wrap
+from upkeep.model.text import counted, pad, shortened, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, names_subject, trouble_of
-from upkeep.rules.trouble_groups import TroubleGroup, grouped
+from upkeep.rules.trouble_groups import Order, TroubleGroup, grouped
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -81,7 +81,7 @@ class Troubles:
 
 @dataclass(frozen=True)
 class _Backwards:
-    order: tuple[int, str, Natural, Natural]
+    order: Order
 
     def __lt__(self, other: _Backwards) -> bool:
         return self.order > other.order
@@ -278,29 +278,43 @@ class _Layout:
             elif width and (text or row.check):
                 line += [GAP, (pad(text, width), style)]
                 at += width + len(GAP)
-        rest, below = GAP.join(moved), []
+        rest, below, named = GAP.join(moved), [], []
         if moved and cell_len(rest) <= screen.width - at - len(GAP):
             line.append(GAP + rest)
         elif moved:
-            below = wrap(rest, screen.width - indent)
-            # Nothing stands beside the status: no line for it alone.
-            line += [GAP + below.pop(0)] if at == self.words else []
-        if moved or (screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun)):
+            if at == self.words:  # it is the host that is too wide
+                host = moved.pop(0)
+                if cell_len(host) <= screen.width - at - len(GAP):
+                    line += [GAP, (host, "bold")]
+                else:
+                    named = [self._whole(host)]
+            below = wrap(GAP.join(moved), screen.width - indent) if moved else []
+        room = max(screen.width - at - len(GAP), 16)
+        # A name in it is not broken where there is a line that is long enough.
+        longest = max(map(cell_len, message.split(" ")))
+        stacked = screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun)
+        if rest or stacked or room < longest <= screen.width - indent:
             below += wrap(message, screen.width - indent)
-            return [line, *_lines(" " * indent, below), *self.also(row)]
-        first, *others = wrap(message, max(screen.width - at - len(GAP), 16))
+            return [line, *named, *_lines(" " * indent, below), *self.also(row)]
+        first, *others = wrap(message, room)
         below += others
         return [[*line, GAP + first], *_lines(" " * (at + len(GAP)), below), *self.also(row)]
+
+    def _whole(self, host: str) -> list[Piece]:
+        """Return a host's name on a line of its own, so that it can be copied; less indented if it is long."""
+        room = self.screen.width - cell_len(host)
+        return [" " * max(len(GAP), min(self.words + len(GAP), room)), (host, "bold")]
 
     def also(self, row: TroubleRow) -> list[list[Piece]]:
         """Return the lines that name the other hosts; none if they are not named."""
         if not row.also_on:
             return []
         indent = self.words + 2
-        names = "also on " + ", ".join(
-            self.screen.text(one, MESSAGE_CHARACTERS) for one in row.also_on
-        )
-        return _lines(" " * indent, wrap(names, self.screen.width - indent))
+        names = [self.screen.text(one, MESSAGE_CHARACTERS) for one in row.also_on]
+        if max(map(cell_len, names)) > self.screen.width - indent - len("also on ,"):
+            return [[" " * indent, "also on"], *(self._whole(one) for one in names)]
+        said = f"also on {', '.join(names)}"
+        return _lines(" " * indent, wrap(said, self.screen.width - indent))
 
     def remedy(self, remedy: str) -> list[list[Piece]]:
         """Return the next step as one line that is not broken, so that a command in it can be pasted."""

@@ -63,7 +63,7 @@ def print_waivers(
                 str(covered.get(one.id, 0)) if state is WaiverState.HOLDS else "",
                 ends,
                 who,
-                one.reason,
+                " ".join(one.reason.split("\n")),
             ]
         )
     print_columns(screen, columns, cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
 from upkeep.store.silences import NewOverride
+from upkeep.view.alerts import until_words
 from upkeep.view.today import needs_answer
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -36,6 +38,8 @@ ROWS = 50
 MEMBERS = 100
 NOTE_CHARACTERS = 1_000
 LONGEST = timedelta(days=366)
+SILENCED_AT_ONCE = 20
+NO_TIME = "the field is empty; expected a time such as 30 min or 2 h"
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,14 @@ class AlertRow:
 
 @dataclass(frozen=True)
 class OnCallForm:
-    """Who of a team is on call, the first first, by the rota and the overrides to it."""
+    """Who of a team is on call, the first first, by the rota and the overrides to it; until when, and who is next."""
 
     team: str
     title: str
     people: tuple[str, ...]
     overrides: tuple[silences.KeptOverride, ...]
     zone: ZoneInfo
+    until: str
 
 
 def rows_of(db: Any, found: Sequence[Alert], *, everything: bool = False) -> list[AlertRow]:
@@ -82,7 +87,7 @@ def rows_of(db: Any, found: Sequence[Alert], *, everything: bool = False) -> lis
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
-def show_alerts(ask: Ask) -> Response:
+def show_alerts(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     """Show the open alerts, worst first, and those closed recently."""
     site = _site(ask)
     with ask.store.read() as db:
@@ -100,14 +105,26 @@ def show_alerts(ask: Ask) -> Response:
         ]
         failing = [one for one in outbox.channels(db, site) if one.failing_since]
     return page(
-        ask, "alerts.html", alerts=rows, more=max(len(opened) - ROWS, 0), closed=closed, quiet=quiet,
+        ask, "alerts.html", status=status, message=message, alerts=rows,
+        more=max(len(opened) - ROWS, 0), closed=closed, quiet=quiet,
         failing=failing, waits=sum(one.waits for one in rows), live=True, on_call=_on_call(ask),
     )  # fmt: skip
 
 
 def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     """Show an alert: what, where, since when, how bad, who has acknowledged it, the next step; then its story."""
-    number = int(ask.path["id"])
+    return _show(ask, int(ask.path["id"]), message, status)
+
+
+def show_where_silenced(ask: Ask, *, message: str = "", status: int = 200) -> Response:
+    """Show the page that a silence's form was on: an alert's, or the list."""
+    number = _alert_of_form(ask)
+    if number is None:
+        return show_alerts(ask, message=message, status=status)
+    return _show(ask, number, message, status)
+
+
+def _show(ask: Ask, number: int, message: str, status: int) -> Response:
     with ask.store.read() as db:
         found = the_alert(ask, db, number)
         members = alerts.members(db, [number], everything=found.closed_at is not None)
@@ -118,16 +135,16 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     schedule = ask.setting.schedule()
     lasts = (schedule.alerts if schedule else Alerts()).acknowledged_for
     longest = within(silencing.longest(ask.schedule).total_seconds())
-    pairs = sorted(
-        {(one.check, one.host) for one in members}, key=lambda one: (one[0], natural(one[1]))
-    )
+    check = members[0].check if members else ""
+    on = sorted({one.host for one in members if one.check == check}, key=natural)
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
         alert=found, members=grouped(members[:MEMBERS], Member.tell),
         hidden=max(len(members) - MEMBERS, 0), history=history,
-        sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form,
+        sent=sent, lasts=within(lasts), longest=longest, message=message,
         quiet=quiet, answer_by=answer_by, hosts=sorted({one.host for one in members}, key=natural),
-        pairs=pairs[:MEMBERS],
+        check=check, on=on[:SILENCED_AT_ONCE], loud_hosts=on[SILENCED_AT_ONCE:],
+        loud_checks=list(dict.fromkeys(one.check for one in members if one.check != check)),
     )  # fmt: skip
 
 
@@ -183,15 +200,22 @@ def unacknowledge(ask: Ask) -> Response:
 
 # --- silences --------------------------------------------------------------------------------------------------------
 def silence(ask: Ask) -> Response:
-    """Silence findings for a time."""
+    """Silence findings for a time, on each of the hosts that are named."""
     reason = ask.form.get("reason", "").strip()[:NOTE_CHARACTERS]
     text = ask.form.get("severity", "2")
     if text not in ("1", "2", "3", "4"):
         raise PageError(422, "A severity is a number from 1 to 4.")
-    check, host = (ask.form.get(one, "").strip() for one in ("check", "host"))
+    check, hosts = ask.form.get("check", "").strip(), ask.form.get("host", "")
     ends = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
-    scope = SilenceScope(check, host, int(text))
-    _try(lambda: silencing.add(ask.store, _place(ask), scope, reason, ends, _by(ask), ask.now))
+    names = list(dict.fromkeys(filter(None, re.split(r"[\s,]+", hosts)))) or [""]
+    if len(names) > SILENCED_AT_ONCE:
+        raise PageError(
+            422, f"{len(names)} hosts; at most {SILENCED_AT_ONCE} at once. A pattern names many."
+        )
+    scopes = [SilenceScope(check, host, int(text)) for host in names]
+    _try(
+        lambda: silencing.add_each(ask.store, _place(ask), scopes, reason, ends, _by(ask), ask.now)
+    )
     return go_to(_page_of(ask))
 
 
@@ -211,16 +235,22 @@ def end_silence(ask: Ask) -> Response:
 
 def _page_of(ask: Ask) -> str:
     """Return the page that a silence's form was on: an alert's, or the list."""
+    number = _alert_of_form(ask)
+    return "/alerts" if number is None else f"/alerts/{number}"
+
+
+def _alert_of_form(ask: Ask) -> int | None:
     number = ask.form.get("alert", "")
-    return f"/alerts/{number}" if number.isascii() and number.isdecimal() else "/alerts"
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else None
 
 
 # --- who is on call --------------------------------------------------------------------------------------------------
-def show_on_call(ask: Ask) -> Response:
+def show_on_call(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     """Show who is on call for each team, and let operators put another person there for a time."""
     schedule = ask.setting.schedule()
     return page(
-        ask, "oncall.html", on_call=_on_call(ask), people=schedule.people if schedule else {},
+        ask, "oncall.html", status=status, message=message, on_call=_on_call(ask),
+        people=schedule.people if schedule else {},
         calls={name: one.title for name, one in schedule.teams.items()} if schedule else {},
     )  # fmt: skip
 
@@ -261,6 +291,7 @@ def _on_call(ask: Ask) -> list[OnCallForm]:
         return []
     with ask.store.read() as db:
         overrides = silences.overrides(db, _site(ask), ask.now)
+    names = {person: one.name for person, one in schedule.people.items()}
     return [
         OnCallForm(
             team,
@@ -271,6 +302,11 @@ def _on_call(ask: Ask) -> list[OnCallForm]:
             ),
             tuple(one for one in overrides if one.team == team),
             ZoneInfo(schedule.zone_of(known)),
+            until_words(
+                calendar.handover(team, ask.now, overrides),
+                ZoneInfo(schedule.zone_of(known)),
+                names,
+            ),
         )
         for team, known in schedule.teams.items()
     ]
@@ -330,11 +366,11 @@ def _seconds(ask: Ask, field: str) -> float:
     try:
         seconds = seconds_of(text)
     except ValueError as exc:
-        raise PageError(
-            422, f"{text[:40] or 'Nothing'} is not a duration; expected {exc}."
-        ) from None
+        said = f"For {text[:40]!r}: expected {exc}." if text else f"For: {NO_TIME}."
+        raise PageError(422, said) from None
     if seconds > LONGEST.total_seconds():
-        raise PageError(422, "That is longer than a year.")
+        most = within(silencing.longest(ask.schedule).total_seconds())
+        raise PageError(422, f"For {text[:40]!r}: expected at most {most}.")
     return seconds
 
 
@@ -343,19 +379,34 @@ def _local(ask: Ask, field: str, zone: ZoneInfo) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise PageError(422, f"{text[:40] or 'Nothing'} is not a date with a time.") from None
+        said = f"{text[:40]!r} is not" if text else "the field is empty; expected"
+        raise PageError(422, f"{field.capitalize()}: {said} a date with a time.") from None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
 ROUTES = (
     Route(GET, "/alerts", Action.LOOK, show_alerts),
     Route(GET, "/alerts/{id:int}", Action.LOOK, show_alert),
-    Route(POST, "/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge),
-    Route(POST, "/alerts/{id:int}/unacknowledge", Action.UNACKNOWLEDGE, unacknowledge),
-    Route(POST, "/silences", Action.SILENCE, silence),
-    Route(POST, "/silences/{id:int}/approve", Action.APPROVE_SILENCE, approve_silence),
-    Route(POST, "/silences/{id:int}/end", Action.END_SILENCE, end_silence),
+    Route(POST, "/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge, again=show_alert),
+    Route(
+        POST,
+        "/alerts/{id:int}/unacknowledge",
+        Action.UNACKNOWLEDGE,
+        unacknowledge,
+        again=show_alert,
+    ),
+    Route(POST, "/silences", Action.SILENCE, silence, again=show_where_silenced),
+    Route(
+        POST,
+        "/silences/{id:int}/approve",
+        Action.APPROVE_SILENCE,
+        approve_silence,
+        again=show_alerts,
+    ),
+    Route(
+        POST, "/silences/{id:int}/end", Action.END_SILENCE, end_silence, again=show_where_silenced
+    ),
     Route(GET, "/oncall", Action.LOOK, show_on_call),
-    Route(POST, "/oncall", Action.OVERRIDE_ROTA, set_on_call),
+    Route(POST, "/oncall", Action.OVERRIDE_ROTA, set_on_call, again=show_on_call),
     Route(POST, "/oncall/{id:int}/end", Action.END_OVERRIDE, end_on_call),
 )

@@ -29,7 +29,7 @@ from upkeep.rules.actions import RULES, Action, Needs, needed
 from upkeep.store import acts, sessions
 from upkeep.web import forms, html, sign_in
 from upkeep.web.forms import Body
-from upkeep.web.html import page
+from upkeep.web.html import page, sentence
 from upkeep.web.probe import Probe
 from upkeep.web.queues import BusyError, Queue
 from upkeep.web.routing import GET, POST, Ask, PageError, Route, Setting
@@ -38,6 +38,8 @@ from upkeep.web.seldom import write_seldom
 LOG = logging.getLogger(__name__)
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 THREADS = 20
+REFUSALS = (409, 422)
+"""The statuses of what was sent and cannot be done: what was typed is shown again."""
 # Each password that is looked at takes 64 MiB and a core for a moment. Those of strangers leave the most to the others.
 STRANGERS_AT_ONCE = 1
 KNOWN_AT_ONCE = 2
@@ -326,12 +328,27 @@ def _problem(route: Route, ask: Ask, problem: PageError) -> Response:
     elif problem.status == 401:
         answer = sign_in.sign_in_form(ask, status=401, to=_page_of(route, ask))
     else:
-        answer = page(
-            ask, "problem.html", status=problem.status, message=str(problem), remedy=problem.remedy
+        answer = _form_again(route, ask, problem) or page(
+            ask,
+            "problem.html",
+            status=problem.status,
+            message=sentence(problem),
+            remedy=problem.remedy,
         )
     if problem.status == 401:
         answer.headers["WWW-Authenticate"] = 'Session realm="Upkeep"'
     return answer
+
+
+def _form_again(route: Route, ask: Ask, problem: PageError) -> Response | None:
+    """Return the page with the form that was refused, and why; None if there is none."""
+    if route.again is None or problem.status not in REFUSALS:
+        return None
+    message = sentence(problem) + (f" Next: {problem.remedy}" if problem.remedy else "")
+    try:
+        return route.again(ask, message=message, status=problem.status)
+    except (PageError, UpkeepError):
+        return None
 
 
 def _page_of(route: Route, ask: Ask) -> str:

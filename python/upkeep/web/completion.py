@@ -15,7 +15,16 @@ from upkeep.rules.completion import COUNTS, Completion, month_before
 from upkeep.rules.coverage import coverage, sentence
 from upkeep.rules.reviews import title_of
 from upkeep.store.completion import completion
-from upkeep.view.completion import WELL, percent, write_csv
+from upkeep.view.completion import (
+    WELL,
+    lacking_words,
+    not_final_words,
+    nothing_words,
+    percent,
+    then_words,
+    total_words,
+    write_csv,
+)
 from upkeep.web.html import page
 from upkeep.web.routing import GET, Ask, PageError, Route
 
@@ -41,6 +50,8 @@ def show_completion(ask: Ask) -> Response:
         ask, "completion.html", found=found, counts=shown, well=WELL, percent=percent,
         before=_month(found.begins - timedelta(days=1), zone), following=following,
         titles=lambda one: title_of(schedule, one), covered=sentence(coverage(schedule)),
+        answer=total_words(found) if found.rows else nothing_words(found),
+        then=then_words(found), lacking=lacking_words(found), not_final=not_final_words(found),
     )  # fmt: skip
 
 

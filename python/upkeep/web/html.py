@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,15 @@ from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
+from upkeep.rules.alerts.model import EVENT_WORDS
 from upkeep.rules.alerts.severities import severity_word
+from upkeep.rules.lacking import LACKS
 from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
-from upkeep.rules.trouble_groups import grouped
+from upkeep.rules.trouble_groups import Order, grouped, in_order
+from upkeep.services.reviews import MOST_TEXT
+from upkeep.store.page_queries import UNKNOWN_RANK
 from upkeep.view import html, reviews
+from upkeep.view.cells import fitted
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
 
@@ -70,16 +76,48 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "here": _section(ask.url),
         "folder": ask.setting.folder or ask.setting.site,
         "refused": status >= 400,
+        "sent_to": ask.url.partition("?")[0] if ask.form else "",
+        "typed": partial(_typed, ask),
         "site": Path(ask.setting.site).name,
+        "printed_by": _printed_by(ask),
+        "address": _address(ask),
         "zone": ask.zone,
     }
-    return HTMLResponse(_environment().get_template(template).render(shown | values), status)
+    made = _environment().get_template(template).render(shown | values)
+    return HTMLResponse(fitted(made), status)
+
+
+def sentence(said: Exception) -> str:
+    """Return what is wrong as a sentence of its own."""
+    text_of = str(said)
+    return text_of[:1].upper() + text_of[1:]
+
+
+def _printed_by(ask: Ask) -> str:
+    """Return who prints a page, as people know them: `Ann Lee (ann)`."""
+    if ask.session is None:
+        return ""
+    person = ask.schedule.people.get(ask.session.user.person)
+    return f"{person.name} ({ask.user})" if person else ask.user
+
+
+def _address(ask: Ask) -> str:
+    """Return where the page stands: on paper, a link is a path below it."""
+    host = ask.headers.get("host", "")
+    return f"{'https' if ask.setting.secure else 'http'}://{host}" if host else ""
 
 
 def _section(url: str) -> str:
     """Return the entry of the navigation under which a page is."""
     first = "/" + url.lstrip("/").partition("?")[0].partition("/")[0]
     return SECTIONS.get(first, first)
+
+
+def _typed(ask: Ask, action: str, name: str, default: object = "") -> str:
+    """Return what was typed into a field of the form that was sent there; the default in every other form."""
+    return (
+        ask.form.get(name, "") if action == ask.url.partition("?")[0] and ask.form else str(default)
+    )
 
 
 def go_to(path: str) -> RedirectResponse:
@@ -116,6 +154,7 @@ def _environment() -> Environment:
     made = html.environment(PackageLoader("upkeep.web", "templates"))
     made.filters |= {
         "short": _short,
+        "said": _said,
         "exact": text.exact,
         "as_of": text.as_of,
         "counted": text.counted,
@@ -136,13 +175,21 @@ def _environment() -> Environment:
         "STATUS_FAIL": Status.FAIL,
         "doubt": doubt,
         "names_subject": names_subject,
-        "groups_of_rows": lambda rows: grouped(rows, reviews.told_of),
+        "groups_of_rows": lambda rows: grouped(sorted(rows, key=_row_order), reviews.told_of),
         "HOSTS_LINKED": HOSTS_LINKED,
         "SIGNS": text.SIGNS,
+        "EVENT_WORDS": EVENT_WORDS,
         "when": _when,
         "lasting": _lasting,
         "took": _took,
         "number": reviews.number_words,
+        "REVIEW_COUNTS": reviews.COUNTS,
+        "NUMBERS": reviews.NUMBERS,
+        "NOT_MEASURED": reviews.NOT_MEASURED,
+        "MISSING": reviews.MISSING,
+        "LACKS": LACKS,
+        "MOST_TEXT": MOST_TEXT,
+        "signers_head": reviews.signers_head,
         "severity_word": severity_word,
         "stands_words": reviews.stands_words,
         "target_state": targets.state_of,
@@ -183,6 +230,13 @@ _STATES = {
 }
 
 
+def _row_order(one: Mapping[str, Any]) -> Order:
+    """Return what sorts the rows of a review's evidence; those that are unknown come between high and medium."""
+    _status, severity = status_of(one)
+    rank = severity.rank if severity else UNKNOWN_RANK
+    return in_order(rank, one["check"], one["host"], one["subject"])
+
+
 def _run_sign(run: Any) -> str:
     return f"{_RUN_SIGNS.get(run.status, ('', '▲'))[1]} {run.status}"
 
@@ -190,6 +244,11 @@ def _run_sign(run: Any) -> str:
 def _short(said: str, *limit: int) -> Markup:
     """Return other people's text, cut, harmless, and with its numbers and units together."""
     return escape(text.unbroken(text.safe(said, *limit)))
+
+
+def _said(said: str, *limit: int) -> Markup:
+    """Return what a person wrote, with its lines; `.said` shows them as lines, a table puts them into one."""
+    return Markup("\n").join(_short(line, *limit) for line in said.split("\n"))
 
 
 @pass_context

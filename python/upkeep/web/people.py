@@ -134,10 +134,10 @@ def _keep_an_admin(others: int) -> None:
 
 ROUTES = (
     Route(GET, "/users", Action.LOOK_AT_USERS, show_users),
-    Route(POST, "/users", Action.ADD_USER, add_user, hashes=True),
+    Route(POST, "/users", Action.ADD_USER, add_user, hashes=True, again=show_users),
     Route(GET, "/users/{name}", Action.LOOK_AT_USERS, show_user),
-    Route(POST, "/users/{name}/role", Action.SET_ROLE, set_role),
-    Route(POST, "/users/{name}/off", Action.TURN_USER_OFF, turn_off),
+    Route(POST, "/users/{name}/role", Action.SET_ROLE, set_role, again=show_user),
+    Route(POST, "/users/{name}/off", Action.TURN_USER_OFF, turn_off, again=show_user),
     Route(POST, "/users/{name}/on", Action.TURN_USER_ON, turn_on),
     Route(POST, "/users/{name}/password", Action.SET_PASSWORD, set_password, hashes=True),
     Route(GET, "/acts", Action.LOOK_AT_ACTS, show_acts),

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
+from upkeep.rules.review_failures import NEEDS_NOTE, missed_in, words_of
 from upkeep.rules.reviews import (
     UNSEEN,
     FollowUp,
@@ -22,6 +23,7 @@ from upkeep.rules.reviews import (
     ReviewVerdict,
     Signer,
     in_force,
+    name_of,
     refusal,
     refuse_hand_over,
     title_of,
@@ -36,7 +38,14 @@ from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
 from upkeep.store.users import User
-from upkeep.view.reviews import row_of, run_by, signers_of
+from upkeep.view.reviews import (
+    asked_words,
+    in_time_words,
+    row_of,
+    run_by,
+    signers_of,
+    waits_words,
+)
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -111,6 +120,10 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         most_files=reviews.MOST_FILES, titles=lambda one: title_of(schedule, one),
         may_renew=ask.may(Action.RENEW_REVIEW) and not signed and can_sign,
         takers=_takers(ask, schedule, found) if can_sign else {},
+        asked=asked_words(schedule, found), waits=waits_words(schedule, shown.standing),
+        in_time=in_time_words(found, shown.standing), hashes=shown.hashes,
+        names={one.number: name_of(schedule, one) for one in signed}, missed=missed_in(shown.evidence),
+        explain=f"{NEEDS_NOTE}: {words_of(shown.failing)}" if shown.failing else "",
         can_sign=can_sign, failing=sum(bool(one["fail"]) for one in now_of),
         unknown=sum(bool(one["unknown"]) and not one["fail"] for one in now_of),
     )  # fmt: skip
@@ -325,5 +338,5 @@ ROUTES = (
         hand_over,
         hashes=True,
     ),
-    Route(POST, "/reviews/{id:int}/renew", Action.RENEW_REVIEW, renew),
+    Route(POST, "/reviews/{id:int}/renew", Action.RENEW_REVIEW, renew, again=show_review),
 )

@@ -123,7 +123,8 @@ class Route:
 
     action: what is done by it; who may is in the table of actions. files_bytes: how large a form with files may be,
     where it takes files. probes: whether the database is written to before it is answered. hashes: whether a password
-    is looked at or kept, which takes so long that few are answered at once.
+    is looked at or kept, which takes so long that few are answered at once. again: gives the page with the form once
+    more, with a message and the HTTP status, where what was sent is refused.
     """
 
     method: str
@@ -133,6 +134,7 @@ class Route:
     files_bytes: int = 0
     probes: bool = False
     hashes: bool = False
+    again: Callable[..., Response] | None = None
 
     @property
     def is_open(self) -> bool:

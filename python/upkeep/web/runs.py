@@ -66,7 +66,7 @@ def show_runs(ask: Ask) -> Response:
     rows, older = list_runs(ask)
     return page(
         ask, "runs.html", runs=rows, older=older, procedure=procedure,
-        live=any(one.status == runs.RUNNING for one in rows),
+        live=any(one.status == runs.RUNNING for one in rows), later=ask.number("before"),
     )  # fmt: skip
 
 
@@ -293,12 +293,14 @@ def _cannot_restart(ask: Ask, run: runs.Run) -> str:
 def show_findings(ask: Ask) -> Response:
     """Show what is wrong now, worst first; or what was."""
     rows, more = list_findings(ask)
+    found = sorted((one for one, _waiver in rows), key=lambda one: one.order)
     with ask.store.read() as db:
         stand = queries.stand(db, ask.setting.site)
+        raised = queries.raised(db, [one.id for one in found])
     asked = {name: ask.query.get(name, "") for name in ASKED}
     return page(
         ask, "findings.html", more=more,
-        findings=grouped((one for one, _waiver in rows), findings.Finding.tell),
+        findings=grouped(found, findings.Finding.tell), raised=raised,
         covered={one.id: waiver for one, waiver in rows if waiver}, stand=stand, asked=asked,
         total=sum(stand.failed.values()), severities=list(Severity),
         narrowed=any(asked[name] for name in ASKED if name != "status"),
@@ -344,6 +346,7 @@ def show_finding(ask: Ask) -> Response:
         found = the_finding(ask, db, number)
         ((found, waiver),) = findings.with_waivers(db, [found], ask.now)
         alerts = rows_of(db, stored_alerts.of_finding(db, found.id))
+        raised = queries.raised(db, [found.id])
         events = queries.events(db, found.id, 100)
         newest = queries.newest_result(db, found.fingerprint)
         raw = stored.evidence_of(db, newest[1].evidence_sha256) if newest else None
@@ -351,7 +354,7 @@ def show_finding(ask: Ask) -> Response:
     return page(
         ask, "finding.html", found=found, waiver=waiver, shown=finding_of(found), events=events,
         run_id=newest[0] if newest else None, result=_result(newest),
-        evidence=excerpt(seen) if seen else None, alerts=alerts,
+        evidence=excerpt(seen) if seen else None, alerts=alerts, raised=raised,
     )  # fmt: skip
 
 

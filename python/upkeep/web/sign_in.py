@@ -6,9 +6,10 @@ import re
 
 from starlette.responses import Response
 
+from upkeep.model.errors import StoreError
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
-from upkeep.services import passwords
+from upkeep.services import actors, passwords
 from upkeep.store import acts, sessions, users
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -28,8 +29,18 @@ def sign_in_form(ask: Ask, *, status: int = 200, message: str = "", to: str = ""
     if ask.session:
         return go_to("/")
     return page(
-        ask, "sign_in.html", status=status, message=message, to=_inside(to), name=_name(ask)
-    )
+        ask, "sign_in.html", status=status, message=message, to=_inside(to), name=_name(ask),
+        nobody=_is_nobody_there(ask),
+    )  # fmt: skip
+
+
+def _is_nobody_there(ask: Ask) -> bool:
+    """Return whether there is no user yet, so that nobody can sign in."""
+    try:
+        with ask.store.read() as db:
+            return not users.everyone(db)
+    except StoreError:
+        return False
 
 
 def show_sign_in(ask: Ask) -> Response:
@@ -56,8 +67,8 @@ def sign_in(ask: Ask) -> Response:
         user = users.get(db, name)
         if not right or user is None or user.disabled_at or user.password_hash != kept:
             # What is not the name of a user may be a password in the wrong field.
-            of, why = (name, "") if user else ("", "there is no such user")
-            sessions.record_refusal(db, ask.act("sign in", of, acts.REFUSED, why))
+            why = actors.why_refused(user)
+            sessions.record_refusal(db, ask.act("sign in", name if user else "", acts.REFUSED, why))
             return sign_in_form(ask, status=401, message=WRONG, to=to)
         sessions.password_was_right(db, name, ask.address, ask.now)
         old = ask.cookies.get(cookie_name(secure=ask.setting.secure))
@@ -112,7 +123,7 @@ def change_password(ask: Ask) -> Response:
         return show_me(ask, status=429, message=f"Too many attempts. Wait {int(wait) + 1} s.")
     if not passwords.is_right(ask.form.get("old", ""), user.password_hash):
         with ask.store.begin() as db:
-            acts.record(db, ask.act("change password", user.name, acts.REFUSED))
+            acts.record(db, ask.act("change password", user.name, acts.REFUSED, "wrong password"))
         return show_me(ask, status=403, message="That is not your current password.")
     problem = passwords.problem_of(new, user.name)
     if not problem and new != ask.form.get("again", ""):

@@ -23,7 +23,7 @@ from upkeep.model.errors import UsageError
     ids=" ".join,
 )
 def test_an_empty_value_is_refused_by_its_name(arguments: list[str], named: str) -> None:
-    with pytest.raises(UsageError, match="found an empty value") as caught:
+    with pytest.raises(UsageError, match="found an empty text") as caught:
         _refuse_empty(arguments)
 
     assert str(caught.value).startswith(f"{named}: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -212,6 +213,82 @@ def test_a_month_is_final_when_nothing_is_pending() -> None:
     assert completed([run("running")]).pending == 1
     assert completed([run("done")]).pending == 0
     assert completed().total is None
+
+
+# --- a month that still runs ------------------------------------------------------------------------------------------
+DUE = {
+    "daily": {"title": "Daily", "rule": "daily 03:00", "owner": "ops"},
+    "tokyo": {"title": "Tokyo", "rule": "daily 03:00", "owner": "ops", "time_zone": "Asia/Tokyo"},
+    "audit": {
+        "title": "Audit", "rule": "last friday 10:00", "owner": "ops",
+        "reviews": [{"id": "a", "title": "A"}, {"id": "b", "title": "B", "owner": "legal"}],
+    },
+    "manual": {"title": "By hand", "owner": "ops"},
+}  # fmt: skip
+
+
+def coming(zone: str, month: str, now: str, *names: str, due: Sequence[EndedOccurrence] = ()):
+    """The month's completion at a local time."""
+    procedures = {one: DUE[one] for one in names}
+    schedule = Schedule.model_validate({"time_zone": zone, "procedures": procedures})
+    at = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return complete(schedule, month, due, (), (), at)
+
+
+@pytest.mark.parametrize(
+    ("zone", "month", "now", "name", "pending", "final"),
+    [
+        ("Europe/Berlin", "2026-11", "2026-11-27 12:00", "daily", 3, False),
+        ("Europe/Berlin", "2026-11", "2026-11-30 02:59", "daily", 1, False),
+        ("Europe/Berlin", "2026-11", "2026-11-30 03:00", "daily", 0, False),
+        ("Europe/Berlin", "2026-11", "2026-11-30 23:59:59", "daily", 0, False),
+        ("Europe/Berlin", "2026-11", "2026-12-01 00:00", "daily", 0, True),
+        ("Europe/Berlin", "2026-11", "2026-11-01 00:00", "daily", 30, False),
+        ("Europe/Berlin", "2026-10", "2026-10-24 12:00", "daily", 7, False),
+        ("Europe/Berlin", "2026-03", "2026-03-28 12:00", "daily", 3, False),
+        ("America/New_York", "2028-02", "2028-02-28 12:00", "daily", 1, False),
+        ("America/New_York", "2027-12", "2027-12-31 12:00", "daily", 0, False),
+        ("America/New_York", "2027-12", "2027-12-31 12:59", "tokyo", 1, False),
+        ("America/New_York", "2027-12", "2027-12-31 13:00", "tokyo", 0, False),
+        ("America/New_York", "2027-12", "2027-12-30 13:00", "tokyo", 1, False),
+        ("Europe/Berlin", "2026-11", "2026-11-27 09:59", "audit", 3, False),
+        ("Europe/Berlin", "2026-11", "2026-11-27 10:00", "audit", 0, False),
+        ("Europe/Berlin", "2026-11", "2026-11-27 10:00", "manual", 0, False),
+        ("Europe/Berlin", "2026-10", "2026-11-27 12:00", "daily", 0, True),
+        ("Europe/Berlin", "2026-12", "2026-11-27 12:00", "daily", 0, False),
+    ],
+    ids=[
+        "three more days", "the last one is coming", "the last one is due", "the last second", "over",
+        "the first second", "summer time ends", "summer time begins", "29 February", "31 December",
+        "a zone ahead: the last is still to come", "a zone ahead: the last is due", "a zone ahead, the day before",
+        "a run and two reviews", "they are due", "only by hand", "the month before", "the month after",
+    ],
+)  # fmt: skip
+def test_a_month_that_runs_is_not_final(
+    zone: str, month: str, now: str, name: str, pending: int, final: bool
+) -> None:
+    found = coming(zone, month, now, name)
+
+    assert (found.pending, found.is_final) == (pending, final)
+
+
+def test_what_is_coming_is_counted_beside_what_was_done() -> None:
+    done = replace(run("done", name="daily", times=4), last=datetime(2027, 1, 29, 8, tzinfo=UTC))
+    found = coming("America/New_York", "2027-01", "2027-01-29 04:00", "daily", "audit", due=[done])
+
+    assert found.rows == (
+        CompletionRow("daily", "Daily", "ops", done=4, pending=2),
+        CompletionRow("audit", "Audit", "ops", pending=2),
+        CompletionRow("audit", "Audit", "legal", pending=1),
+    )
+    assert found.total == 1.0
+
+
+def test_a_due_time_that_is_recorded_ahead_is_counted_once() -> None:
+    ahead = replace(run("due", name="daily"), last=datetime(2027, 1, 30, 8, tzinfo=UTC))
+    found = coming("America/New_York", "2027-01", "2027-01-30 02:59", "daily", due=[ahead])
+
+    assert found.rows == (CompletionRow("daily", "Daily", "ops", pending=2),)
 
 
 def test_a_procedure_that_is_gone_keeps_its_row() -> None:

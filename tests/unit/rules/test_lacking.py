@@ -52,11 +52,11 @@ def evidence(
     [
         ({}, Lacking(True, ("nothing was collected",))),
         (evidence(), Lacking(True, ("it shows no check and no measure",))),
-        (evidence(lacks=["locks"]), Lacking(True, ("no machine collects yet: locks", "it shows no check and no measure"))),
+        (evidence(lacks=["locks"]), Lacking(True, ("not collected by any check yet: locks", "it shows no check and no measure"))),
         (evidence(check(SEEN, SEEN, seen_at=UNTIL)), Lacking(False)),
         (evidence(check(FAILS, seen_at=UNTIL)), Lacking(False)),
         (evidence(check(BLIND, SEEN, seen_at=BEFORE)), Lacking(False)),
-        (evidence(check(SEEN), lacks=["locks"]), Lacking(False, ("no machine collects yet: locks",))),
+        (evidence(check(SEEN), lacks=["locks"]), Lacking(False, ("not collected by any check yet: locks",))),
         (evidence(check(BLIND, BLIND, seen_at=None)), Lacking(True, (DISK,))),
         (evidence(check(NOTHING, seen_at=None)), Lacking(True, (DISK,))),
         (evidence(check(NOTHING)), Lacking(True, (DISK,))),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upkeep.schedule.calendars import Period
-from upkeep.schedule.rota import OnCall, Override, gaps, on_call
+from upkeep.schedule.rota import Handover, OnCall, Override, gaps, handover, on_call
 from upkeep.site.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -111,3 +111,51 @@ def test_parts_that_meet_or_overlap_leave_no_gap():
     parts = ({**WEEKS, "to": "2026-04-01"}, {**WEEKS, "from": "2026-03-01"})
     assert gaps(schedule(*parts), "ops", local("2026-02-01"), local("2027-01-01")) == []
     assert gaps(schedule(), "ops", local("2026-02-01"), local("2027-01-01")) == []
+
+
+SUNDAYS = {"from": "2026-01-04 00:00", "people": ["ben", "cem"], "each": "1 d"}
+ALONE = {"from": "2026-01-05 09:00", "people": ["ann"], "each": "7 d"}
+ENDS = {**WEEKS, "to": "2026-01-14 09:00"}
+
+
+def taken(person: str, begins: str, ends: str, team: str = "ops") -> Override:
+    return Override(team, person, local(begins), local(ends))
+
+
+@pytest.mark.parametrize(
+    ("rota", "at", "overrides", "changes", "person"),
+    [
+        ([WEEKS], "2026-01-05 09:00", [], "2026-01-12 09:00", "ben"),
+        ([WEEKS], "2026-01-12 08:59", [], "2026-01-12 09:00", "ben"),
+        ([WEEKS], "2026-03-04 12:00", [], "2026-03-09 09:00", "ann"),
+        ([WEEKS], "2026-10-31 12:00", [], "2026-11-02 09:00", "ben"),
+        ([SUNDAYS], "2026-10-31 12:00", [], "2026-11-01 00:00", "cem"),
+        ([WEEKS], "2026-01-06 12:00", [taken("cem", "2026-01-07 09:00", "2026-01-08 09:00")], "2026-01-07 09:00", "cem"),
+        ([WEEKS], "2026-01-07 12:00", [taken("cem", "2026-01-07 09:00", "2026-01-08 09:00")], "2026-01-08 09:00", "ann"),
+        ([WEEKS], "2026-01-06 12:00", [taken("ann", "2026-01-07 09:00", "2026-01-08 09:00")], "2026-01-12 09:00", "ben"),
+        ([WEEKS], "2026-01-11 12:00", [taken("ann", "2026-01-11 09:00", "2026-01-13 09:00")], "2026-01-13 09:00", "ben"),
+        ([WEEKS], "2026-01-06 12:00", [taken("cem", "2026-01-07 09:00", "2026-01-08 09:00", "dev")], "2026-01-12 09:00", "ben"),
+        ([ENDS], "2026-01-13 09:00", [], "2026-01-14 09:00", "zoe"),
+        ([ENDS], "2026-02-01 09:00", [], None, ""),
+        ([{**WEEKS, "from": "2026-02-02 09:00"}], "2026-01-06 12:00", [], "2026-02-02 09:00", "ann"),
+        ([ALONE], "2026-01-06 12:00", [], None, ""),
+        ([], "2026-01-06 12:00", [], None, ""),
+        ([], "2026-01-06 12:00", [taken("cem", "2026-01-07 09:00", "2026-01-08 09:00")], "2026-01-07 09:00", "cem"),
+    ],
+    ids=[
+        "a week", "its last minute", "the clock is put forward on the way", "the clock is put back on the way",
+        "the night before the clock is put back", "before an override", "in an override",
+        "an override by the same person", "an override beyond their turn", "another team's", "the rota ends",
+        "it has ended", "it has not begun", "one person alone", "no rota", "no rota, an override",
+    ],
+)  # fmt: skip
+def test_who_is_next_and_from_when(rota, at, overrides, changes, person):
+    found = handover(schedule(*rota), "ops", local(at), overrides)
+
+    assert found == (Handover(local(changes), person) if changes else None)
+
+
+def test_a_rota_that_ends_without_anybody_after_it():
+    found = handover(schedule(ENDS, fallback=None), "ops", local("2026-01-13 09:00"))
+
+    assert found == Handover(local("2026-01-14 09:00"), "")

@@ -61,13 +61,10 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
     ]
 
     assert printed(findings.print_findings, found, NOW, last="daily").splitlines() == [
-        "3 open findings on 3 hosts.",
-        "",
         "db4: fail critical: disk /var: 91 % used, at most 85 %; open for 9 days, in 1 run, came back once, finding 4; "
         "next: `df -h /var`",
         "db3: unknown: disk /var: permission denied; open for 9 days, in 9 runs, finding 3",
         "db1: fail low: disk /var: 91 % used, at most 85 %; open for 9 days, in 9 runs, finding 1",
-        "",
         "db2: resolved: disk /var: 2 h ago; was fail high: 91 % used, at most 85 %, in 1 run, finding 2",
     ]
 
@@ -97,7 +94,7 @@ def test_findings_of_one_cause_are_one_row_that_names_its_hosts_on_a_terminal():
     text = printed(findings.print_findings, ended, NOW, last="daily", terminal=True)
     assert "db1 and 4 more" in text
     assert "doctor" not in text
-    assert len(printed(findings.print_findings, found, NOW, last="daily").splitlines()) == 7
+    assert len(printed(findings.print_findings, found, NOW, last="daily").splitlines()) == 5
 
 
 def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubted():
@@ -139,27 +136,31 @@ def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubt
 
 def test_an_empty_list_says_why_and_what_to_do_first():
     for text in (
-        printed(lists.print_runs, [], NOW),
-        printed(findings.print_findings, [], NOW, last=""),
-        printed(findings.print_findings, [], NOW, last="daily"),
-        printed(lists.print_checks, {}),
-        printed(lists.print_procedures, [], NOW),
-        printed(lists.print_doctor, []),
+        printed(lists.print_runs, [], NOW, terminal=True),
+        printed(findings.print_findings, [], NOW, last="", terminal=True),
+        printed(findings.print_findings, [], NOW, last="daily", terminal=True),
+        printed(lists.print_checks, {}, terminal=True),
+        printed(lists.print_procedures, [], NOW, terminal=True),
+        printed(lists.print_doctor, [], terminal=True),
     ):
-        assert re.fullmatch(r"(No|The) .+\n", text)
-    assert "upkeep run daily\n" in printed(lists.print_runs, [], NOW)
-    assert "upkeep run PROCEDURE -i mine\n" in printed(lists.print_runs, [], NOW, "mine")
+        assert re.fullmatch(r"(No|Nothing|The) .+\n", text)
+    assert "upkeep run daily\n" in printed(lists.print_runs, [], NOW, terminal=True)
+    assert "upkeep schedule list -i mine\n" in printed(
+        lists.print_runs, [], NOW, "mine", terminal=True
+    )
 
 
 def test_no_finding_is_not_said_to_be_a_pass():
-    assert printed(findings.print_findings, [], NOW, last="", site="mine") == (
-        "No finding: nothing has been checked yet. The first one: upkeep run PROCEDURE -i mine\n"
+    assert printed(findings.print_findings, [], NOW, last="", site="mine", terminal=True) == (
+        "Nothing was checked yet. See what can be run: upkeep schedule list -i mine\n"
     )
-    assert printed(findings.print_findings, [], NOW, last="nightly", site="mine") == (
+    assert printed(
+        findings.print_findings, [], NOW, last="nightly", site="mine", terminal=True
+    ) == (
         "No open finding: nothing that was checked fails; check again: upkeep run nightly -i mine\n"
     )
     assert "upkeep check disk_space\n" in printed(
-        findings.print_findings, [], NOW, last="check disk_space"
+        findings.print_findings, [], NOW, last="check disk_space", terminal=True
     )
 
 
@@ -331,11 +332,18 @@ def test_an_error_is_two_lines_at_most_whatever_is_in_it():
     assert printed(lists.print_error, UsageError("x" * 10_000)).count("\n") == 1
 
 
-def test_what_gives_goes_below_the_subject_and_is_cut_when_it_is_longer_than_a_line():
+def test_what_gives_goes_below_the_subject_broken_at_blanks_and_is_cut_after_some_lines():
     daily = ProcedureShown("daily", "A title that goes on " * 10, "web:" * 30, "ops@example.org")
 
     lines = printed(lists.print_procedures, [daily], NOW, terminal=True).splitlines()
 
     assert lines[:2] == ["procedure", "title · hosts · owner"]
     assert max(map(len, lines)) <= 80
-    assert "…" in lines[3]
+    assert "…" not in "".join(lines)
+    assert " ".join(lines[3:6]).count("A title that goes on") == 10
+
+    longer = ProcedureShown("daily", "A title that goes on " * 50, "web", "")
+    lines = printed(lists.print_procedures, [longer], NOW, terminal=True).splitlines()
+
+    assert len(lines) == 3 + lists.MOST_LINES + 1
+    assert "…" in "".join(lines)

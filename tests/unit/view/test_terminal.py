@@ -14,7 +14,7 @@ from upkeep.model.answer import Observed, Outcome
 from upkeep.model.verdicts import Result, Severity, Status, Unknown
 from upkeep.view.screen import Screen
 from upkeep.view.terminal import RunView
-from upkeep.view.troubles import Troubles
+from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_rows
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -340,3 +340,91 @@ def test_a_failing_result_of_a_host_that_was_lost_is_kept_beside_it():
     assert "a: fail high: disk /var: 91 % used, at most 85 %" in printed
     assert "a: unknown: timed out: no answer in 60 s" in printed
     assert "no time" not in printed
+
+
+LONG = "a-very-long-host-name-for-the-database.prod.eu-central-1.example.org"
+
+
+@pytest.mark.parametrize("name", ["db1." + "x" * length + ".example.org" for length in (8, 30, 50, 61, 90, 250)] + [LONG])  # fmt: skip
+@pytest.mark.parametrize("checks", [("disk",), ("disk", "memory")], ids=["one", "two"])
+def test_a_long_host_name_is_shown_whole(narrow, name, checks):
+    made = [host(one, *(fail(one, Severity.HIGH, check=check) for check in checks))
+            for one in (name, "web2")]  # fmt: skip
+
+    lines = after_progress(shown(made, Terminal())).splitlines()
+
+    rows = lines[lines.index("", 2) :]
+    assert [line for line in rows if "example" in line and name not in line] == []
+    alone = [line for line in rows if line.strip().endswith(name) and "upkeep" not in line]
+    assert bool(alone) == (len(name) > 50)  # else its check stands beside it
+    assert any(name in line and "upkeep" not in line for line in rows)
+    assert all(cell_len(line) <= 80 or len(name) > 78 for line in alone)
+    named = lines[1 : lines.index("", 2)]
+    assert any(name in line for line in named) or len(name) > 78
+
+
+def test_the_names_of_other_hosts_are_whole_too(narrow):
+    names = [f"{LONG}{number}" for number in range(4)]
+    results = [fail(name, Severity.HIGH) for name in names]
+    out = Terminal()
+
+    troubles = Troubles()
+    troubles.add_results(results)
+    groups = groups_for(Screen(out), troubles.worst())
+    print_rows(Screen(out), [TroubleRow.of_group(one, "", name_all=True) for one in groups])
+
+    lines = ESCAPES.sub("", out.getvalue()).splitlines()
+    assert [line.strip() for line in lines if LONG in line] == [
+        f"{names[0]} and 3 more",
+        *names[1:],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "answered", "said"),
+    [
+        ([], 0, "starting"),
+        ([3], 0, "0 of 3 hosts done"),
+        ([3], 2, "2 of 3 hosts done"),
+        ([1], 3, "3 of 3 hosts done"),  # what one play of several counts
+        ([3, 1], 3, "3 of 3 hosts done"),
+        ([1, 3], 1, "1 of 3 hosts done"),
+        ([], 1, "1 of 1 host done"),
+    ],
+)
+def test_progress_never_counts_more_hosts_than_there_are(narrow, told, answered, said):
+    view = RunView(Screen(Terminal()), Screen(Terminal()), clock=lambda: 100.0)
+    for number in told:
+        view.expects(number)
+    for number in range(answered):
+        view.host_done(host(f"web{number}", fine(f"web{number}")))
+
+    (line,) = view.__rich_console__(None, None)
+
+    assert said in line.plain
+
+
+def test_a_clause_that_was_cut_ends_with_its_dots_only(narrow):
+    long = "no data for a week, " * 20
+
+    text = after_progress(shown([host("a", fail("a", Severity.HIGH, long))], Terminal()))
+
+    assert "…" in text
+    assert "…." not in text
+
+
+def test_a_long_name_in_a_message_is_whole(narrow):
+    row = TroubleRow(
+        "warn", "warn", "web2", "machine", "", f"is the same machine as {LONG}; one name is enough"
+    )
+    out = Terminal()
+
+    print_rows(Screen(out), [row])
+
+    lines = ESCAPES.sub("", out.getvalue()).splitlines()
+    assert [line.split() for line in lines] == [
+        ["▲", "warn", "web2", "machine"],
+        ["is", "the", "same", "machine", "as"],
+        [f"{LONG};"],
+        ["one", "name", "is", "enough"],
+    ]

@@ -25,6 +25,7 @@ from upkeep.rules.alerts.model import (
     OPEN,
     RECOVERED,
     REJUDGED,
+    UNACKNOWLEDGED,
     UNWATCHED,
     UPGRADE,
     Alert,
@@ -347,7 +348,7 @@ class Board:
             until = alert.acknowledged_until
             if alert.status == ACKNOWLEDGED and until is not None and until <= self.now:
                 self._restart(number, EXPIRED)
-                self._note(number, "lapsed", f"acknowledged by {alert.acknowledged_by}")
+                self._note(number, EXPIRED, f"was acknowledged by {alert.acknowledged_by}")
             self._hush(number, all(quiet(alert, one) for one in self.members[number].values()))
 
     def _hush(self, number: int, silenced: bool) -> None:
@@ -369,7 +370,7 @@ class Board:
         alert = self.alerts[number]
         self._change(number, round=alert.round + 1, round_at=self.now, round_why=why)
         if not keep:
-            self._change(number, status=OPEN, acknowledged_until=None)
+            self._change(number, **UNACKNOWLEDGED)
 
     def _close(self, number: int, how: str) -> None:
         self._change(number, status=CLOSED, closed_at=self.now, closed_how=how, settles_at=None)

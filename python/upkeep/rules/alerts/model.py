@@ -6,10 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity, Status
-from upkeep.rules.trouble_groups import Told
+from upkeep.rules.trouble_groups import Order, Told, in_order
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
 INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
@@ -18,6 +19,23 @@ ACCEPTED = "waived"
 AWAY = "gone"
 EXPIRED, WITHDRAWN = "lapsed", "withdrawn"
 """Why a round begins: an acknowledgement has expired, or somebody has withdrawn it."""
+UNACKNOWLEDGED: dict[str, Any] = {
+    "status": OPEN,
+    "acknowledged_by": "",
+    "acknowledged_at": None,
+    "acknowledged_until": None,
+    "note": "",
+}
+"""What becomes of an alert that was acknowledged: nobody has it any more. Its history says who had."""
+EVENT_WORDS = {
+    EXPIRED: "acknowledgement expired",
+    WITHDRAWN: "acknowledgement withdrawn",
+    "given": "given to another team",
+    "raised": "got worse",
+    "settles": "passes again",
+    "told news": "notified of new causes",
+}
+"""What an event of an alert's history is called, for people; of the others the kind says it."""
 MANY = "*"
 """The cause of an alert for all causes of a check that came after the first few."""
 
@@ -82,6 +100,11 @@ class Member:
         """Return by what it is put together with others."""
         names = (self.host, self.check, self.subject)
         return Told(*names, Status.FAIL, self.message, self.remedy, self.severity)
+
+    @property
+    def order(self) -> tuple[Order, int]:
+        """Worst first, then like to like."""
+        return in_order(self.severity, self.check, self.host, self.subject), self.finding_id
 
     @property
     def cause_key(self) -> str:

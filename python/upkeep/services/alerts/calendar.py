@@ -51,3 +51,10 @@ class SiteCalendar:
             return rota.on_call(self.schedule, team, at, taken).people
 
         return Times(self.calendars.hours(team), people, self.window_from)
+
+    def handover(
+        self, team: str, at: datetime, overrides: Sequence[KeptOverride]
+    ) -> rota.Handover | None:
+        """Return when somebody else of a team is called first, and who."""
+        taken = [rota.Override(one.team, one.person, one.begins, one.ends) for one in overrides]
+        return rota.handover(self.schedule, team, at, taken)

@@ -43,15 +43,19 @@ SHOWN_ALERTS = 20
 TEXT_CHARACTERS = 300
 LINE_CHARACTERS = 4 * TEXT_CHARACTERS
 WHY = {
-    "opened": "",
-    "raised": "It got worse. ",
-    "came back": "It came back. ",
-    "joined": "More has failed. ",
-    EXPIRED: "The acknowledgement has expired, and it still fails. ",
-    WITHDRAWN: "The acknowledgement was withdrawn, and it still fails. ",
-    "given": "Its former team is no longer in the schedule. ",
-    "still fails": "The silence has ended, and it still fails. ",
+    "raised": ("Got worse", "It got worse."),
+    "came back": ("Came back", "It came back."),
+    "joined": ("More has failed", "More has failed."),
+    EXPIRED: ("Acknowledgement expired", "The acknowledgement has expired, and it still fails."),
+    WITHDRAWN: (
+        "Acknowledgement withdrawn",
+        "The acknowledgement was withdrawn, and it still fails.",
+    ),
+    "given": ("New team", "Its former team is no longer in the schedule."),
+    "still fails": ("Silence ended", "The silence has ended, and it still fails."),
 }
+"""Why people are notified of an alert that they may know: in its title, which a lock screen shows, and in its text."""
+AGAIN = "Not acknowledged yet"
 NOT_PASSED = {
     UNWATCHED: "It was not seen to pass: it is no longer checked.",
     AWAY: "It was not seen to pass: what failed is no longer there.",
@@ -95,10 +99,11 @@ def alert_message(
     acknowledged since.
     """
     alert = about.alert
-    head = f"[{alert.severity}] {_headline_since(about, about.members)}"
+    why, sentence = (AGAIN, "") if again else WHY.get(alert.round_why, ("", ""))
+    why += ": " if why else ""
+    head = f"[{alert.severity}] {why}{_headline_since(about, about.members)}"
     deadline = _deadline(about, answer_by, again=again)
-    lines = [] if again or not WHY.get(alert.round_why) else [WHY[alert.round_why].rstrip()]
-    lines += [deadline, _since(about)] if again else [_since(about), deadline]
+    lines = [deadline, _since(about)] if again else [sentence, _since(about), deadline]
     lines = [" ".join(filter(None, lines)), ""]
     lines += _findings(about.members, phi=phi)
     if about.fresh:
@@ -116,7 +121,7 @@ def alert_message(
 def _deadline(about: About, answer_by: datetime | None, *, again: bool) -> str:
     """Return by when somebody must acknowledge, and, of a message that comes again, that nobody has."""
     if answer_by is None:
-        return "Not acknowledged yet." if again else ""
+        return f"{AGAIN}." if again else ""
     when = exact(answer_by, ZoneInfo(about.zone), seconds=False)
     if not when.endswith("UTC"):
         when += f" ({about.zone})"
@@ -124,8 +129,8 @@ def _deadline(about: About, answer_by: datetime | None, *, again: bool) -> str:
         late = answer_by < about.now
         return f"It should have been acknowledged by {when}." if late else f"Acknowledge by {when}."
     if answer_by <= about.now:
-        return f"Not acknowledged yet; it should have been by {when}."
-    return f"Not acknowledged yet; acknowledge by {when}."
+        return f"{AGAIN}; it should have been by {when}."
+    return f"{AGAIN}; acknowledge by {when}."
 
 
 def news_message(about: About, *, phi: bool) -> Message:
@@ -299,10 +304,10 @@ def _since(about: About) -> str:
 
 def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     """Return a line per cause, the worst first; or per check, with its hosts, where no more may be said."""
-    worst_first = sorted(members, key=lambda one: (one.severity, one.check, natural(one.host)))
+    members = sorted(members, key=lambda one: one.order)
     if not phi:
         found: dict[tuple[int, str], list[Member]] = {}
-        for one in worst_first:
+        for one in members:
             found.setdefault((one.severity, one.check), []).append(one)
         lines = [
             f"[{severity}] {harmless(open_(check, _host_names(some), len(some)), LINE_CHARACTERS)}"
@@ -310,17 +315,17 @@ def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
         ]
     else:
         lines = [
-            f"[{one.first.severity}] {_sentence(one)}" for one in grouped(worst_first, Member.tell)
+            f"[{one.first.severity}] {_sentence(one)}" for one in grouped(members, Member.tell)
         ]
     more = len(lines) - SHOWN_FINDINGS
     return lines[:SHOWN_FINDINGS] + ([f"and {more} more"] if more > 0 else [])
 
 
 def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
-    """Return the first step for the worst finding: its own, or its check's, which names nothing of the host."""
+    """Return the first step for the finding that is told first: its own, or its check's, which names no host."""
     if not members:
         return ""
-    worst = min(members, key=lambda one: one.severity)
+    worst = min(members, key=lambda one: one.order)
     if phi and worst.remedy:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)

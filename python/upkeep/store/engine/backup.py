@@ -208,6 +208,11 @@ def read_manifest(file: Path, trust: KeyTrust) -> Backup:
         made = Backup(**said)
         _refuse_odd(made)
         text = signatures.canonical(said)
+    except FileNotFoundError as exc:
+        message = f"{file} is not a backup: {path.name}, which `upkeep db backup` writes beside it, is not there"
+        if not file.exists():
+            message = f"{file}: there is no such file"
+        raise UsageError(message) from exc
     except OSError as exc:
         raise StoreError(f"{exc.filename}: {(exc.strerror or str(exc)).lower()}") from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:

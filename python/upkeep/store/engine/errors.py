@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -30,6 +31,8 @@ POSTGRESQL = {
     "42501": ("", "let the user own the database: ALTER DATABASE … OWNER TO …"),
     "25006": ("", "name the primary server in UPKEEP_DATABASE, not a standby"),
 }
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+"""What Python puts before the system's words."""
 UNREACHABLE = (
     "check that the server runs, and that UPKEEP_DATABASE names it, the database and the user"
 )
@@ -40,7 +43,7 @@ def readable(place: str, exc: SQLAlchemyError) -> StoreError:
     cause: BaseException = exc
     if isinstance(exc, DBAPIError) and exc.orig is not None:
         cause = exc.orig
-    said, remedy = " ".join(str(cause).split()), ""
+    said, remedy = _NUMBER.sub("", " ".join(str(cause).split())), ""
     if isinstance(cause, sqlite3.Error):
         known = of_sqlite(cause)
     else:

@@ -672,7 +672,9 @@ def test_an_acknowledgement_lapses(after: timedelta, expected: tuple[str, int, s
 
     one = shop.alerts[1]
     assert (one.status, one.round, one.round_why) == expected
-    assert said(board) == ([("lapsed", "acknowledged by ada")] if expected[1] == 2 else [])
+    assert said(board) == ([("lapsed", "was acknowledged by ada")] if expected[1] == 2 else [])
+    has_it = (one.acknowledged_by, one.acknowledged_until is None)
+    assert has_it == (("", True) if expected[1] == 2 else ("ada", False))
 
 
 def test_an_acknowledgement_without_an_end_stays() -> None:

@@ -221,6 +221,26 @@ def test_a_message_begins_with_why_it_is_told(why: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("why", "again", "said"),
+    [
+        ("opened", False, ""),
+        ("opened", True, "Not acknowledged yet: "),
+        ("lapsed", True, "Not acknowledged yet: "),
+        ("raised", False, "Got worse: "),
+        ("came back", False, "Came back: "),
+        ("joined", False, "More has failed: "),
+        ("lapsed", False, "Acknowledgement expired: "),
+        ("withdrawn", False, "Acknowledgement withdrawn: "),
+        ("given", False, "New team: "),
+        ("still fails", False, "Silence ended: "),
+    ],
+)
+def test_a_title_says_why_people_are_notified_again(why: str, again: bool, said: str) -> None:
+    title = alert_message(about(round_why=why), phi=False, again=again).title
+    assert title == f"[2] {said}Low disk space on web1, since 2030-06-03 12:00 +02:00"
+
+
+@pytest.mark.parametrize(
     ("how", "title", "first", "more"),
     [
         (
@@ -298,13 +318,16 @@ def test_subjects_values_and_a_findings_own_remedy_go_only_where_they_may() -> N
     [
         ([member(remedy="a"), member(2, remedy="b")], "a"),
         ([member(remedy="a", severity=3), member(2, remedy="b")], "b"),
+        ([member(remedy="a"), member(2, check="clock", remedy="b")], "b"),
+        ([member(10, remedy="a"), member(9, remedy="b")], "b"),
         ([member(check="no_such_check")], "upkeep finding list"),
         ([member(remedy="x" * 600)], f"{'x' * 333} (… 100 characters left out …) {'x' * 167}"),
     ],
-    ids=["the first of equals", "the worst", "of no check", "long"],
+    ids=["the first of equals", "the worst", "by the check", "by the host", "of no check", "long"],
 )
-def test_the_first_step_is_that_of_the_worst(members: list[Member], expected: str) -> None:
-    assert f"\nFirst: {expected}\n" in alert_message(about(*members), phi=True).body
+def test_the_first_step_is_that_of_the_first_line(members: list[Member], expected: str) -> None:
+    found = alert_message(about(*members), phi=True).body
+    assert f"\nFirst: {expected}\n" in found
 
 
 @pytest.mark.parametrize("phi", [False, True])
