@@ -47,7 +47,7 @@ $(OLDEST)/dev: pyproject.toml galaxy.yml
 	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install $(QUICKLY) --editable '.[all,test]'
 	@touch $@
 
-SPELT := README.md changelogs docs inventory playbooks plugins python/upkeep roles tools
+SPELT := README.md README.rst changelogs docs inventory playbooks plugins python/upkeep roles tools
 lint: $(VENV)/dev  ## ruff, mypy --strict, imports, dependencies, docstrings, ansible-lint (production), spelling, phrases
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PARTS = ("galaxy.yml", "README.md", "meta", "plugins", "roles", "playbooks")
+PARTS = ("galaxy.yml", "README.rst", "meta", "plugins", "roles", "playbooks")
 DESTINATION = "ansible_collections/astral/upkeep"
 
 

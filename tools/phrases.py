@@ -18,6 +18,7 @@ PHRASES = ROOT / "tools" / "phrases.txt"
 
 READ = (
     "README.md",
+    "README.rst",
     "changelogs",
     "docs",
     "inventory",
@@ -26,7 +27,7 @@ READ = (
     "python/upkeep",
     "roles",
 )
-ENDINGS = {".md", ".py", ".yml", ".yaml", ".toml", ".html", ".j2", ".txt", ".css", ".js", ".json"}
+ENDINGS = {".md", ".rst", ".py", ".yml", ".yaml", ".toml", ".html", ".j2", ".txt", ".css", ".js", ".json"}
 NOT_READ = (
     "docs/glossary.md",  # it says what not to write
     "python/upkeep/store/migrations",  # what is stored stays as it was written

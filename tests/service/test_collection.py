@@ -8,6 +8,7 @@ import http.server
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -28,7 +29,7 @@ from patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 CARRIED = {
-    "CHANGELOG.md", "FILES.json", "MANIFEST.json", "README.md", "meta", "playbooks", "plugins", "roles",
+    "CHANGELOG.md", "FILES.json", "MANIFEST.json", "README.rst", "meta", "playbooks", "plugins", "roles",
 }  # fmt: skip
 NAME = "astral.upkeep"
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
@@ -131,7 +132,22 @@ def test_it_carries_what_it_needs_and_nothing_else(archive: Path) -> None:
 
     assert {name.partition("/")[0] for name in names} == CARRIED
     assert [name for name in names if "__pycache__" in name or "/." in name] == []
-    assert manifest["collection_info"]["readme"] == "README.md"
+    assert manifest["collection_info"]["readme"] == "README.rst"
+
+
+def test_its_texts_tell_of_nothing_that_it_has_not(archive: Path) -> None:
+    with tarfile.open(archive) as opened:
+        names = set(opened.getnames())
+        texts = [opened.extractfile(one).read().decode() for one in ("README.rst", "CHANGELOG.md")]  # type: ignore[union-attr]
+
+    assert re.findall(r"\bmake \w+|\bdocs/", texts[0]) == []
+    assert [re.findall(r"\]\((?!http)|`_", text) for text in texts] == [[], []]
+    told = set(re.findall(r"``(?:astral\.upkeep\.)?([a-z_]+)``", texts[0])) - {"upkeep"}
+    things = {
+        Path(name).stem for name in names if name.split("/")[0] in ("plugins", "playbooks", "roles")
+    }
+    assert told - things - {"observations"} == set()
+    assert told >= {"observe", "daily", "log_rotation", "log_rotate", "log_retention"}
 
 
 def test_each_plugin_is_documented_from_the_archive(installed: Plain) -> None:

@@ -34,6 +34,7 @@ PACKAGES = {
     "mariadb": "mariadb-client",
     "nc": "netcat-openbsd",
     "nginx": "nginx",
+    "ntpq": "ntpsec",
     "openssl": "openssl",
     "psql": "postgresql-client",
     "redis-cli": "redis-tools",
@@ -146,7 +147,7 @@ STEPS = {
     MISSING: "ls -ld {at}  # if it should be there, see why not; if not, correct it in the inventory",
     NO_PROGRAM: "command -v {at}  # install the package that has it",
     NO_NAME: "getent ahosts {at}  # the host's resolver does not know the name",
-    BROKEN: "journalctl -k -p err -n 20 --no-pager  # the disk below it gives errors",
+    BROKEN: "dmesg -T --level=emerg,alert,crit,err | tail -n 20  # the disk below it gives errors",
     GONE: "findmnt -T {at}  # the file system below it does not answer",
 }
 

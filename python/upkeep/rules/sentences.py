@@ -48,8 +48,16 @@ def names_subject(check: str, subject: str) -> bool:
 
 def full(check: str, status: Status | str, host: str, subject: str, message: str) -> str:
     """Return `Low disk space on web1, /var: 93 % used, at most 90 %`."""
-    named = f", {subject}" if names_subject(check, subject) and subject != host else ""
-    return f"{what_of(check, status)} on {host}{named}: {message}"
+    return f"{what_of(check, status)} on {_place(check, host, subject)}: {message}"
+
+
+def finding_of(check: str, host: str, subject: str) -> str:
+    """Return what names a finding for people: `Low disk space on web1, /var`."""
+    return f"{trouble_of(check)} on {_place(check, host, subject)}"
+
+
+def _place(check: str, host: str, subject: str) -> str:
+    return f"{host}, {subject}" if names_subject(check, subject) and subject != host else host
 
 
 def open_(check: str, hosts: Sequence[str], findings: int = 1) -> str:

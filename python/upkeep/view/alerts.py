@@ -143,7 +143,7 @@ def print_alert(
     what = screen.text(headline(alert, members), 400)
     screen.line((f"Alert {alert.id}, {severity_word(alert.severity)}: {what}", "bold"))
     stands = f"team {alert.team or 'none'}, {state_of(alert, now)}"
-    screen.line(screen.text(f"since {exact(alert.opened_at, zone)}, {stands}", 400))
+    screen.line(screen.text(f"first failed {exact(alert.opened_at, zone)}, {stands}", 400))
     if alert.note:
         screen.line(screen.text(f"note: {alert.note}", 400))
     if members:

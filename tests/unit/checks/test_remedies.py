@@ -208,7 +208,7 @@ def test_only_an_address_is_blocked(source: object, command: str) -> None:
         (["missing", "/srv/a b"], "ls -ld '/srv/a b'"),
         (["no program", "openssl"], "command -v openssl"),
         (["no name", "db.example.org"], "getent ahosts db.example.org"),
-        (["broken", "/srv"], "journalctl -k -p err -n 20 --no-pager"),
+        (["broken", "/srv"], "dmesg -T --level=emerg,alert,crit,err | tail -n 20"),
         (["gone", "/srv"], "findmnt -T /srv"),
         (["refused", "127.0.0.1:5432"], "ss -ltnp 'sport = :5432'"),
         (["refused", "localhost:5432"], "ss -ltnp 'sport = :5432'"),

@@ -92,7 +92,7 @@ def _left(valid: Validity, limits: Limits, now: datetime) -> Verdict:
             Severity.CRITICAL,
             begins,
             measure,
-            remedy="timedatectl  # see whether the host's clock is right",
+            remedy="date -u  # see whether the host's clock is right",
         )
     if left < due:
         expires = f"expires in {left.days} days; renewal is due at {due.days}"

@@ -13,7 +13,15 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
+from upkeep.model.remedies import look
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
+
+SOURCES = {"chrony": "chronyc -n sources -v", "ntpd": "ntpq -pn", "systemd": "timedatectl"}
+WHO_KEEPS_IT = (
+    "ps -eo pid,comm | grep -E 'chronyd|ntpd|timesyn|ptp4l' || echo 'no daemon keeps the clock'"
+    "  # see what keeps the clock; if nothing does: apt-get install chrony"
+)
+"""For any host, with systemd or without."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +51,15 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         return unknown("the host did not report whether its clock is synchronized")
     keeper = short(data.get("by", "?"), 20)
     if not data["synchronized"]:
-        return failed(Severity.MEDIUM, f"not synchronized, according to {keeper}")
+        return failed(
+            Severity.MEDIUM, f"not synchronized, according to {keeper}", remedy=_see(keeper)
+        )
     if data.get("own_clock") is True:
         reference = short(data.get("reference", "?"), 30)
         return failed(
             Severity.MEDIUM,
             f"not synchronized: the source of {keeper} is the host's own clock (reference {reference})",
-            remedy="timedatectl; chronyc -n sources -v  # see its sources; then name a server for it",
+            remedy=_see(keeper, "see its sources; then name a server for it"),
         )
     offset = figure(data, "offset_seconds")
     stratum = figure(data, "stratum")
@@ -61,17 +71,27 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
             (Severity.MEDIUM, limits.medium_offset_seconds),
         ):
             if offset > limit:
-                return failed(severity, f"{offset:.3f} s off, at most {limit:g} s", *measures)
+                return failed(
+                    severity,
+                    f"{offset:.3f} s off, at most {limit:g} s",
+                    *measures,
+                    remedy=_see(keeper),
+                )
     if stratum is not None and stratum > limits.max_stratum:
         text = f"at stratum {stratum:.0f}, at most {limits.max_stratum}"
-        return failed(Severity.LOW, text, *measures)
+        return failed(Severity.LOW, text, *measures, remedy=_see(keeper))
     if updated is not None and updated > limits.max_update_seconds:
         text = f"source last heard {updated / 60:.0f} min ago, at most {limits.max_update_seconds / 60:.0f} min"
-        return failed(Severity.MEDIUM, text, *measures)
+        return failed(Severity.MEDIUM, text, *measures, remedy=_see(keeper))
     if offset is None:
         return passed(f"synchronized by {keeper}")
     off = f"{offset:.6f} s off, at most {limits.medium_offset_seconds:g} s"
     return passed(f"synchronized by {keeper}, {off}", *measures)
+
+
+def _see(keeper: str, words: str = "see its sources, and which it follows") -> str:
+    """Return how to see what a keeper of the clock does; of one that only the kernel knows, who it is."""
+    return look(SOURCES[keeper], words) if keeper in SOURCES else WHO_KEEPS_IT
 
 
 def _judge_time(seconds: object, limits: Limits, now: datetime) -> Verdict:
@@ -87,7 +107,7 @@ def _judge_time(seconds: object, limits: Limits, now: datetime) -> Verdict:
     return failed(
         Severity.HIGH,
         text,
-        remedy="timedatectl; chronyc -n tracking  # see how far it is off; `chronyc makestep` sets it",
+        remedy="date -u  # see how far it is off; where chrony keeps it, `chronyc makestep` sets it",
     )
 
 
@@ -116,7 +136,7 @@ CHECK = Check(
     judge=judge,
     measures={"offset": MeasureKind.STATE},
     source="adjtimex(2), STA_UNSYNC; Checkmk timesyncd 200 ms, stratum 10, 3 h; mixin's NodeClockNotSynchronising",
-    remedy="timedatectl; chronyc -n sources -v  # see what keeps the clock; `timedatectl set-ntp true` starts one",
+    remedy=WHO_KEEPS_IT,
     controls=("45 CFR 164.312(b)",),
     absence=DECLARED,
 )

@@ -65,8 +65,8 @@ CHECK = Check(
     judge=judge,
     measures={"errors": MeasureKind.COUNTER},
     source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",
-    remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # see the cause; then look at the disk "
-    "(smartctl), and check it unmounted",
+    remedy="dmesg -T | grep -E 'I/O error|EXT4-fs|XFS' | tail -n 20  # see the cause; then look at the disk "
+    "(smartctl), and check it unmounted; where there is a journal, `journalctl -k` reaches further back",
     controls=("45 CFR 164.312(c)(1)",),
     absence={"file systems": gone("is not mounted any more")},
 )

@@ -14,6 +14,9 @@ from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
+RING_BUFFER = "dmesg -T | grep -iE 'Killed process|oom-kill' | tail -n 20  # see what was killed"
+"""For a host whose journal does not have it, or that has none."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -61,7 +64,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         )
         names = ", ".join(dict.fromkeys(short(name, 40) for name in named[-5:]))
         text = f"{logged:.0f} killed within {hours:g} h, {limit}{': ' + names if names else ''}"
-        return failed(Severity.HIGH, text, measure)
+        see = RING_BUFFER if data.get("log") == "kernel ring buffer" else ""
+        return failed(Severity.HIGH, text, measure, remedy=see)
     return passed(f"{logged:.0f} killed within {hours:g} h, {limit}", measure)
 
 

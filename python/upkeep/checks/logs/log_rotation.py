@@ -143,7 +143,7 @@ def _ahead(data: dict[str, Any], age: timedelta | None) -> Verdict | None:
     text = f"the last rotation is dated in the future, {data['proved_at'][:10]}: {what}"
     return unknown(
         text,
-        remedy="timedatectl  # see whether the clock is right; then move away what is dated so",
+        remedy="date -u  # see whether the clock is right; then move away what is dated so",
     )
 
 

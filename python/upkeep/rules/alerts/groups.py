@@ -34,6 +34,7 @@ from upkeep.rules.alerts.model import (
     Member,
     Past,
 )
+from upkeep.rules.sentences import finding_of
 
 CAUSES_APART = 3
 FLAPPING = 2
@@ -220,7 +221,7 @@ class Board:
         self.by_key[group.key] = number
         self.members[number] = {}
         self.changed.add(number)
-        self._note(number, "opened", seen.host)
+        self._note(number, "opened", _finding(seen))
         return number
 
     def _join(self, member: Member, seen: AlertTransition) -> None:
@@ -229,10 +230,10 @@ class Board:
         alert = self.alerts[number]
         if alert.settles_at is not None:
             self._change(number, settles_at=None, returns=alert.returns + 1)
-            self._note(number, "came back", seen.host)
+            self._note(number, "came back", _finding(seen))
             self._tell_again(number, "came back", member)
         elif self.members[number]:
-            self._note(number, "joined", seen.host)
+            self._note(number, "joined", _finding(seen))
             if alert.returns and alert.cause != MANY:
                 # What keeps an alert open by coming and going silences nothing else that joins it.
                 self._tell_again(number, "joined", member)
@@ -286,6 +287,7 @@ class Board:
         if seen.judgement and how != "moved":
             self._judging(seen, team).resolved += 1
         if self.members[number]:
+            self._note(number, "left", f"{_finding(seen)}: {how}")
             self._weigh(number)
         elif seen.judgement:
             self._close(number, REJUDGED)
@@ -384,3 +386,7 @@ class Board:
 
     def _note(self, number: int, kind: str, text: str = "") -> None:
         self.events.append(NewAlertEvent(number, kind, text))
+
+
+def _finding(seen: AlertTransition) -> str:
+    return finding_of(seen.check, seen.host, seen.subject)

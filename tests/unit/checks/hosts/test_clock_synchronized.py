@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.hosts.clock_synchronized import Limits, judge
-from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.model.remedies import command_of
+from upkeep.model.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
+SEE = "chronyc -n sources -v  # see its sources, and which it follows"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def clock(**data: object) -> Observation:
     return Observation("clock", {"by": "chrony", "synchronized": True, **data})
+
+
+def off(*said: Any, remedy: str = SEE) -> Verdict:
+    return failed(*said, remedy=remedy)
 
 
 @pytest.mark.parametrize(
@@ -29,37 +36,37 @@ def clock(**data: object) -> Observation:
         ),
         (
             clock(offset_seconds=0.201),
-            failed(Severity.MEDIUM, "0.201 s off, at most 0.2 s", Measure("offset", 0.201, "s")),
+            off(Severity.MEDIUM, "0.201 s off, at most 0.2 s", Measure("offset", 0.201, "s")),
         ),
         (
             clock(offset_seconds=1.5),
-            failed(Severity.HIGH, "1.500 s off, at most 1 s", Measure("offset", 1.5, "s")),
+            off(Severity.HIGH, "1.500 s off, at most 1 s", Measure("offset", 1.5, "s")),
         ),
-        (clock(stratum=11), failed(Severity.LOW, "at stratum 11, at most 10")),
+        (clock(stratum=11), off(Severity.LOW, "at stratum 11, at most 10")),
         (
             clock(offset_seconds=1.0),
-            failed(Severity.MEDIUM, "1.000 s off, at most 0.2 s", Measure("offset", 1.0, "s")),
+            off(Severity.MEDIUM, "1.000 s off, at most 0.2 s", Measure("offset", 1.0, "s")),
         ),
         (
             clock(updated_seconds_ago=10_800.5),
-            failed(Severity.MEDIUM, "source last heard 180 min ago, at most 180 min"),
+            off(Severity.MEDIUM, "source last heard 180 min ago, at most 180 min"),
         ),
         (
             clock(updated_seconds_ago=10_860),
-            failed(Severity.MEDIUM, "source last heard 181 min ago, at most 180 min"),
+            off(Severity.MEDIUM, "source last heard 181 min ago, at most 180 min"),
         ),
         (
             clock(own_clock=True, reference="7F7F0101", offset_seconds=0.0, stratum=10),
-            failed(
+            off(
                 Severity.MEDIUM,
                 "not synchronized: the source of chrony is the host's own clock (reference 7F7F0101)",
-                remedy="timedatectl; chronyc -n sources -v  # see its sources; then name a server for it",
+                remedy="chronyc -n sources -v  # see its sources; then name a server for it",
             ),
         ),
         (clock(own_clock=False, offset_seconds=None), passed("synchronized by chrony")),
         (
             clock(synchronized=False),
-            failed(Severity.MEDIUM, "not synchronized, according to chrony"),
+            off(Severity.MEDIUM, "not synchronized, according to chrony"),
         ),
         (
             clock(synchronized="yes"),
@@ -69,6 +76,24 @@ def clock(**data: object) -> Observation:
 )
 def test_states(seen: Observation, verdict: object) -> None:
     assert judge(seen, Limits(), NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    ("keeper", "line"),
+    [
+        ("chrony", "chronyc -n sources -v"),
+        ("ntpd", "ntpq -pn"),
+        ("systemd", "timedatectl"),
+        (
+            "kernel",
+            "ps -eo pid,comm | grep -E 'chronyd|ntpd|timesyn|ptp4l' || echo 'no daemon keeps the clock'",
+        ),
+    ],
+)
+def test_the_next_step_names_no_program_of_another_keeper(keeper: str, line: str) -> None:
+    found = judge(clock(by=keeper, synchronized=False), Limits(), NOW)
+
+    assert command_of(found.remedy) == line
 
 
 @pytest.mark.parametrize("name", ["offset_seconds", "stratum", "updated_seconds_ago"])

@@ -114,3 +114,12 @@ def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object
 
     with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
         judge(Observation(seen.subject, {**seen.data, name: odd}), Limits(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("log", "program"), [("journal", ""), ("kernel ring buffer", "dmesg"), ("", "")]
+)
+def test_the_next_step_looks_where_the_kills_were_read(log: str, program: str) -> None:
+    remedy = judge(kills(1, 1, log=log), Limits(), NOW).remedy
+
+    assert remedy.partition(" ")[0] == program  # without one, the check's own: the journal

@@ -173,7 +173,7 @@ def test_what_opens_is_an_alert_with_all_that_it_is_about() -> None:
         )
     }
     assert shop.members == {(1, 1): Member(1, 1, "web1", "disk_space", "/", 2, "full", "look", NOW)}
-    assert board.events == [NewAlertEvent(-1, "opened", "web1", actor="")]
+    assert board.events == [NewAlertEvent(-1, "opened", "Low disk space on web1, /", actor="")]
     assert board.judged == {}
 
 
@@ -487,9 +487,18 @@ def test_worse_and_worse_in_one_step_is_one_round() -> None:
     assert said(board) == [
         ("raised", "severity 3"),
         ("raised", "severity 2"),
-        ("joined", "web2"),
+        ("joined", "Low disk space on web2, /"),
         ("raised", "severity 1"),
     ]
+
+
+def test_history_names_each_finding_that_joins_or_leaves() -> None:
+    shop = Shop()
+    shop.step((transition(1), 2), (transition(2, host="web2"), 2))
+
+    board = shop.step((transition(2, "resolved", host="web2"), 2))
+
+    assert said(board) == [("left", "Low disk space on web2, /: resolved")]
 
 
 def test_an_alert_that_opens_and_rises_in_one_step_is_in_its_first_round() -> None:
@@ -497,7 +506,7 @@ def test_an_alert_that_opens_and_rises_in_one_step_is_in_its_first_round() -> No
     board = shop.step((transition(1), 4), (transition(1, "severity"), 1))
 
     assert (shop.alerts[1].round, shop.alerts[1].severity, shop.alerts[1].worst) == (1, 1, 1)
-    assert said(board) == [("opened", "web1")]
+    assert said(board) == [("opened", "Low disk space on web1, /")]
 
 
 def test_an_alert_has_the_severity_of_the_worst_that_is_left() -> None:
@@ -550,7 +559,7 @@ def test_what_opens_and_is_over_in_one_step_is_an_alert_that_is_closed() -> None
     board = shop.step((transition(1), 2), (transition(1, "resolved"), 2))
 
     assert shop.alerts[1].status == CLOSED
-    assert said(board) == [("opened", "web1"), ("closed", RECOVERED)]
+    assert said(board) == [("opened", "Low disk space on web1, /"), ("closed", RECOVERED)]
     assert shop.members == {}
 
 
@@ -616,7 +625,7 @@ def test_what_comes_back_while_it_settles_is_the_same_alert(
     one = shop.alerts[FLAPPING]
     assert (one.round, one.round_why, one.status) == expected
     assert (one.settles_at, one.returns, len(shop.alerts)) == (None, 1, FLAPPING)
-    assert said(board)[0] == ("came back", "web1")
+    assert said(board)[0] == ("came back", "Low disk space on web1, /")
     # Its next recovery has to last as well, also when the openings before are forgotten.
     shop.past.clear()
     shop.alerts[FLAPPING] = replace(one, returns=FLAPPING)
