@@ -107,7 +107,7 @@ def show_alerts(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     return page(
         ask, "alerts.html", status=status, message=message, alerts=rows,
         more=max(len(opened) - ROWS, 0), closed=closed, quiet=quiet,
-        failing=failing, waits=sum(one.waits for one in rows), live=True, on_call=_on_call(ask),
+        failing=failing, waits=sum(one.waits for one in rows), live=not message, on_call=_on_call(ask),
     )  # fmt: skip
 
 
