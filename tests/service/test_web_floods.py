@@ -313,7 +313,7 @@ def test_of_known_addresses_the_last_ones_are_kept(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("name", "target", "detail"),
-    [("viewer", "viewer", ""), ("My-Pa55word", "", "there is no such user")],
+    [("viewer", "viewer", "wrong password"), ("My-Pa55word", "", "there is no such user")],
 )
 def test_a_refused_sign_in_is_written_down_without_what_may_be_a_password(
     where: str, setting: Setting, name: str, target: str, detail: str
