@@ -142,7 +142,7 @@ def _scope(ask: Ask) -> WaiverScope:
 def _lasts(ask: Ask) -> float:
     text = ask.form.get("lasts", "").strip()
     try:
-        return min(seconds_of(text), timedelta(days=36_500).total_seconds())
+        return seconds_of(text)
     except ValueError as exc:
         raise UsageError(f"{text[:40] or 'nothing'} is not a duration; expected {exc}") from None
 
