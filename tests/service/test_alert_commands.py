@@ -372,6 +372,10 @@ def test_an_override_takes_a_teams_calls(site: Path) -> None:
 
     assert before[0]["people"] == ["kim", "lee"]
     assert team["people"] == ["lee", "kim"]
+    assert (team["handover"]["at"], team["handover"]["person"]) == (
+        team["overrides"][0]["ends"],
+        "kim",
+    )
     assert later == before == after
 
 

@@ -30,7 +30,7 @@ def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
     done = warm.run(words)
 
     assert done.returncode == 64
-    assert ("\nCommands:\n" if words else "\nRun and look:\n") in done.stderr
+    assert ("\nCommands:\n" if words else "\nRun and read:\n") in done.stderr
     assert "\\n" not in done.stderr
 
 

@@ -1082,7 +1082,12 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed) -> None:
     assert "wrong password for ann" in said
     with opened.store.read() as db:
         (act,) = acts.recent(db, 1)
-        assert (act.who, act.what, act.outcome) == ("ann", "authenticate", "refused")
+        assert (act.who, act.what, act.outcome, act.detail) == (
+            "ann",
+            "authenticate",
+            "refused",
+            "wrong password",
+        )
         assert records.of(db, "review") == []
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from alert_samples import full, run, seen
 from service import test_alert_commands as alert_commands
 from service.test_alert_commands import document, open_one, upkeep
 from service.test_serve import stored
@@ -55,6 +57,60 @@ def test_the_answer_comes_first_then_what_needs_a_person(site: Path) -> None:
     assert "here: fail high: disk_space /: " in done.stdout
     found = valid(document(site, "today"), "today")
     assert (found["hosts_in_need"], found["alerts"]) == (1, [one.id])
+
+
+def test_where_no_host_was_checked_nothing_is_said_to_be_well(site: Path) -> None:
+    (site / "inventory" / "hosts.yml").write_text("all: {hosts: {}}\n", encoding="utf-8")
+
+    before = upkeep(site, "finding", "list")
+    ran = upkeep(site, "run", "look")
+    after, today = upkeep(site, "finding", "list"), upkeep(site, "today")
+
+    assert [one.returncode for one in (before, ran, after, today)] == [3, 3, 3, 3]
+    first = f"See what can be run: upkeep schedule list -i {site}"
+    assert (before.stdout, before.stderr) == ("", f"Nothing was checked yet. {first}\n")
+    reach = f"See what there is and can be reached: upkeep doctor -i {site}"
+    assert (after.stdout, after.stderr) == ("", f"Nothing was checked yet. {reach}\n")
+    assert today.stdout.splitlines()[:2] == ["Nothing was checked.", reach]
+    assert "upkeep run look" not in today.stdout
+
+
+def test_a_typing_error_in_a_limit_stores_no_run(site: Path) -> None:
+    for words in (("run", "look"), ("check", "disk_space"), ("doctor",)):
+        refused = upkeep(site, *words, "--limit", "hree")
+        assert refused.returncode == 64
+        assert "no host matches 'hree'; did you mean 'here'?" in refused.stderr
+
+    assert upkeep(site, "run", "list").stdout == ""
+
+
+def test_a_check_that_no_host_asks_for_says_how_to_ask_for_it(site: Path) -> None:
+    done = upkeep(site, "check", "http_health")
+
+    assert done.returncode == 3
+    asks = "no host asks for this check; see how to ask for it: upkeep explain http_health"
+    assert done.stdout.splitlines()[-1] == f"Next: {asks} -i {site}"
+
+
+def test_the_next_command_has_the_parameters_of_the_check(site: Path) -> None:
+    done = upkeep(site, "check", "disk_space", "-p", "high_percent=99")
+
+    assert f"upkeep check disk_space -p high_percent=99 -i {site}" in done.stdout.splitlines()[-1]
+
+
+def test_like_findings_stand_together(site: Path) -> None:
+    now = clock.now()
+    with closing(stored(site)) as store:
+        for number, (host, subjects) in enumerate([("web10", "/a /b"), ("web2", "/b /a")]):
+            at = now + timedelta(seconds=number)
+            bad = seen(*(full(subject=one) for one in subjects.split()), host=host, at=at)
+            run(store, at, bad, site=str(site), procedure="look", title="Look at this machine")
+
+    rows = [line.split(":")[:3] for line in upkeep(site, "today").stdout.splitlines()]
+
+    assert [(row[0], row[2].split()[1]) for row in rows if row[1:2] == [" fail high"]] == [
+        ("web2", "/a"), ("web2", "/b"), ("web10", "/a"), ("web10", "/b"),
+    ]  # fmt: skip
 
 
 def test_what_is_acknowledged_asks_nobody(site: Path) -> None:

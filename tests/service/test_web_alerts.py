@@ -314,7 +314,9 @@ def test_somebody_else_takes_the_calls_for_a_time(store: Store, operator: Visito
     assert operator.act("/oncall", team="ops", person="bob", ends=until).status_code == 303
 
     assert "On call: Operations <b>Bob</b>" in operator.get("/alerts").text
-    assert "set by operator" in operator.get("/oncall").text
+    there = operator.get("/oncall").text
+    assert "set by operator" in there
+    assert re.search(r"<b>Bob</b></td><td>\w{3} [0-9-]{10} \d\d:\d\d [^<]+, then Ada</td>", there)
     assert operator.act("/oncall/1/end").status_code == 303
     assert "On call: Operations <b>Ada</b>" in operator.get("/alerts").text
 

@@ -769,7 +769,10 @@ def test_an_auditor_reads_exports_and_verifies(
         assert list(problems_of(db, site.installation.trusted)) == []
         chain = [one.signed for one in records.chain(db)]
         written = export(db, tmp_path / "out", chain, site.installation.trusted)
+        hashes = records.hashes(db, reviews.KIND, "1")
     assert written.records == len(chain)
+    exported = (tmp_path / "out" / "records" / f"{one.number}.json").read_bytes()
+    assert hashes == {one.number: hashlib.sha256(exported).hexdigest()}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -151,7 +151,7 @@ def _overrides(_current: str, site: str) -> Iterator[Candidate]:
 def _findings(_current: str, site: str) -> Iterator[Candidate]:
     with _stored(site) as (db, key):
         for one in findings.open_ones(db, site=key)[:NEWEST]:
-            yield str(one.id), f"{one.check} on {one.host}"
+            yield str(one.id), f"{one.check_id} on {one.host}"
 
 
 def _absent_hosts(_current: str, site: str) -> Iterator[Candidate]:

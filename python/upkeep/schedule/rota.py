@@ -12,7 +12,7 @@ from upkeep.schedule.calendars import Period
 from upkeep.site.schedule_file import Schedule, Turn
 
 MOST_TURNS = 1_000
-"""After so many turns of the same person nobody else comes."""
+"""After this number of turns of the same person nobody else comes."""
 
 
 @dataclass(frozen=True)

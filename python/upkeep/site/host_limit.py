@@ -57,7 +57,7 @@ def refuse_unknown(limit: str, inventory: Path) -> None:
     known = {*hosts, *IMPLICIT, *groups, *below}
     if limit in known or known.intersection(parts):
         return
-    near = nearest(parts[0], known - IMPLICIT)
+    near = nearest(parts[0], hosts) or nearest(parts[0], known - IMPLICIT)
     there = f"the inventory has {', '.join(hosts[:SHOWN_HOSTS]) or 'no host'}"
     more = f" and {len(hosts) - SHOWN_HOSTS} more" if len(hosts) > SHOWN_HOSTS else ""
     raise UsageError(f"--limit: no host matches {limit!r:.200}{near}", remedy=f"{there}{more}")

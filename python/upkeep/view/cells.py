@@ -10,11 +10,11 @@ import re
 TABLE = re.compile(r"(<table\b.*?</thead>)(.*?)(</table>)", re.DOTALL)
 HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
-PART = re.compile(r"<(tr|td|th)\b|(?<=>)([^<>]+)(?=<)")
+PART = re.compile(r"<time\b.*?</time>|<(tr|td|th)\b|(?<=>)([^<>]+)(?=<)", re.DOTALL)
 WORD = re.compile(r"[^\s<>]+")
 CHARACTER = re.compile(r"&#?\w+;|.", re.DOTALL)
 WHOLE_CHARACTERS = 24
-"""A word of so many characters is never broken; a longer one after what separates its parts, or at that length."""
+"""A word of at most this many characters is not broken; a longer one is, after what separates its parts, or here."""
 SEPARATORS = frozenset("./_:@=,-")
 
 
@@ -38,6 +38,7 @@ def _fitted(found: re.Match[str]) -> str:
             return breakable(one[2])
         if one[1] == "tr":
             column = 0
+        if one[1] not in ("td", "th"):  # a time is not broken, and has one form for paper
             return one[0]
         label = labels[column].replace('"', "&quot;") if column < len(labels) else ""
         column += 1

@@ -47,7 +47,14 @@ class LastingFile(io.FileIO):
 
 
 def lasting(stream: TextIO, environ: Mapping[str, str] = os.environ) -> TextIO:
-    """Return the stream so that it loses what cannot be written, and writes plainly what its encoding lacks."""
+    """Return the stream so that it loses what cannot be written, and writes plainly what its encoding lacks.
+
+    One that is no file of the operating system, such as a test's, stays as it is.
+    """
+    try:
+        stream.fileno()
+    except io.UnsupportedOperation:
+        return stream
     codecs.register_error(PLAINER, _plainer)
     return io.TextIOWrapper(
         io.BufferedWriter(LastingFile(stream)),

@@ -123,7 +123,7 @@ class Route:
 
     action: what is done by it; who may is in the table of actions. files_bytes: how large a form with files may be,
     where it takes files. probes: whether the database is written to before it is answered. hashes: whether a password
-    is looked at or kept, which takes so long that few are answered at once. again: gives the page with the form once
+    is looked at or kept, which takes so long that few are answered at once. again: returns the page with the form once
     more, with a message and the HTTP status, where what was sent is refused.
     """
 

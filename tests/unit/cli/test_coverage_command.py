@@ -126,7 +126,7 @@ def test_a_site_without_requirements_says_where_to_list_them(
     site = folder(tmp_path, "", PROCEDURES.replace("requirements:\n", ""))
 
     assert called(show_coverage, str(site)) == 0
-    assert "The schedule has no requirements" in capsys.readouterr().out
+    assert "The schedule has no requirements" in capsys.readouterr().err
     assert remarks(capsys, site) == []
 
 

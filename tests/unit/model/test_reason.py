@@ -9,6 +9,7 @@ import pytest
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
+from upkeep.rules.silences import Known
 from upkeep.rules.silences import SilenceScope as Quiet
 from upkeep.rules.silences import refuse as refuse_silence
 from upkeep.rules.waivers import WaiverScope, Who, refuse_request
@@ -43,5 +44,7 @@ def test_a_waiver_and_a_silence_need_one(text: str) -> None:
     asked = WaiverScope("disk_space", "web1", "/", Severity.MEDIUM)
     assert refuse_request(asked, text, NOW + week, by, week, NOW) == "a waiver needs a reason"
     quiet = Quiet("disk_space", "web1", 2)
-    said = refuse_silence(quiet, text, NOW + week, by, week, NOW, {"disk_space": False})
+    said = refuse_silence(
+        quiet, text, NOW + week, by, week, NOW, Known({"disk_space": False}, {"web1"})
+    )
     assert said.startswith("a silence needs a reason")

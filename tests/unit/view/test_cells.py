@@ -45,6 +45,10 @@ def test_a_word_is_broken_only_if_it_is_long_and_where_its_parts_end(
         ("<tr><td>a</td></tr>" * 2, '<tr><td data-label="When">a</td></tr>' * 2),
         ("<tr></tr>", "<tr></tr>"),
         (
+            '<tr><td><time title="x">2030-06-03</time> web-1</td></tr>',
+            '<tr><td data-label="When"><time title="x">2030-06-03</time> <span class="whole">web-1</span></td></tr>',
+        ),
+        (
             f'<tr><td><a href="/x-y/{"a" * 30}">{"a" * 25}</a></td></tr>',
             f'<tr><td data-label="When"><a href="/x-y/{"a" * 30}">{"a" * 24}<wbr>a</a></td></tr>',
         ),

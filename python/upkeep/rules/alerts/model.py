@@ -26,7 +26,7 @@ UNACKNOWLEDGED: dict[str, Any] = {
     "acknowledged_until": None,
     "note": "",
 }
-"""What becomes of an alert that was acknowledged: nobody has it any more. Its history says who had."""
+"""What becomes of an alert whose acknowledgement ends: it is not acknowledged any more. Its history says who had."""
 EVENT_WORDS = {
     EXPIRED: "acknowledgement expired",
     WITHDRAWN: "acknowledgement withdrawn",
