@@ -88,7 +88,7 @@ def test_a_check_that_no_host_asks_for_says_how_to_ask_for_it(site: Path) -> Non
     done = upkeep(site, "check", "http_health")
 
     assert done.returncode == 3
-    asks = "no host asks for this check; see how to ask for it: upkeep explain http_health"
+    asks = "add it to a list upkeep_checks_* of the inventory; see how: upkeep explain http_health"
     assert done.stdout.splitlines()[-1] == f"Next: {asks} -i {site}"
 
 
