@@ -7,7 +7,7 @@ when all who must have signed it have. A signature is never changed: a correctio
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
@@ -364,10 +364,13 @@ def _refuse_person(schedule: Schedule, asked: Asked, signer: Signer) -> str:
     return f"{who} is not a member of {teams}"
 
 
-def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: str) -> str:
+def refuse_hand_over(
+    schedule: Schedule, asked: Asked, signer: Signer, owner: str, able: Collection[str]
+) -> str:
     """Return why somebody may not give a review to another owner; empty if they may.
 
-    Who may not sign it may not give it to themselves either: it takes one of its owner's people, or an admin.
+    able: the people whose user may sign, as `people_able` says. Who may not sign it may not give it to themselves
+    either: it takes one of its owner's people, or an admin.
     """
     said = refuse_account(signer, Action.HAND_OVER)
     if not said and not actions.may(signer.role, Action.HAND_OVER_ANY):
@@ -378,12 +381,20 @@ def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: st
         return f"there is no team and no person {owner!r:.100}"
     if asked.parties:
         return "its parties must sign: " + ", ".join(asked.parties)
-    may = people_of(schedule, owner)
+    named = people_of(schedule, owner)
+    may = [one for one in named if one in able]
     if len(may) < (2 if asked.four_eyes == "required" else 1):
         found = f"only {', '.join(may)}" if may else "nobody"
         needed = "two people" if asked.four_eyes == "required" else "somebody"
-        return f"{needed} must sign it, and of {title_of(schedule, owner)} {found} may"
+        role = actions.needed(Action.SIGN_REVIEW)
+        why = "" if len(may) == len(named) else f": each needs a user with the role {role}"
+        return f"{needed} must sign it, and of {title_of(schedule, owner)} {found} may{why}"
     return ""
+
+
+def people_able(signers: Iterable[Signer]) -> set[str]:
+    """Return the people whose user may sign."""
+    return {one.person for one in signers if not refuse_account(one, Action.SIGN_REVIEW)}
 
 
 def _refuse_correction(signatures: Sequence[Signature], form: Form) -> str:

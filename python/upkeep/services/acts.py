@@ -91,8 +91,7 @@ class Proved(By):
     @property
     def signer(self) -> Signer:
         """The user, as far as signing goes."""
-        one = self.user
-        return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
+        return signer_of(self.user)
 
 
 def who_of(user: User, schedule: Schedule) -> Who:
@@ -138,3 +137,8 @@ def act(
         with store.begin() as db:
             acts.record(db, by.act(now, what, target, acts.REFUSED, str(exc)))
         raise
+
+
+def signer_of(one: users.User) -> Signer:
+    """Return a user as far as signing goes."""
+    return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)

@@ -6,7 +6,7 @@ What is decided is in rules/reviews.py; what is kept, in store/reviews.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from upkeep.rules.reviews import Attachment, Form, ReviewStanding, ReviewState, 
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.services import chain_end
-from upkeep.services.acts import Leader, Proved, act, refuse
+from upkeep.services.acts import Leader, Proved, act, refuse, signer_of
 from upkeep.services.signing_key import Installation, load_installation
 from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule
 from upkeep.site.site import Site
@@ -42,6 +42,7 @@ from upkeep.store import (
     records,
     review_evidence,
     review_records,
+    users,
 )
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import KeptReview, NewReview
@@ -509,7 +510,8 @@ def hand_over(
     def do(db: Connection) -> tuple[None, str]:
         review = _locked(db, signing.installation, signing.site, review_id, now)
         reason = written(to.reason)
-        _refuse_hand_over(schedule, review, to, by.signer)
+        able = reviews.people_able(map(signer_of, users.everyone(db)))
+        _refuse_hand_over(schedule, review, to, by.signer, able)
         stored.hand_over(db, review_id, to.owner)
         new = stored.get(db, signing.site, review_id)
         who = {"user": by.user.name, "reason": reason}
@@ -520,9 +522,11 @@ def hand_over(
     chain_end.note(signing.installation.folder, signing.store)
 
 
-def _refuse_hand_over(schedule: Schedule, review: KeptReview, to: Handing, by: Signer) -> None:
+def _refuse_hand_over(
+    schedule: Schedule, review: KeptReview, to: Handing, by: Signer, able: Collection[str]
+) -> None:
     said = f"review {review.id} is signed" if review.closed_at else ""
-    said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner)
+    said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner, able)
     if not said and not says(to.reason):
         said = "handing over a review needs a reason"
     refuse(said)

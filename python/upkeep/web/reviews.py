@@ -21,23 +21,22 @@ from upkeep.rules.reviews import (
     Form,
     ReviewStanding,
     ReviewVerdict,
-    Signer,
     in_force,
     name_of,
+    people_able,
     refusal,
     refuse_hand_over,
     title_of,
 )
 from upkeep.services import actors, reviews
-from upkeep.services.acts import Proved
+from upkeep.services.acts import Proved, signer_of
 from upkeep.services.reviews import Given
 from upkeep.services.signing_key import Installation
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import acts, files, review_evidence
+from upkeep.store import acts, files, review_evidence, users
 from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
-from upkeep.store.users import User
 from upkeep.view.reviews import (
     asked_words,
     in_time_words,
@@ -113,7 +112,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
         run_by=run_by(shown.evidence), opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
-        may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
+        correctable=[one for one in valid if not _refusal(ask, schedule, found, signed, one)],
         owner=title_of(schedule, found.owner), message=message, verdicts=list(ReviewVerdict),
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
@@ -291,23 +290,21 @@ def _refusal(
     if ask.session is None:
         return ""
     form = replace(EMPTY, corrects=corrects, note="x" if corrects else "")
-    return refusal(schedule, found.asked, signed, _signer(ask.session.user), form)
+    return refusal(schedule, found.asked, signed, signer_of(ask.session.user), form)
 
 
 def _takers(ask: Ask, schedule: Schedule, found: KeptReview) -> dict[str, str]:
     """Return to whom who asks may give the review, with what they are called."""
     if ask.session is None or found.closed_at:
         return {}
-    signer = _signer(ask.session.user)
+    signer = signer_of(ask.session.user)
+    with ask.store.read() as db:
+        able = people_able(map(signer_of, users.everyone(db)))
     return {
         one: title
         for one, title in _owners(schedule).items()
-        if one != found.owner and not refuse_hand_over(schedule, found.asked, signer, one)
+        if one != found.owner and not refuse_hand_over(schedule, found.asked, signer, one, able)
     }
-
-
-def _signer(one: User) -> Signer:
-    return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
 
 
 def _owners(schedule: Schedule) -> dict[str, str]:

@@ -24,6 +24,7 @@ from upkeep.rules.reviews import (
     end_of_date,
     gap_of,
     party_of,
+    people_able,
     record_of,
     refusal,
     refuse_hand_over,
@@ -277,7 +278,26 @@ def test_who_may_hand_a_review_over_to_whom(
 ) -> None:
     asked = replace(ASKED, **asks)  # type: ignore[arg-type]
 
-    assert refuse_hand_over(SCHEDULE, asked, signer, owner) == said
+    assert refuse_hand_over(SCHEDULE, asked, signer, owner, set(SCHEDULE.people)) == said
+
+
+def test_a_review_goes_only_to_people_whose_user_may_sign() -> None:
+    asked = replace(ASKED, four_eyes="required")
+    signers = [
+        Signer("ann.a", "ann", Role.APPROVER),
+        Signer("bob.b", "bob", Role.OPERATOR),
+        Signer("cat.c", "cat", Role.APPROVER),
+        Signer("dan.d", "dan", Role.ADMIN, off=True),
+    ]
+
+    able = people_able(signers)
+
+    assert able == {"ann", "cat"}
+    role = ": each needs a user with the role approver"
+    assert refuse_hand_over(SCHEDULE, asked, ANN, "compliance", able) == (
+        f"two people must sign it, and of Compliance only cat may{role}"
+    )
+    assert refuse_hand_over(SCHEDULE, asked, ANN, "bob", able).endswith(f"of Bob nobody may{role}")
 
 
 def test_without_teams_every_approver_may_sign() -> None:
