@@ -437,7 +437,14 @@ def test_four_eyes_on_the_page(site: Reviewed, visit: Any, ann: Visitor) -> None
     assert "another person must sign next" in again.text
     assert "signed by 1 of 2: pass" in bob.get(f"/reviews/{site.one('keys').id}").text
     assert send(bob, site, "keys").status_code == 303
-    assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
+    first, second = signatures(site, "keys")
+    assert [first.user, second.user] == ["ann", "bob"]
+    # Each of them can correct what they have signed themselves.
+    page = f"/reviews/{site.one('keys').id}"
+    for visitor, number in ((ann, first.number), (bob, second.number)):
+        assert f'<option value="{number}"' in visitor.get(page).text
+    corrected = send(ann, site, "keys", verdict="fail", note="wrong", corrects=str(first.number))
+    assert corrected.status_code == 303
 
 
 def test_a_correction_names_the_old_signature_and_both_stay(site: Reviewed, ann: Visitor) -> None:
