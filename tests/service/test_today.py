@@ -18,7 +18,7 @@ from service.test_serve import stored
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.services.actors import account
-from upkeep.store import users
+from upkeep.store import users, waivers
 from upkeep.view.json import schema
 
 site = alert_commands.site
@@ -122,6 +122,30 @@ def test_what_is_acknowledged_asks_nobody(site: Path) -> None:
     assert done.returncode == 2
     assert "Not acknowledged" not in done.stdout
     assert document(site, "today")["alerts"] == []
+
+
+def test_what_waits_for_an_approval_is_listed_until_it_is_approved(site: Path) -> None:
+    add(site, "kim", Role.OPERATOR, person="kim")
+    wide = upkeep(site, "silence", "add", "*", "*", "--for", "1 h", "--reason", "moving")
+    asked = upkeep(
+        site, "waiver", "ask", "disk_space", "here", "/", "--severity", "high", "--for", "9 d", "--reason", "moving"
+    )  # fmt: skip
+    assert (wide.returncode, asked.returncode) == (0, 0), wide.stderr + asked.stderr
+
+    text = upkeep(site, "today").stdout
+    waiting = valid(document(site, "today"), "today")["to_approve"]
+    with closing(stored(site)) as store, store.begin() as db:
+        waivers.approve(db, 1, "lee", clock.now())
+
+    for words in (
+        "To approve",
+        "silence 1: * on *",
+        "waiver 1: disk_space on here",
+        f"Next: upkeep silence approve 1 -i {site}",
+    ):
+        assert words in text
+    assert waiting == [{"kind": "silence", "id": 1}, {"kind": "waiver", "id": 1}]
+    assert document(site, "today")["to_approve"] == [{"kind": "silence", "id": 1}]
 
 
 def test_an_account_that_is_nobodys_is_told_how_to_be_somebody(site: Path) -> None:

@@ -18,10 +18,20 @@ from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.blindness import Spot
 from upkeep.rules.reviews import people_of, title_of
 from upkeep.rules.trouble_groups import Told, TroubleGroup, grouped
+from upkeep.rules.waivers import WaiverState
 from upkeep.services import reviews
 from upkeep.services.alerts.messages import headline as headline_of_alert
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import Connection, alerts, findings, occurrences, run_requests, runs
+from upkeep.store import (
+    Connection,
+    alerts,
+    findings,
+    occurrences,
+    run_requests,
+    runs,
+    silences,
+    waivers,
+)
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
 from upkeep.view.alerts import kind_of
@@ -95,6 +105,17 @@ class Owed:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """What somebody has asked for, and another person must approve. noun: waiver or silence."""
+
+    noun: str
+    id: int
+    text: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Today:
     """How a site stands.
 
@@ -118,6 +139,7 @@ class Today:
     late: list[Occurrence]
     debts: list[Debt]
     alerts: list[tuple[Alert, str]]
+    approvals: list[Approval]
     owed: Owed
 
     @property
@@ -197,6 +219,7 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
         late=late_ones(db, site, viewer.now),
         debts=occurrences.debts(db, site),
         alerts=_unacknowledged(db, site),
+        approvals=_approvals(db, viewer),
         owed=_owed(db, viewer),
     )
 
@@ -261,6 +284,38 @@ def _owed(db: Connection, viewer: Viewer) -> Owed:
     return Owed(rows, titles, by_team, list(_opens(viewer, schedule, own)))
 
 
+def _approvals(db: Connection, viewer: Viewer) -> list[Approval]:
+    """Return what waits for another person's approval, the oldest first."""
+    site = name(viewer.site)
+    found = [
+        Approval(
+            "waiver",
+            one.id,
+            _covers(one.scope.check_id, one.scope.host_pattern),
+            one.requested_by,
+            one.requested_at,
+        )
+        for one in waivers.of_site(db, site, viewer.now)
+        if one.state(viewer.now) is WaiverState.REQUESTED
+    ]
+    found += [
+        Approval(
+            "silence",
+            one.id,
+            _covers(one.check_pattern, one.host_pattern),
+            one.made_by,
+            one.made_at,
+        )
+        for one in silences.lasting(db, site, viewer.now, planned=True)
+        if one.waits
+    ]
+    return sorted(found, key=lambda one: one.at)
+
+
+def _covers(check: str, host: str) -> str:
+    return f"{check} on {host}"
+
+
 def _opens(viewer: Viewer, schedule: Schedule, own: Sequence[str]) -> Iterator[Opens]:
     """Yield what opens within a week, the soonest first. own: the teams that count; empty: all."""
     for one in viewer.coming:
@@ -302,6 +357,7 @@ def today_document(found: Today) -> dict[str, Any]:
         "did_not_end_well": [one.id for one in found.badly],
         "alerts": [one.id for one, _headline in found.alerts],
         "reviews": [one.review.id for one in found.owed.rows],
+        "to_approve": [{"kind": one.noun, "id": one.id} for one in found.approvals],
         "late": [
             {"procedure": one.schedule, "due_at": one.due_at.isoformat()} for one in found.late
         ],
@@ -336,6 +392,7 @@ def print_today(
     _print_worst(screen, found, site)
     _print_blind(screen, found)
     _print_reviews(screen, found, zone, now, site)
+    _print_approvals(screen, found, now, site)
     _print_runs(screen, found, now)
     _print_overdue(screen, found, now)
     _print_coming(screen, found, zone, now)
@@ -423,6 +480,22 @@ def _print_reviews(screen: Screen, found: Today, zone: ZoneInfo, now: datetime, 
         ]
         for line in wrap(f"Opens this week: {', '.join(soon)}.", screen.width):
             screen.line(line)
+
+
+def _print_approvals(screen: Screen, found: Today, now: datetime, site: str) -> None:
+    if not found.approvals:
+        return
+    _head(screen, "To approve")
+    columns = [Column("what", subject=True), Column("asked"), Column("by", gives=True)]
+    rows: list[list[Piece]] = [
+        [f"{one.noun} {one.id}: {one.text}", ago(one.at, now), one.by]
+        for one in found.approvals[:LISTED]
+    ]
+    print_columns(screen, columns, rows)
+    _more(screen, len(found.approvals) - LISTED, command("waiver", "list", site=site))
+    first = found.approvals[0]
+    how = command(first.noun, "approve", str(first.id), site=site)
+    screen.line(f"Next: {screen.text(how)}")
 
 
 def _print_runs(screen: Screen, found: Today, now: datetime) -> None:
