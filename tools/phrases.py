@@ -27,7 +27,20 @@ READ = (
     "python/upkeep",
     "roles",
 )
-ENDINGS = {".md", ".rst", ".py", ".yml", ".yaml", ".toml", ".html", ".j2", ".txt", ".css", ".js", ".json"}
+ENDINGS = {
+    ".md",
+    ".rst",
+    ".py",
+    ".yml",
+    ".yaml",
+    ".toml",
+    ".html",
+    ".j2",
+    ".txt",
+    ".css",
+    ".js",
+    ".json",
+}
 NOT_READ = (
     "docs/glossary.md",  # it says what not to write
     "python/upkeep/store/migrations",  # what is stored stays as it was written
