@@ -181,7 +181,7 @@ def test_a_dead_channel_is_a_trouble_of_our_own_until_it_takes_something(
         (finding,) = findings.open_ones(db)
         (alert,) = alerts.open_alerts(db)
     assert (finding.host, finding.check_id, finding.subject) == ("controller", "channel", "pager")
-    again = "on the controller: try it again when it is put right"
+    again = "on the controller: try it again when it is fixed"
     assert finding.remedy == f"upkeep alert test pager -i {SITE}  # {again}"
     assert "s3cret" not in finding.message
     assert (alert.check_id, alert.team, alert.severity) == ("channel", "ops", 2)
