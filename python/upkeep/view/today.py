@@ -505,10 +505,10 @@ def _print_runs(screen: Screen, found: Today, now: datetime) -> None:
         title = screen.text(run.title or run.procedure, 100)
         screen.line(f"run {run.id}  {title}, started {ago(run.started_at, now)}")
     for one in found.asked:
-        said = f"{one.procedure} was asked for by {one.asked_by} {ago(one.asked_at, now)}"
-        screen.line(screen.text(f"{said}, and waits for a driver", 300))
+        said = f"{one.procedure} was requested by {one.asked_by} {ago(one.asked_at, now)}"
+        screen.line(screen.text(f"{said} and is waiting for a driver", 300))
     if found.badly:
-        _head(screen, "Last run failed")
+        _head(screen, "Last run incomplete")
     for run in found.badly:
         said = (
             f"run {run.id}  {run.title or run.procedure}, {ago(run.started_at, now)}: {run.status}"
@@ -523,7 +523,7 @@ def _print_overdue(screen: Screen, found: Today, now: datetime) -> None:
         _head(screen, "Overdue")
     for one in found.late[:LISTED]:
         on = f" on {one.named}" if one.host else ""
-        said = f"{one.schedule}{on} was due {ago(one.due_at, now)}, and waits for a driver"
+        said = f"{one.schedule}{on} was due {ago(one.due_at, now)} and is waiting for a driver"
         screen.line((f"{screen.signs['warn']} ", STYLES["warn"]), screen.text(said, 300))
     for debt in found.debts[:LISTED]:
         lasts = age((now - debt.due_at).total_seconds())
