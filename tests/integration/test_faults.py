@@ -269,10 +269,12 @@ def test_21_a_changed_host_key_is_refused_and_a_finding_until_it_is_right(
 def test_23_a_limit_that_matches_nothing_is_an_error(site: Sites) -> None:
     upkeep = site({"web1": ["failed_logins"]})
 
-    done = upkeep("run", "daily", "--limit", "webb1", status=3)
+    mistyped = upkeep("run", "daily", "--limit", "webb1", status=64)
+    done = upkeep("run", "daily", "--limit", "webb*", status=3)
 
+    assert "no host matches 'webb1'; did you mean 'web1'?" in mistyped.stderr
     assert "no host matches" in done.stdout
-    assert upkeep.last_run()["status"] == "failed"
+    assert (upkeep.last_run()["id"], upkeep.last_run()["status"]) == (1, "failed")
 
 
 def test_13_unreachable_is_neither_failed_nor_ok(site: Sites, fleet: Fleet) -> None:
