@@ -149,7 +149,9 @@ def test_a_new_critical_cause_is_heard_of_and_the_acknowledgement_stands(
         assert (alert.status, alert.acknowledged_by) == ("acknowledged", "ada")
     else:
         # Who has not acknowledged hears of it with the next call.
-        assert {title.split("web")[0] for _channel, title in new_ones} == {f"[1] {UPDATES} on "}
+        assert {title.split("web")[0] for _channel, title in new_ones} == {
+            f"[1] Not acknowledged yet: {UPDATES} on "
+        }
         assert "7 new causes since the last message, the worst first:" in told_on["mail"]
 
 
@@ -210,7 +212,8 @@ def test_a_flapping_check(store: Store, alerter: Alerter) -> None:
     pass_hours(alerter, MONDAY + minutes(120), 3)
 
     title = f"[2] {DISK} on web1"
-    assert told(store) == expected((title, 3), (f"recovered: {title}", 2))
+    again = f"[2] Came back: {DISK} on web1"
+    assert told(store) == expected((title, 2), (again, 1), (f"recovered: {title}", 2))
 
 
 @on_sqlite

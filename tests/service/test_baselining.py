@@ -199,7 +199,10 @@ def test_from_the_command_line(
     assert called(baseline_commands.propose, *names, inventory=site) == 0
     shown = capsys.readouterr().out
     assert "median 80, spread 0 of 20 values from 2030-05-13 06:00:00 UTC" in shown
-    assert f"Next: upkeep baseline accept disk_space web1 / used -i {site} --reason TEXT" in shown
+    assert (
+        f"Next: upkeep baseline accept disk_space web1 / used --reason 'why this is normal from now on' -i {site}"
+        in shown
+    )
 
     # Without a terminal nobody shows who they are.
     with pytest.raises(UsageError):

@@ -264,7 +264,7 @@ def test_the_first_admin_comes_from_the_command_line_and_signs_in(site: Path) ->
     def user(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return upkeep("user", *words, "-i", str(site), given=given)
 
-    assert "upkeep user add" in user("list").stdout
+    assert "upkeep user add" in user("list").stderr
     assert user("add", "Ann", "--role", "admin", "--password-stdin", given="short").returncode == 64
     assert user("add", "ann", "--role", "boss", "--password-stdin", given=PASSWORD).returncode == 64
     assert user("add", "Ann", "--role", "admin", "--password-stdin", given=PASSWORD).returncode == 0

@@ -134,7 +134,7 @@ def test_a_silence_of_another_site_is_not_there(store: Store, watching: Alerter)
     other = replace(site(), name="/srv/other")
 
     for act in (silencing.approve, silencing.end):
-        with pytest.raises(UsageError, match="there is no silence 1"):
+        with pytest.raises(UsageError, match="there is no active silence 1"):
             act(store, other, 1, by(store, "bob"), MONDAY)  # type: ignore[operator]
 
 

@@ -316,7 +316,8 @@ def test_somebody_else_takes_the_calls_for_a_time(store: Store, operator: Visito
     assert "On call: Operations <b>Bob</b>" in operator.get("/alerts").text
     there = operator.get("/oncall").text
     assert "set by operator" in there
-    assert re.search(r"<b>Bob</b></td><td>\w{3} [0-9-]{10} \d\d:\d\d\s[^<]+, then Ada</td>", there)
+    read = re.sub(r"(<[^>]*>|\s)+", " ", there)
+    assert re.search(r" Bob \w{3} [0-9-]{10} \d\d:\d\d [^ ]+, then Ada ", read), read
     assert operator.act("/oncall/1/end").status_code == 303
     assert "On call: Operations <b>Ada</b>" in operator.get("/alerts").text
 

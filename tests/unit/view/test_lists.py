@@ -14,7 +14,8 @@ from upkeep.model.answer import Outcome
 from upkeep.model.errors import UsageError
 from upkeep.model.verdicts import Result, Severity, Status, passed
 from upkeep.rules.sentences import title_of
-from upkeep.view import findings, lists
+from upkeep.store.sites import ListedSite
+from upkeep.view import findings, lists, sites
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunTally
 from upkeep.view.screen import Screen
 
@@ -132,6 +133,17 @@ def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubt
         ["✓ pass, doubted", "db1", title_of("swap_used")[:24]],
     ]
     assert "web39" in text.replace("\n", " ")
+
+
+def test_a_site_without_an_id_is_led_to_one_on_a_terminal():
+    found = [ListedSite("/srv/Corner Shop", False, (), (), 3, NOW, 2)]
+
+    text = printed(sites.print_sites, found, NOW, terminal=True)
+    rename = "upkeep db sites rename '/srv/Corner Shop' corner-shop -i '/srv/Corner Shop'"
+    said = f'write id = "corner-shop" into its upkeep.toml, stop `upkeep serve`, then: {rename}'
+
+    assert said in text
+    assert len(printed(sites.print_sites, found, NOW).splitlines()) == 1
 
 
 def test_an_empty_list_says_why_and_what_to_do_first():
