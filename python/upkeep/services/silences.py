@@ -39,8 +39,7 @@ def add(
     """Make a silence; return it, and how wide it is with what the same person keeps quiet already.
 
     One that is too wide for one person waits until another says yes.
-    Raises: UsageError, and writes that down, if it
-    cannot be made.
+    Raises: UsageError, and writes that down, if it cannot be made.
     """
     (made,) = add_each(store, site, [scope], reason, ends_at, by, now)
     return made

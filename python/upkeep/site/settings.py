@@ -245,11 +245,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         said = str(exc).split(" (at")[0].lower()
         line = text.splitlines()[int(found[1]) - 1] if found else ""
         # Only the key: the value may be a password.
-        key = re.match(r"\s*([\w-]+)\s*=", line)
-        if key and said == "invalid value":
-            said = f"{key[1]}: {said}; expected a number, true, false, or a text in quotes"
-        elif key and said == "cannot overwrite a value":
-            said = f"{key[1]} is given twice"
+        key = re.match(r"\s*([\w-]+)\s*=\s*(.?)", line)
+        if key:
+            said = f"{key[1]}: {said}" if key[2] else f"{key[1]} has no value"
         raise ConfigurationError(f"{place}: {said}") from exc
 
 

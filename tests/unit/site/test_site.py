@@ -275,9 +275,9 @@ def test_the_schema_for_editors_says_what_the_program_says(text: str, right: boo
         ("state = 5\n", {}, "upkeep.toml:1: state: found 5; expected a path"),
         ("fast_key_exchange = 'perhaps'\n", {}, "upkeep.toml:1: fast_key_exchange: found 'perhaps'; expected true or false"),
         ("\n[forks]\na = 1\n", {}, "upkeep.toml:2: forks: found {'a': 1}; expected a whole number"),
-        ("forks = 1\nforks = 2\n", {}, "upkeep.toml:2: forks is given twice"),
+        ("forks = 1\nforks = 2\n", {}, "upkeep.toml:2: forks: cannot overwrite a value"),
         ("", {"UPKEEP_FORKS": "ten"}, "environment variable UPKEEP_FORKS: forks: found 'ten'; expected a whole number"),
-        ("forks = \n", {}, "upkeep.toml:1: forks: invalid value; expected a number, true, false, or a text in quotes"),
+        ("forks = \n", {}, "upkeep.toml:1: forks has no value"),
         ("", {"UPKEEP_FORX": "3"}, "environment variable UPKEEP_FORX: there is no setting 'forx'; did you mean 'forks'?"),
     ],
 )  # fmt: skip
