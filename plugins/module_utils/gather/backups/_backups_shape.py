@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Dict, List, Optional
+from typing import ClassVar, List, Optional
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class BackupContent:
 
 @dataclass(frozen=True)
 class BackupManifest:
-    """How the newest backup compares with the checksum beside it. state: `match`, `mismatch`, `not listed`, `unread`."""
+    """How the newest backup compares with the checksum beside it.
+
+    state: `match`, `mismatch`, `not listed` or `unread`.
+    """
 
     path: str
     algorithm: str
@@ -93,7 +96,7 @@ class BackupCopy:
     """The second copy of a set, and how far apart the host shows it to be.
 
     apart: `same file system`, `same device`, `same volume group`, `same host`, `same server` (all of them too close),
-    or `unknown`: this host cannot tell, and why says so. elsewhere: the site's own reason why it is elsewhere, or empty.
+    or `unknown`: this host cannot tell, and why says so. elsewhere: the site's own reason why it is elsewhere, if any.
     where: the paths or the repository of the copy. newest: None if there is no backup.
     differs: why it is not a copy of the backup of the same name in the set, or empty. error: why it could not be seen.
     """

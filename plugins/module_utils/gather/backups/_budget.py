@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Callable
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 4096
