@@ -88,9 +88,9 @@ def kind_of(place: str, host: Host) -> str:
     names = set(host.names(place))
     if {"config", "keys", "snapshots", "data"} <= names:
         return RESTIC
-    if "config" in names and "[repository]" in host.read_head(os.path.join(place, "config"), 4096).decode(
-        "utf-8", "replace"
-    ):
+    if "config" in names and "[repository]" in host.read_head(
+        os.path.join(place, "config"), 4096
+    ).decode("utf-8", "replace"):
         return BORG
     if _postgres_repositories.find_stanza(place, host):
         return PGBACKREST
@@ -140,7 +140,9 @@ def content(wanted: dict[str, Any], repository: Repository, budget: Budget, host
     what = [f"{repository.kind} repository"]
     if repository.kind != RESTIC:
         return Reading(what, state="listed", why="only its list was read", **said)  # type: ignore[arg-type]
-    command, environment = _restic_command({**wanted, "repository": local_path(wanted["repository"])})
+    command, environment = _restic_command(
+        {**wanted, "repository": local_path(wanted["repository"])}
+    )
     budget.take(0)
     try:
         checked = host.run([*command, "check"], budget.seconds_left(), environment=environment)
@@ -212,4 +214,3 @@ def _restic_command(wanted: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
 def _secrets(wanted: dict[str, Any]) -> tuple[str, ...]:
     place = wanted["repository"]
     return (wanted.get("password") or "", place if "://" in place else "")
-

@@ -75,15 +75,13 @@ def name_of(said: Any) -> str:
     return "".join(c if c.isprintable() else "?" for c in str(said))[:LONGEST_NAME]
 
 
-def moment(text: Any) -> float:
+def moment(text: str) -> float:
     """Return an ISO time in seconds since 1970, of any number of digits; one without a zone is in UTC.
 
     The programs run in UTC, so that UTC is what they call local.
 
-    Raises: ValueError.
+    Raises: ValueError, TypeError, AttributeError if it is none.
     """
-    if not isinstance(text, str):
-        raise ValueError(f"no time: {text!r:.40}")
     cut = _FRACTION.sub(lambda found: "." + found.group(1).ljust(6, "0"), text.strip(), count=1)
     found = datetime.fromisoformat(re.sub(r"[Zz]\Z", "+00:00", cut))
     return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
