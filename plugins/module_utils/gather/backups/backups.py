@@ -41,7 +41,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 
 FOLDER_KINDS = ("pg_directory", "pg_basebackup", "mydumper", "mariabackup", "tree")
-REPOSITORY_KINDS = ("restic", "borg", "pgbackrest", "barman")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "sets": {
         "type": "list",
@@ -53,19 +52,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "kind": {
                 "type": "str",
                 "default": "auto",
-                "choices": ["auto", *_files.KINDS, *FOLDER_KINDS, *REPOSITORY_KINDS],
+                "choices": ["auto", *_files.KINDS, *FOLDER_KINDS, *_repositories.KINDS],
             },
             "rpo_hours": {"type": "float"},
             "repository": {"type": "str"},
-            "stanza": {"type": "str"},
+            **_repositories.STANZA_OPTIONS,
             "password_file": {"type": "path"},
             "password": {"type": "str", "no_log": True},
             "snapshot_host": {"type": "str"},
             "snapshot_tag": {"type": "str"},
             "members_may_be_old": {"type": "bool", "default": False},
             "read": {"type": "bool", "default": True},
-            "second_copy": {"type": "dict", "options": _places.COPY_OPTIONS},
-            "retention": {"type": "dict", "options": _retention.RETENTION_OPTIONS},
+            **_repositories.COPY_OPTIONS,
+            **_retention.RETENTION_OPTIONS,
         },
         "mutually_exclusive": [("paths", "repository")],
     },
@@ -173,9 +172,8 @@ def _of_paths(one: Set, budget: Budget) -> str:
             except HostError as exc:
                 unread = {"path": newest.path, "algorithm": "", "state": "unread"}
                 data["manifest"] = {**unread, "why": str(exc)}
-    if one.wanted["retention"]:
-        times = [at for at in (each.decided(now).at for each in found.backups) if at is not None]
-        data["retention"] = _retention.tiers(times, one.wanted["retention"], now)
+    times = [each.decided(now).at for each in found.backups]
+    data["retention"] = _tiers(one, [at for at in times if at is not None])
     return "\n".join(lines[:200])
 
 
@@ -258,28 +256,45 @@ def _of_repository(one: Set, budget: Budget) -> str:
     """Look at a repository; return what it said as text."""
     wanted, data, host = one.wanted, one.data, one.host
     repository = _repositories.snapshots(wanted, host)
-    snapshots = sorted(repository.snapshots, key=lambda each: -each.taken)
+    snapshots = repository.snapshots
     data["count"] = len(snapshots)
-    data["making"] = repository.unfinished[:SHOWN]
+    for each in repository.unfinished:
+        if each.making:
+            at = iso(each.since if each.since is not None else one.now)
+            one.making.append({"path": each.name, "written_at": at, "why": each.why})
+        else:
+            data["notes"] = [*data.get("notes", []), f"{each.name}: {each.why}"][:SHOWN]
+    data["making"] = one.making[:SHOWN]
     if snapshots:
-        newest = _of_snapshot(snapshots[0])
-        data["newest"] = as_taken(newest, one.now)
-        data["earlier_bytes"] = [each.bytes for each in snapshots[1:] if each.bytes is not None][
-            :EARLIER
-        ]
+        data["newest"] = as_taken(_of_snapshot(snapshots[0]), one.now)
+        sizes = [each.bytes for each in snapshots[1:]]
+        data["earlier_bytes"] = [size for size in sizes if size is not None][:EARLIER]
         if wanted["read"]:
-            read = lambda: _repositories.content(wanted, repository, budget, host)  # noqa: E731
-            data["content"], _found, _cut = _files.reading(read)
-    if wanted["retention"]:
-        times = [each.taken for each in snapshots]
-        data["retention"] = _retention.tiers(times, wanted["retention"], one.now)
-    return repository.raw
+            data["content"], _found, _cut = _files.reading(
+                lambda: _repositories.content(wanted, repository, budget, host)
+            )
+    data["retention"] = _tiers(one, [each.taken for each in snapshots])
+    return "\n".join(f"{each.name} {iso(each.taken)}" for each in snapshots[:200])
 
 
-def _of_snapshot(snapshot: Any) -> Candidate:
-    made = Candidate(f"snapshot {snapshot.name}", "snapshot", [], snapshot.bytes, None)
-    made.inside = Witness("inside", snapshot.taken, "the list of its repository")
-    return made
+def _of_snapshot(snapshot: _repositories.Snapshot) -> Candidate:
+    """Return a snapshot as a backup, of which the repository says when it was taken."""
+    said = Witness("inside", snapshot.taken, snapshot.words or "its repository")
+    return Candidate(snapshot.name, "snapshot", [], snapshot.bytes, None, inside=said)
+
+
+def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
+    """Return how retention stands, for the tiers that the site declares.
+
+    Raises: HostError if it declares a date that is none.
+    """
+    declared = one.wanted["retention"]
+    if not declared:
+        return []
+    try:
+        return _retention.tiers(times, declared, _retention.since_of(declared["since"]), one.now)
+    except ValueError as exc:
+        raise HostError(f"retention: {exc}") from exc
 
 
 def _copy(one: Set) -> dict[str, Any]:
