@@ -11,7 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.canaries import Canary
 from upkeep.judging.check import Check, PastMoment
 from upkeep.judging.entries import make_limits
-from upkeep.judging.shapes import ShapedObservations
+from upkeep.judging.shapes import VERSION_KEY, ShapedObservations
 
 Past = Sequence[tuple[datetime, Observation]]
 NOTHING: Past = ()
@@ -40,7 +40,8 @@ def verdict_of(
 
     Raises: ShapeError if the observation has not its shape.
     """
-    assert check.shape is None or not undeclared(check.shape, seen.data)
+    data = {name: value for name, value in seen.data.items() if name != VERSION_KEY}
+    assert check.shape is None or not undeclared(check.shape, data)
     return verdict_of_any(check, seen, limits, now, past)
 
 
