@@ -175,8 +175,8 @@ class Crc32c:
     """CRC-32C (Castagnoli), which Python has not.
 
     Byte for byte it would take minutes for a GiB. So the data is cut into lanes; one step takes the next byte of each
-    lane, by what Python does to whole bytes objects at once; then the lanes are joined, one after the other. This is right as the checksum of a
-    sum without carry is the sum of the checksums. Source: RFC 3720, appendix B.4.
+    lane, by what Python does to whole bytes objects at once; then the lanes are joined, one after the other. This is
+    right as the checksum of a sum without carry is the sum of the checksums. Source: RFC 3720, appendix B.4.
     """
 
     def __init__(self) -> None:
