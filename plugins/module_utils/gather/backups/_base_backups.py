@@ -258,7 +258,7 @@ def _verify(base: _Base, with_wal: bool) -> tuple[bool, bool]:
         base.bytes += sum(base.seen.values())
         return True, with_wal
     lines = [line.rpartition("error: ")[2] for line in ran.err.splitlines() if "error: " in line]
-    said = (lines or [f"pg_verifybackup: status {ran.status}"])[0][:300]
+    said = "; ".join(lines[:2])[:300] or f"pg_verifybackup: status {ran.status}"
     if ran.status < 0 or UNABLE.search(ran.err):
         raise UnreadError(said)
     raise BrokenError(said)

@@ -43,6 +43,7 @@ FINISHED = re.compile(r"^(?:# )?Finished dump at: (.+)$", re.MULTILINE)
 SQL_FILE = re.compile(r"(.+?)\.(sql|dat)(?:\.gz|\.zst|\.lz4)?$")
 PART_OF_TABLE = re.compile(r"(?:\.\d{5,})+$")
 SCHEMA = re.compile(r"-(?:schema(?:-(?:create|view|triggers|post|sequence|tablespace))?|checksum)$")
+ENDLESS = re.compile(r"-(?:checksum|schema-(?:triggers|post|sequence|tablespace))$")
 CHECKPOINTS = ("xtrabackup_checkpoints", "mariadb_backup_checkpoints")
 INFOS = ("xtrabackup_info", "mariadb_backup_info")
 
@@ -161,7 +162,8 @@ def read_mydumper(folder: FolderFiles, budget: Budget) -> Reading:
         match = SQL_FILE.fullmatch(name)
         if match is None:
             continue
-        data.read_all(name, b"" if match.group(2) == "dat" else b";")
+        endless = match.group(2) == "dat" or ENDLESS.search(match.group(1))
+        data.read_all(name, b"" if endless else b";")
         if SCHEMA.search(match.group(1)):
             schemas.add(match.group(1))
         else:

@@ -508,6 +508,99 @@ def test_a_manifest_of_a_gigabyte_is_not_read_into_memory(tmp_path):
         tracemalloc.stop()
 
 
+@pytest.fixture
+def small_base(tmp_path):
+    """A base backup as small as one can be, with a log of three files of 1 MiB, and a tablespace behind a link."""
+    base = tmp_path / "base"
+    contents = {
+        "PG_VERSION": b"15\n",
+        "backup_label": b"START TIME: 2026-11-27 14:20:31 UTC\n",
+        "global/pg_control": b"x" * 8192,
+        "base/1/1259": b"y" * 300_000,
+    }
+    listed = []
+    for name, content in contents.items():
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_bytes(content)
+        made = hashlib.sha512(content).hexdigest()
+        listed.append(
+            {"Path": name, "Size": len(content), "Checksum-Algorithm": "SHA512", "Checksum": made}
+        )
+    (base / "pg_wal").mkdir()
+    for number in (2, 3, 4):
+        with (base / "pg_wal" / f"00000001000000000000000{number}").open("wb") as stream:
+            stream.truncate(1 << 20)
+    wal = {"Timeline": 1, "Start-LSN": "0/200028", "End-LSN": "0/400100"}
+    (base / "backup_manifest").write_bytes(manifest(listed, [wal]))
+    return base
+
+
+class BareHost(Host):
+    """A host without PostgreSQL's programs."""
+
+    def which(self, program):
+        return None
+
+    def glob(self, pattern, limit=10_000):
+        return []
+
+
+def read_base(base: Path) -> Reading:
+    return read_folder(str(base), "pg_basebackup", Budget(60, 1 << 30), BareHost())
+
+
+def test_a_small_base_backup_is_whole(small_base):
+    found = read_base(small_base)
+
+    assert (found.state, found.proof, found.members, found.bytes) == ("whole", "part", 4, 308_231)
+    assert (
+        found.unproved
+        == "the write-ahead log of timeline 1 from 0/200028 to 0/400100, which was not parsed"
+    )
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_a_part_of_the_log_that_is_missing_is_seen(number, small_base):
+    log = small_base / "pg_wal" / f"00000001000000000000000{number}"
+    os.truncate(log, 700_000)
+    with pytest.raises(BrokenError, match=f"{log.name}: 700000 bytes instead of 1048576"):
+        read_base(small_base)
+    log.unlink()
+    with pytest.raises(BrokenError, match=f"{log.name} is missing") as caught:
+        read_base(small_base)
+    assert caught.value.cut
+
+
+def test_a_tablespace_behind_a_link_is_not_read_and_that_is_said(small_base, tmp_path):
+    listed = [
+        json.loads(line.rstrip(","))
+        for line in (small_base / "backup_manifest").read_text().splitlines()[2:6]
+    ]
+    listed.append({"Path": "pg_tblspc/16385/PG_15/1/2", "Size": 9})
+    (small_base / "backup_manifest").write_bytes(manifest(listed))
+    with pytest.raises(BrokenError, match="pg_tblspc/16385/PG_15/1/2 is missing"):
+        read_base(small_base)
+
+    (small_base / "pg_tblspc").mkdir()
+    (small_base / "pg_tblspc" / "16385").symlink_to(tmp_path)
+    assert read_base(small_base).unproved.startswith(
+        "what lies behind links, which are not followed; 1 files without"
+    )
+
+
+def test_a_fifo_in_a_base_backup_is_no_part_of_one(small_base):
+    os.mkfifo(small_base / "base" / "1" / "fifo")
+    with pytest.raises(BrokenError, match="base/1/fifo is no file"):
+        read_base(small_base)
+
+
+def test_a_base_backup_with_other_bytes_in_a_file_differs(small_base):
+    data = (small_base / "base/1/1259").read_bytes()
+    (small_base / "base/1/1259").write_bytes(b"z" + data[1:])
+    with pytest.raises(BrokenError, match="base/1/1259 differs from its checksum"):
+        read_base(small_base)
+
+
 @pytest.mark.parametrize("pieces", [[b"123456789"], [b"1234", b"56789"], [b"", b"123456789", b""]])
 def test_the_checksum_of_the_well_known_digits_is_right(pieces):
     made = Crc32c()
