@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -256,15 +257,7 @@ def restored(data: bytes, path: Path) -> list[bytes]:
     """Return the rows and the large objects that pg_restore gives of a dump."""
     path.write_bytes(data)
     out = subprocess.run([program("pg_restore"), "-f", "-", str(path)], capture_output=True).stdout
-    rows, inside = [], False
-    for line in out.split(b"\n"):
-        if line.endswith(b"FROM stdin;"):
-            inside = True
-        elif line == b"\\.":
-            inside = False
-        elif inside or b"lowrite" in line:
-            rows.append(line)
-    return rows
+    return re.findall(rb"(?m)^\d+\t[^\t\n]*\t[^\t\n]*$|^.*lowrite.*$", out)
 
 
 def test_what_still_reads_restores_the_same_data(tmp_path):

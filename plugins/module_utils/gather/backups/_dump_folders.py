@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
     BLOBS,
     DumpEntry,
+    ends_with,
     read_toc,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
@@ -83,7 +84,7 @@ class _Data:
         self.checked = True
 
     def read_all(self, name: str, ends: bytes = b"", may_be_empty: bool = False) -> None:
-        """Read a file to its end. ends: what its content must end with, but for line ends behind it.
+        """Read a file to its end. ends: what its content must end with, before the end of a line or several.
 
         Raises: as `FolderFiles.content` does.
         """
@@ -101,7 +102,7 @@ class _Data:
         with self.folder.content(lies, self.budget) as (stream, layer):
             stream.drain()
             self.found.bytes = (self.found.bytes or 0) + stream.count
-            if ends and not stream.tail.rstrip(b"\n").endswith(ends):
+            if ends and not ends_with(stream.tail, ends):
                 raise BrokenError("ends without the mark of its end", cut=True)
         self.checked = self.checked and layer is not None and layer.checked
 
