@@ -17,7 +17,9 @@ SURE_SECONDS = float("inf")
 DOUBTFUL_SECONDS = 2 * 3600
 HOUR_SECONDS = 3600
 BEFORE_SECONDS = 6 * 3600
-EPOCH_FROM = 1_420_070_400  # 2015: what is less may as well be a number of something, as Oracle's DBID is
+EPOCH_FROM = (
+    1_420_070_400  # 2015: what is less may as well be a number of something, as Oracle's DBID is
+)
 EPOCH_UNTIL = 4_102_444_800  # 2100
 EPOCH_DIGITS = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
 PORTS = ("1433", "1521", "1526", "2049", "1194", "1812", "1883", "2222", "2375", "2379", "2380")

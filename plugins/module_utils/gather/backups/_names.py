@@ -94,7 +94,9 @@ def _best(meant: list[_Meant], nearest: float, is_written: bool) -> _Meant | Non
     chosen = next((group for group in groups if group), [])
     best = max(chosen, key=lambda one: (one.begins, -one.ends), default=None)
     # Beside it GitLab writes its version, and that may look like a time of the day.
-    exact = [one for one in chosen if one.exact and best and best.begins - one.begins <= SAME_SECONDS]
+    exact = [
+        one for one in chosen if one.exact and best and best.begins - one.begins <= SAME_SECONDS
+    ]
     return max(exact, key=lambda one: one.begins, default=best)
 
 

@@ -44,7 +44,11 @@ def in_zone(request: pytest.FixtureRequest) -> Iterator[None]:
 TAKEN = at(2026, 11, 25, 2, 15)  # a Wednesday in ISO week 48; in seconds since 1970: 1795572900
 WRITTEN = TAKEN + 4 * MINUTE
 NOW = WRITTEN + 9 * HOUR
-S, M, H = TAKEN, TAKEN + 59, TAKEN - 15 * MINUTE + 3599  # the last second that seconds, minutes and hours allow
+S, M, H = (
+    TAKEN,
+    TAKEN + 59,
+    TAKEN - 15 * MINUTE + 3599,
+)  # the last second that seconds, minutes and hours allow
 
 WRITTEN_BY_PROGRAMS = [
     # mysqldump, pg_dump and tar in a crontab
@@ -238,7 +242,10 @@ def end_of(*day: int) -> float:
         ("shop-2026-01-05.gz", end_of(2026, 1, 5)),
         ("shop_20251103.dump", end_of(2025, 11, 3)),
         ("13.01.2026_shop.zip", end_of(2026, 1, 13)),
-        ("05.01.2026_shop.zip", end_of(2026, 5, 1)),  # or the fifth of January: the later of the two
+        (
+            "05.01.2026_shop.zip",
+            end_of(2026, 5, 1),
+        ),  # or the fifth of January: the later of the two
         ("shop_20260105_0215.sql", at(2026, 1, 5, 2, 15, 59)),
         ("01-02-2026-11-20-30.sql", at(2026, 2, 1, 11, 20, 30)),
         ("2025-11-05-2026.sql", at(2025, 11, 5, 20, 26, 59)),
@@ -273,7 +280,11 @@ def test_a_copied_old_backup_keeps_its_date(name: str, expected: float | None) -
         ("shop-20261126.sql", at(2026, 11, 25, 11), at(2026, 11, 25, 11)),  # begun in Auckland
         ("shop-20261126.sql", at(2026, 11, 25, 9), None),
         ("shop-20261127.sql", WRITTEN, None),
-        ("shop-20261125_0224.sql", WRITTEN, at(2026, 11, 25, 2, 24)),  # its clock is 5 minutes ahead
+        (
+            "shop-20261125_0224.sql",
+            WRITTEN,
+            at(2026, 11, 25, 2, 24),
+        ),  # its clock is 5 minutes ahead
         ("shop-20261125_0230.sql", WRITTEN, WRITTEN),  # no time that has been: the day alone counts
         ("shop-20261125_1433.sql", at(2026, 11, 25, 20), at(2026, 11, 25, 20)),  # a port
         ("shop-20261125_1103.sql", at(2026, 11, 25, 20), at(2026, 11, 25, 11, 3, 59)),
