@@ -12,9 +12,10 @@ short_description: Gather the newest backup of each declared set
 version_added: 0.1.0
 author: Upkeep's founders (@astral-core)
 description:
-  - Returns for each set the newest finished backup with the times that its content, its name and its files say, its size,
-    the sizes of those before it, how it reads to its end, and how it compares with the checksum beside it; how far away
-    the second copy is, and how many days, weeks, months and years have a backup, where the site declares them.
+  - Returns for each set the newest finished backup with the times that its content, its name and its files say, its
+    size, the sizes of those before it, how it reads to its end, and how it compares with the checksum beside it.
+  - Also returns how far away the second copy is, and how many days, weeks, months and years have a backup, where the
+    site declares them.
   - Nothing is written, unpacked on the disk or locked; check mode makes no difference. What is being written is not
     taken for a backup.
   - Reads tar, zip, gzip, bzip2, xz, dumps of SQL, of pg_dump in custom and directory format, SQLite, base backups of

@@ -159,7 +159,7 @@ def read_stream(
                 raise BrokenError("empty" if not layers else f"{layers[-1].kind} of nothing")
             kind = _layers.layer_of(head)
             wanted = due.layers[number] if number < len(due.layers) else ""
-            if wanted and kind != wanted and not _sealed_instead(head, due):
+            if wanted and kind != wanted and not sealed_by(head):
                 raise BrokenError(f"does not begin as {wanted}")
             if not kind or number == MOST_LAYERS:
                 break
@@ -174,11 +174,6 @@ def read_stream(
         if found.bytes is None:
             found.bytes = stream.count
         _prove(found, layers, own_end)
-
-
-def _sealed_instead(head: bytes, due: Due) -> bool:
-    """Return whether something encrypted lies where another wrapping was due; a site that asks for one says so."""
-    return bool(sealed_by(head)) and due.content in ("", "encrypted")
 
 
 def _prove(found: Reading, layers: list[_layers.Layer], own_end: bool) -> None:
@@ -205,7 +200,7 @@ def _read_content(
     said = complaint(head, len(head) if len(head) < 4096 else 1 << 20) if due != "text" else ""
     if said and what == "text":
         raise BrokenError(f"holds a message of {said} instead of a backup")
-    if due in CERTAIN and what != due:
+    if due in CERTAIN and what not in (due, "encrypted"):
         names = {"custom": "a dump of pg_dump in custom format", "encrypted": "anything encrypted"}
         raise BrokenError(f"holds {_named(what)}, and not {names.get(due, due)}")
     if due in DUMPS and what == "text":

@@ -30,8 +30,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
-    Decision,
-    Witness,
+    TakenTime,
+    TimeWitness,
     as_data,
     decide,
 )
@@ -62,11 +62,13 @@ WILD = re.compile(r"[*?\[]")
 class Candidate:
     """A backup of a set, or what may be one.
 
-    paths: its files in their order, or its folder. kind: of a folder. missing: names of volumes that are not there.
+    path: how it is shown. name: by which it is said what is due. paths: its files in their order, or its folder.
+    kind: of a folder. missing: names of volumes that are not there.
     ids: device and inode of each file. inside: what its content says of when it was taken.
     """
 
     path: str
+    name: str
     form: str
     paths: list[str]
     bytes: int | None
@@ -74,16 +76,16 @@ class Candidate:
     kind: str = ""
     missing: list[str] = field(default_factory=list)
     ids: list[tuple[int, int]] = field(default_factory=list)
-    named: Witness | None = None
-    inside: Witness | None = None
+    named: TimeWitness | None = None
+    inside: TimeWitness | None = None
     unfinished: str = ""
 
-    def decided(self, now: float) -> Decision:
+    def decided(self, now: float) -> TakenTime:
         """Return when it was taken, by the witness that counts."""
         said = [self.inside, self.named]
         witnesses = [one for one in said if one is not None]
         if self.written is not None:
-            witnesses.append(Witness("written", self.written, "the time of writing"))
+            witnesses.append(TimeWitness("written", self.written, "the time of writing"))
         return decide(witnesses, now)
 
 
@@ -171,7 +173,8 @@ def _take_files(
         infos = [files[path] for path in group.paths]
         one = Candidate(
             path=group.paths[0],
-            form="file" if len(group.paths) == 1 and not group.missing else "volumes",
+            name=os.path.basename(group.name),
+            form="file" if group.paths == [group.name] else "volumes",
             paths=list(group.paths),
             bytes=sum(info.st_size for info in infos),
             written=max(info.st_mtime for info in infos),
@@ -199,7 +202,9 @@ def _folders_of(
             size, written, _files = _folders.folder_written(path, host, FOLDER_ENTRIES)
         except OutOfBudgetError:
             size, written = None, folders[path].st_mtime
-        one = Candidate(path, "folder", [path], size, written, kind or "tree")
+        one = Candidate(
+            path, os.path.basename(path), "folder", [path], size, written, kind or "tree"
+        )
         if os.path.basename(path).lower().endswith(UNFINISHED):
             one.unfinished = "its name says that it is not finished"
         (known if kind else trees).append(one)
@@ -211,27 +216,27 @@ def _fixed(pattern: str) -> str:
     return os.path.dirname(WILD.split(pattern)[0]).rstrip("/") + "/"
 
 
-def _named(one: Candidate, starts: tuple[str, ...], now: float) -> Witness | None:
+def _named(one: Candidate, starts: tuple[str, ...], now: float) -> TimeWitness | None:
     """Return what its name says, or else the names of the folders that vary in the set, the innermost first."""
     start = max((each for each in starts if one.path.startswith(each)), key=len, default="/")
     parts = [part for part in one.path[len(start) :].split("/") if part]
     for part in reversed(parts or [os.path.basename(one.path)]):
         named = named_at(part, one.written, now)
         if named is not None:
-            return Witness("name", named.at, named.words)
+            return TimeWitness("name", named.at, named.words)
     return None
 
 
-def _inside(one: Candidate, host: Host) -> Witness | None:
+def _inside(one: Candidate, host: Host) -> TimeWitness | None:
     """Return what a backup says itself, as far as that stands at its beginning, or at its end in plain text."""
     try:
         if one.form == "folder":
             said = _folders.folder_time(one.path, one.kind, host)
-            return None if said is None else Witness("inside", said[0], said[1])
+            return None if said is None else TimeWitness("inside", said[0], said[1])
         at, words = _in_file(one, host)
     except (HostError, BrokenError, UnreadError, OutOfBudgetError, OSError):
         return None  # reading it will say why
-    return None if at is None else Witness("inside", at, words)
+    return None if at is None else TimeWitness("inside", at, words)
 
 
 def _in_file(one: Candidate, host: Host) -> tuple[float | None, str]:

@@ -41,9 +41,28 @@ MONTH_NAMES = (
 )
 MONTHS = {word: number for number, words in enumerate(MONTH_NAMES, 1) for word in words}
 ZONE_HOURS = {
-    **{"z": 0, "utc": 0, "gmt": 0, "wet": 0, "bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3},
-    **{"msk": 3, "jst": 9, "aest": 10, "aedt": 11, "nzst": 12, "nzdt": 13, "est": -5, "edt": -4},
-    **{"cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
+    "z": 0,
+    "utc": 0,
+    "gmt": 0,
+    "wet": 0,
+    "bst": 1,
+    "cet": 1,
+    "cest": 2,
+    "eet": 2,
+    "eest": 3,
+    "msk": 3,
+    "jst": 9,
+    "aest": 10,
+    "aedt": 11,
+    "nzst": 12,
+    "nzdt": 13,
+    "est": -5,
+    "edt": -4,
+    "cdt": -5,
+    "mst": -7,
+    "mdt": -6,
+    "pst": -8,
+    "pdt": -7,
 }
 
 

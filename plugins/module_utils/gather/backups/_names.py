@@ -121,7 +121,7 @@ def _of_day(day: DayInName, limit: float, nearest: float) -> list[_Meant]:
 
 
 def _begins(day: date, clock: ClockInName, limit: float) -> float | None:
-    """Return the first second that the time means; None if it is later than the limit in each zone that it may be of."""
+    """Return the first second that the time means; None if that is later than the limit in each zone it may be of."""
     moment = datetime.combine(day, time()) + timedelta(seconds=clock.second)
     if clock.offset is not None:
         at = moment.replace(tzinfo=timezone.utc).timestamp() - clock.offset

@@ -27,12 +27,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._chec
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
     Candidate,
     Candidates,
-    Witness,
     as_taken,
     candidates,
     looked_at,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
+    TimeWitness,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
@@ -206,7 +208,7 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
             continue
         known[top.path] = content
         if found is not None and found.taken is not None and _counts(one, found):
-            top.inside = Witness("inside", found.taken, found.taken_words)
+            top.inside = TimeWitness("inside", found.taken, found.taken_words)
     return None, None
 
 
@@ -235,10 +237,8 @@ def _read(one: Set, backup: Candidate, budget: Budget) -> Reading:
         raise BrokenError(f"the volume {os.path.basename(backup.missing[0])} is missing", cut=True)
     if backup.form == "folder":
         return _folders.read_folder(backup.path, backup.kind, budget, one.host)
-    name = os.path.basename(backup.path)
-    if backup.form == "volumes":
-        name = name.rpartition(".")[0] if len(name.rpartition(".")[2]) < 5 else name
-    return _files.read_file(backup.paths, _files.due_in(name, one.wanted["kind"]), budget, one.host)
+    due = _files.due_in(backup.name, one.wanted["kind"])
+    return _files.read_file(backup.paths, due, budget, one.host)
 
 
 def _changed(backup: Candidate, host: Host) -> bool:
@@ -279,8 +279,9 @@ def _of_repository(one: Set, budget: Budget) -> str:
 
 def _of_snapshot(snapshot: _repositories.Snapshot) -> Candidate:
     """Return a snapshot as a backup, of which the repository says when it was taken."""
-    said = Witness("inside", snapshot.taken, snapshot.words or "its repository")
-    return Candidate(snapshot.name, "snapshot", [], snapshot.bytes, None, inside=said)
+    said = TimeWitness("inside", snapshot.taken, snapshot.words or "its repository")
+    name, size = snapshot.name, snapshot.bytes
+    return Candidate(name, name, "snapshot", [], size, None, inside=said)
 
 
 def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:

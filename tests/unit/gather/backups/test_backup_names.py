@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
 
-UTC = timezone.utc
+UTC = UTC
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
