@@ -15,12 +15,6 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import (
-    _folders,
-    _postgresql,
-    _sql,
-    _volumes,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     HEAD_BYTES,
     TAIL_BYTES,
@@ -28,7 +22,22 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    folder_kind,
+    folder_time,
+    folder_written,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
+    taken_in_head,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
+    TRAILER,
+    is_text,
+    program_of,
+    taken,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._volumes import grouped
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
     TakenTime,
     TimeWitness,
@@ -37,20 +46,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witn
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart")
-UNFINISHED += ("_inprogress", ".writing", ".crdownload", ".unfinished", "~")
-BESIDE = (
-    ".sha256",
-    ".sha256sum",
-    ".sha512",
-    ".md5",
-    ".md5sum",
-    ".sha1",
-    ".sig",
-    ".asc",
-    ".minisig",
+UNFINISHED = (
+    *(".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart"),
+    *("_inprogress", ".writing", ".crdownload", ".unfinished", "~"),
 )
-BESIDE += (".log", ".lock", ".pid", ".sha512sum", ".sha1sum")
+BESIDE = (
+    *(".sha256", ".sha256sum", ".sha512", ".md5", ".md5sum", ".sha1", ".sig", ".asc"),
+    ".minisig",
+    *(".log", ".lock", ".pid", ".sha512sum", ".sha1sum"),
+)
 MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "sha1sums", "manifest", "backup_manifest")
 LOOKED_INTO = 20
 """Of so many of the newest is looked at what they say themselves."""
@@ -169,7 +173,7 @@ def _take_files(
     paths: list[str], files: dict[str, os.stat_result], found: Candidates, host: Host
 ) -> None:
     """Take down the backups that are files, those in several volumes as one."""
-    for group in _volumes.grouped(paths):
+    for group in grouped(paths):
         infos = [files[path] for path in group.paths]
         one = Candidate(
             path=group.paths[0],
@@ -193,13 +197,14 @@ def _folders_of(
     folders: dict[str, os.stat_result], declared: str, host: Host
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Return the folders of a known format, and those that are trees of files, none of them inside another one."""
-    known, trees = [], []
+    known: list[Candidate] = []
+    trees: list[Candidate] = []
     for path in sorted(folders):
         if any(path.startswith(f"{one.path}/") for one in known):
             continue
-        kind = "tree" if declared == "tree" else _folders.folder_kind(path, host)
+        kind = "tree" if declared == "tree" else folder_kind(path, host)
         try:
-            size, written, _files = _folders.folder_written(path, host, FOLDER_ENTRIES)
+            size, written, _count = folder_written(path, host, FOLDER_ENTRIES)
         except OutOfBudgetError:
             size, written = None, folders[path].st_mtime
         one = Candidate(
@@ -231,7 +236,7 @@ def _inside(one: Candidate, host: Host) -> TimeWitness | None:
     """Return what a backup says itself, as far as that stands at its beginning, or at its end in plain text."""
     try:
         if one.form == "folder":
-            said = _folders.folder_time(one.path, one.kind, host)
+            said = folder_time(one.path, one.kind, host)
             return None if said is None else TimeWitness("inside", said[0], said[1])
         at, words = _in_file(one, host)
     except (HostError, BrokenError, UnreadError, OutOfBudgetError, OSError):
@@ -248,10 +253,10 @@ def _in_file(one: Candidate, host: Host) -> tuple[float | None, str]:
             except zlib.error:
                 return None, ""
         if head.startswith(b"PGDMP"):
-            return _postgresql.taken_in_head(head), "the header of the dump"
-        if _sql.is_text(head[:256]) and _sql.program_of(head):
+            return taken_in_head(head), "the header of the dump"
+        if is_text(head[:256]) and program_of(head):
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
-            return _sql.taken(stream.read(TAIL_BYTES)), _sql.TRAILER
+            return taken(stream.read(TAIL_BYTES)), TRAILER
     return None, ""
 
 

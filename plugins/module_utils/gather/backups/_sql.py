@@ -123,7 +123,7 @@ def _counts(stream: Counted) -> tuple[int, int]:
     begun = re.compile(rb"\n" + begin + rb"\n")
     ended = re.compile(rb"\n" + end)
     # To look for a fixed text first is several times as fast.
-    marks = (b"-- PostgreSQL database ",)
+    marks: tuple[bytes, ...] = (b"-- PostgreSQL database ",)
     if program == "mysqldump":
         marks = (
             b"-- MySQL dump " if b"-- MySQL dump " in head else b"-- MariaDB dump ",
