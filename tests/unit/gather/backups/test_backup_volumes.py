@@ -168,7 +168,7 @@ def test_what_split_makes_is_read_as_it_was(
     assert whole.missing == []
     assert whole.name == str(tmp_path / "s.tar.gz")
     assert b"".join(Path(path).read_bytes() for path in whole.paths) == content
-    assert holed.missing == [os.path.basename(whole.paths[1])]
+    assert holed.missing == [Path(whole.paths[1]).name]
 
 
 def test_what_zip_makes_is_one_backup(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_what_zip_makes_is_one_backup(tmp_path: Path) -> None:
 
     (found,) = grouped([str(path) for path in tmp_path.iterdir() if path.name != "noise"])
 
-    assert [os.path.basename(path) for path in found.paths] == [
+    assert [Path(path).name for path in found.paths] == [
         "s.z01",
         "s.z02",
         "s.z03",
