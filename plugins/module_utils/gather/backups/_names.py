@@ -13,10 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_clocks import (
+    ClockInName,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_stamps import (
     FAINT,
     STRONG,
-    ClockInName,
     DayInName,
     days,
     epochs,
@@ -121,7 +123,7 @@ def _of_day(day: DayInName, limit: float, nearest: float) -> list[_Meant]:
 
 
 def _begins(day: date, clock: ClockInName, limit: float) -> float | None:
-    """Return the first second that the time means; None if that is later than the limit in each zone it may be of."""
+    """Return the first second that the time means; None if it is later than the limit in each zone that it may be."""
     moment = datetime.combine(day, time()) + timedelta(seconds=clock.second)
     if clock.offset is not None:
         at = moment.replace(tzinfo=timezone.utc).timestamp() - clock.offset

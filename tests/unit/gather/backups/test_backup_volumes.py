@@ -105,6 +105,10 @@ def test_volumes_are_one_backup_in_their_order(
         named("shop", ".5of3"),
         named("shop", ".AA", ".AB"),
         ["/b/x.tar.gz", "/c/x.tar.gz"],
+        # Db2's number of a path, duplicity's volumes (each is an archive), and WAL.
+        [f"/b/SHOP.0.db2inst1.DBPART000.202611{day}021500.001" for day in (24, 25)],
+        [f"/b/duplicity-full.20261125T021500Z.vol{one}.difftar.gz" for one in (1, 2)],
+        [f"/b/0000000100000000000000{one}" for one in (10, 11)],
     ],
 )
 def test_rotations_days_and_endings_are_backups_of_their_own(paths: list[str]) -> None:
