@@ -150,7 +150,8 @@ def _servers_of(mount: Mount) -> tuple[str, ...]:
         return (source[2:].partition("/")[0].rpartition("@")[2],)
     if mount.type == "ceph":
         source = source.rpartition("=")[2].replace("/", ",") if "=" in source else source
-        return tuple(_ADDRESS.findall(source.partition(":/")[0]))
+        monitors = map(_ADDRESS.match, source.partition(":/")[0].split(","))
+        return tuple(one.group(1).strip("[]") for one in monitors if one)
     found = _ADDRESS.match(source)
     return (found.group(1).strip("[]"),) if found else ()
 
@@ -230,6 +231,8 @@ def _addresses(name: str, host: Host) -> list[str]:
     """Return a server's addresses as they are written shortest; none if its name is not known."""
     if name == THE_HYPERVISOR:
         return []
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(name))]
     with contextlib.suppress(HostError, ValueError):
         found = [ipaddress.ip_address(one.partition("%")[0]) for one in host.resolve(name)]
         return [str(getattr(one, "ipv4_mapped", None) or one) for one in found]
