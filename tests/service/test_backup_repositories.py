@@ -16,7 +16,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups impor
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
     Budget,
-    OutOfBudgetError,
     UnreadError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
@@ -188,13 +187,3 @@ def test_an_empty_repository_of_restic_is_not_whole_and_an_absent_one_is_an_erro
     with pytest.raises(HostError, match="wrong password") as raised:
         see(tmp_path / "r", password="falsch-und-geheim")
     assert "falsch" not in str(raised.value)
-
-
-def test_no_time_for_restic_check_is_said(tmp_path: Path) -> None:
-    needs("restic")
-    with tarfile.open(RECORDED / "small-repo.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    wanted = {"repository": str(tmp_path / "repo"), "password": "geheim"}
-
-    with pytest.raises(OutOfBudgetError):
-        content(wanted, snapshots(wanted, Host()), Budget(-1, 10**9), Host())

@@ -14,6 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups impor
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
     Budget,
+    OutOfBudgetError,
     UnreadError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
@@ -306,3 +307,16 @@ def test_a_network_that_fails_is_no_fault_of_the_repository(
     host = RecordedHost(commands={check: Ran(1, "", err)})
     with pytest.raises(error, match="restic check: "):
         content({"repository": place}, seen, Budget(5, 10**6), host)
+
+
+class Slow(RecordedHost):
+    def run(self, command: list[str], *args: object, **kwargs: object) -> Ran:
+        raise HostError(f"{command[0]}: still running after {args[0]} s")
+
+
+@pytest.mark.parametrize(("seconds", "host"), [(-1, Host()), (5, Slow())])
+def test_no_time_for_restic_check_is_said(seconds: float, host: Host) -> None:
+    seen = restic(json.dumps([ONE]))
+
+    with pytest.raises(OutOfBudgetError, match="not enough time"):
+        content({"repository": "/b"}, seen, Budget(seconds, 10**6), host)
