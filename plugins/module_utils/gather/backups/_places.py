@@ -14,7 +14,7 @@ from typing import Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._devices import (
     MOUNTS,
-    Mount,
+    MountPoint,
     disks_of,
     mount_of,
     parse_mounts,
@@ -66,7 +66,7 @@ class _Place:
     """
 
     shown: str
-    mount: Mount | None = None
+    mount: MountPoint | None = None
     way: str = ""
     servers: tuple[str, ...] = ()
 
@@ -89,7 +89,7 @@ def apart(path: str, other: str, host: Host) -> Apart:
     return _by_disk(one, two, mounts, host)
 
 
-def _same_file_system(one: Mount, two: Mount) -> str:
+def _same_file_system(one: MountPoint, two: MountPoint) -> str:
     """Return what two mounts have in common if they are one file system, or one pool; else an empty text."""
     if one.device == two.device:
         return f"the file system {one.source} ({one.type})"
@@ -102,7 +102,7 @@ def _same_file_system(one: Mount, two: Mount) -> str:
 
 
 # --- where a place is ------------------------------------------------------------------------------------------------
-def _place(text: str, mounts: list[Mount], host: Host) -> _Place:
+def _place(text: str, mounts: list[MountPoint], host: Host) -> _Place:
     """Return where a path or a repository is.
 
     Raises: HostError.
@@ -143,7 +143,7 @@ def _existing(path: str, host: Host) -> str:
     return found
 
 
-def _servers_of(mount: Mount) -> tuple[str, ...]:
+def _servers_of(mount: MountPoint) -> tuple[str, ...]:
     """Return the servers of a network file system; Ceph has several."""
     source = mount.source
     if source.startswith("//"):
@@ -252,7 +252,7 @@ def _own_addresses(host: Host) -> set[str]:
 
 
 # --- of this machine -------------------------------------------------------------------------------------------------
-def _by_disk(one: _Place, two: _Place, mounts: list[Mount], host: Host) -> Apart:
+def _by_disk(one: _Place, two: _Place, mounts: list[MountPoint], host: Host) -> Apart:
     """Return how far apart two places on disks of this host are."""
     assert one.mount
     assert two.mount
