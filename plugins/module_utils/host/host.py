@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import glob
 import itertools
 import os
 import resource
+import select
 import selectors
 import shutil
 import signal
@@ -19,13 +21,15 @@ import stat
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import IO, Any, Iterator
+from typing import IO, Any, Callable, Iterator
 
 READ_LIMIT_BYTES = 4_000_000
 OUTPUT_LIMIT_BYTES = 4_000_000
 RUN_TIMEOUT_SECONDS = 20.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 GLOB_LIMIT = 10_000
+PIPE_BYTES = 1 << 20
+F_SETPIPE_SZ = 1031
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -236,6 +240,22 @@ class Host:
         if status:
             raise EndedError(said or f"{command[0]}: status {status}")
 
+    @contextlib.contextmanager
+    def through(
+        self, command: list[str], give: Callable[[int], bytes]
+    ) -> Iterator[Callable[[int], bytes]]:
+        """Give a function that reads what the program makes of what `give` gives: up to so many bytes, none at the end.
+
+        The program is killed if the caller stops before. What `give` raises is passed on.
+
+        Raises: HostError if it is not there; while it is read, EndedError if it ends with a failure.
+        """
+        process = self._start(command, with_input=True)
+        try:
+            yield _Through(process, command[0], give).read
+        finally:
+            _end(process)
+
     def _start(
         self,
         command: list[str],
@@ -320,6 +340,52 @@ class Host:
     def environ(self, name: str) -> str:
         """Return the environment variable of the session, or an empty text."""
         return os.environ.get(name, "")
+
+
+class _Through:
+    """Feeds a program and reads what it prints, in turns, so that neither waits for the other."""
+
+    def __init__(self, process: Any, name: str, give: Callable[[int], bytes]) -> None:
+        self.process, self.name, self._give = process, name, give
+        self._left = memoryview(b"")
+        for stream in (process.stdin, process.stdout):
+            os.set_blocking(stream.fileno(), False)
+            with contextlib.suppress(OSError):  # the system may allow less
+                fcntl.fcntl(stream.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
+
+    def read(self, size: int) -> bytes:
+        """Return up to size bytes of what the program prints; nothing when it has ended well."""
+        while True:
+            data = self.process.stdout.raw.read(size)
+            if data:
+                return bytes(data)
+            if data is not None:
+                return self._ended()
+            writers = [] if self.process.stdin.closed else [self.process.stdin]
+            _readable, writable, _ = select.select([self.process.stdout], writers, [])
+            if writable:
+                self._feed()
+
+    def _feed(self) -> None:
+        if not self._left:
+            self._left = memoryview(self._give(PIPE_BYTES))
+        try:
+            if self._left:
+                self._left = self._left[os.write(self.process.stdin.fileno(), self._left) :]
+            else:
+                self.process.stdin.close()
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it takes no more: its exit status says why
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
+    def _ended(self) -> bytes:
+        said = text_of(self.process.stderr.read(OUTPUT_LIMIT_BYTES)).strip()
+        status = self.process.wait()
+        if status:
+            raise EndedError(said or f"{self.name}: status {status}")
+        return b""
 
 
 def _stand_apart() -> None:

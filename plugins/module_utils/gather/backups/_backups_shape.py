@@ -84,10 +84,10 @@ class BackupManifest:
 
 @dataclass(frozen=True)
 class BackupMaking:
-    """A backup that is being made. since: when that began, as far as the host shows. why: how that is known."""
+    """A backup that is being made. written_at: when it was last written to. why: how it is known not to be finished."""
 
     path: str
-    since: datetime
+    written_at: datetime
     why: str
 
 

@@ -78,7 +78,7 @@ class Reading:
 
     def escapes(self, name: str) -> None:
         """Take down a member that would be written outside of the folder in which the backup is extracted."""
-        if len(self.hostile) < HOSTILE_LIMIT:
+        if len(self.hostile) < HOSTILE_LIMIT and name[:200] not in self.hostile:
             self.hostile.append(name[:200])
 
 

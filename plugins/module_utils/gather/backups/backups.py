@@ -1,23 +1,39 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The newest backup of each declared set: its age, its size beside the earlier ones, read to its end."""
+"""The newest backup of each declared set: when it was taken, its size beside the earlier ones, read to its end."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import stat
 import time
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._archives import (
-    KINDS,
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import (
+    _files,
+    _folders,
+    _places,
+    _repositories,
+    _retention,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
+    BrokenError,
     Budget,
+    Reading,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._checksums import (
     check_manifest,
-    read_to_end,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
+    Candidate,
+    Candidates,
+    as_taken,
+    candidates,
+    looked_at,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
+    TimeWitness,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
@@ -26,6 +42,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 
+FOLDER_KINDS = ("pg_directory", "pg_basebackup", "mydumper", "mariabackup", "tree")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "sets": {
         "type": "list",
@@ -34,13 +51,22 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "options": {
             "name": {"type": "str", "required": True},
             "paths": {"type": "list", "elements": "path", "default": []},
-            "kind": {"type": "str", "default": "auto", "choices": ["auto", *KINDS]},
+            "kind": {
+                "type": "str",
+                "default": "auto",
+                "choices": ["auto", *_files.KINDS, *FOLDER_KINDS, *_repositories.KINDS],
+            },
             "rpo_hours": {"type": "float"},
             "repository": {"type": "str"},
+            **_repositories.STANZA_OPTIONS,
             "password_file": {"type": "path"},
             "password": {"type": "str", "no_log": True},
             "snapshot_host": {"type": "str"},
             "snapshot_tag": {"type": "str"},
+            "members_may_be_old": {"type": "bool", "default": False},
+            "read": {"type": "bool", "default": True},
+            **_repositories.COPY_OPTIONS,
+            **_retention.RETENTION_OPTIONS,
         },
         "mutually_exclusive": [("paths", "repository")],
     },
@@ -49,212 +75,266 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "read_bytes": {"type": "int", "default": 100_000_000_000},
 }
 TIMEOUT_SECONDS = 110
-TOOLS = ("zstd", "pg_restore", "restic")
+TOOLS = ("zstd", "lz4", "pg_verifybackup", "restic", "borg")
 
-UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart", "~")
-BESIDE = (".sha256", ".sha256sum", ".sha512", ".md5", ".md5sum", ".sig", ".asc", ".minisig", ".log")
-MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "manifest", "backup_manifest")
-RECENT_SECONDS = 120
-GROWTH_SECONDS = 1.0
-FUTURE_SECONDS = 600
+SHAPE_VERSION = 2
+RECENT_SECONDS = 600
+"""A backup that was written so lately and ends too early is one that is being made, maybe from another host."""
 EARLIER = 14
-NAMED_AT = re.compile(
-    r"(?<!\d)(20\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)"
-    r"(?:[-_T.]?([0-2]\d)[-_:.h]?([0-5]\d)(?:[-_:.]?([0-5]\d))?(Z)?)?(?!\d)"
-)
+SHOWN = 20
+
+
+class Set:
+    """One declared set while it is looked at."""
+
+    def __init__(self, wanted: dict[str, Any], host: Host) -> None:
+        self.wanted, self.host, self.now = wanted, host, host.now()
+        self.found = Candidates()
+        self.making: list[dict[str, Any]] = []
+        self.data: dict[str, Any] = {
+            "shape_version": SHAPE_VERSION,
+            "at": iso(self.now),
+            "where": wanted["paths"] or [wanted["repository"] or ""],
+            "rpo_hours": wanted["rpo_hours"],
+            "count": 0,
+            "newest": None,
+            "read": wanted["read"],
+        }
+
+    def find(self) -> None:
+        """Find what lies where it says.
+
+        Raises: HostError if one cannot see.
+        """
+        if self.wanted["paths"]:
+            self.found = candidates(self.wanted["paths"], self.wanted["kind"], self.host)
+        elif not self.wanted["repository"]:
+            raise HostError("neither paths nor a repository are declared")
+
+    def size(self) -> int:
+        """Return how many bytes its newest backup has; those with little to read are read first."""
+        return (self.found.backups[0].bytes or 0) if self.found.backups else 0
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
-    """Return one observation per declared set. What is read is shared out among the sets that are left."""
-    seen = []
-    ends = time.monotonic() + params["read_seconds"]
-    sets = params["sets"]
-    for index, wanted in enumerate(sets):
-        share = max(0.0, ends - time.monotonic()) / (len(sets) - index)
-        budget = Budget(share, params["read_bytes"]) if params["read"] else None
-        try:
-            if wanted["repository"]:
-                seen.append(_restic(wanted, budget, host))
-            else:
-                seen.append(_files(wanted, budget, host))
-        except HostError as exc:
-            seen.append(not_seen(wanted["name"], exc))
-    return seen
+    """Return one observation per declared set.
 
-
-def _base(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
-    """Return what each set's data begins with."""
-    return {
-        "at": iso(host.now()),
-        "where": wanted["repository"] or wanted["paths"],
-        "rpo_hours": wanted["rpo_hours"],
-        "count": 0,
-        "newest": None,
-    }
-
-
-def _files(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observation:
-    """Return what is seen of a set of files."""
-    data = _base(wanted, host)
-    if not wanted["paths"]:
-        return Observation(wanted["name"], error="neither paths nor a repository are declared")
-    backups, links, unfinished = find_backups(wanted["paths"], host)
-    growing = []
-    while backups and _is_growing(backups[0], host):
-        growing.append(backups.pop(0)["path"])
-    data.update(count=len(backups), links=links[:20], unfinished=unfinished[:20], growing=growing)
-    lines = [f"{one['path']} {one['bytes']} B, written {iso(one['mtime'])}" for one in backups]
-    raw = "\n".join(lines[:200])
-    if not backups:
-        return Observation(wanted["name"], data, raw)
-    newest = backups[0]
-    data["newest"] = {
-        "path": newest["path"],
-        "bytes": newest["bytes"],
-        "taken_at": iso(newest["taken"]),
-        "written_at": iso(newest["mtime"]),
-        "named_at": iso(newest["named"]),
-        "in_future": newest["taken"] > host.now() + FUTURE_SECONDS,
-    }
-    data["earlier_bytes"] = [one["bytes"] for one in backups[1 : 1 + EARLIER]]
-    if budget is not None:
-        try:
-            data["content"] = read_to_end(newest["path"], wanted["kind"], budget, host)
-            data["manifest"] = check_manifest(newest["path"], budget, host)
-        except HostError as exc:
-            data["content"] = {"state": "unread", "why": str(exc)}
-    return Observation(wanted["name"], data, raw)
-
-
-def find_backups(
-    patterns: list[str], host: Host
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Return the finished files, newest first, the links, and the unfinished files.
-
-    A link is no backup: it says nothing of what it leads to, and hides what it lost.
-
-    Raises: HostError if one cannot see.
+    All are looked at first. Then those with little to read are read, and leave what they do not need to the others.
     """
-    found: dict[str, dict[str, Any]] = {}
-    links, unfinished = set(), set()
-    for pattern in patterns:
-        paths = host.glob(pattern)
-        if not paths:
-            _readable_folder(pattern, host)
-        for path in paths:
-            name = os.path.basename(path).lower()
-            if name.endswith(BESIDE) or name.split(".")[0] in MANIFESTS:
-                continue
+    ends = time.monotonic() + params["read_seconds"]
+    seen: dict[int, Observation] = {}
+    todo: list[tuple[int, Set]] = []
+    for index, wanted in enumerate(params["sets"]):
+        one = Set({**wanted, "read": wanted["read"] and params["read"]}, host)
+        todo.append((index, one))
+        try:
+            one.find()
+        except HostError as exc:
+            seen[index] = not_seen(wanted["name"], exc)
+    todo = sorted((one for one in todo if one[0] not in seen), key=lambda one: one[1].size())
+    for place, (index, one) in enumerate(todo):
+        share = max(0.0, ends - time.monotonic()) / (len(todo) - place)
+        budget = Budget(share, params["read_bytes"])
+        try:
+            seen[index] = _look(one, budget)
+        except HostError as exc:
+            seen[index] = not_seen(one.wanted["name"], exc)
+    return [seen[index] for index in sorted(seen)]
+
+
+def _look(one: Set, budget: Budget) -> Observation:
+    """Return what is seen of a set."""
+    raw = _of_repository(one, budget) if one.wanted["repository"] else _of_paths(one, budget)
+    if one.wanted["second_copy"]:
+        one.data["copy"] = _copy(one)
+    return Observation(one.wanted["name"], one.data, raw)
+
+
+def _of_paths(one: Set, budget: Budget) -> str:
+    """Look at a set of files and folders; return what was found as text."""
+    found, data, now = one.found, one.data, one.now
+    lines = [
+        f"{each.path} {each.bytes} B, written {iso(each.written or 0.0)}" for each in found.backups
+    ]
+    newest, content = _newest(one, budget)
+    for each in found.unfinished:
+        _make(one, each, each.unfinished)
+    data["count"] = len(found.backups)
+    data["links"] = found.links[:SHOWN]
+    data["making"] = one.making[:SHOWN]
+    data["notes"] = found.notes
+    if newest is not None:
+        rest = [each for each in found.backups if each is not newest]
+        data["newest"] = as_taken(newest, now)
+        data["earlier_bytes"] = [each.bytes for each in rest if each.bytes is not None][:EARLIER]
+        data["content"] = content
+        if content is not None and newest.form == "file":
             try:
-                info = host.stat(path, follow_links=False)
+                data["manifest"] = check_manifest(newest.path, budget, one.host)
             except HostError as exc:
-                if isinstance(exc.__cause__, FileNotFoundError):
-                    continue
-                raise
-            if stat.S_ISLNK(info.st_mode):
-                links.add(path)
-            elif name.endswith(UNFINISHED) or name.startswith("."):
-                unfinished.add(path)
-            elif stat.S_ISREG(info.st_mode):
-                named = named_at(os.path.basename(path))
-                taken = info.st_mtime if named is None else min(named, info.st_mtime)
-                found[path] = {
-                    "path": path,
-                    "bytes": info.st_size,
-                    "mtime": info.st_mtime,
-                    "named": named,
-                    "taken": taken,
-                }
-    backups = sorted(found.values(), key=lambda one: (-one["taken"], one["path"]))
-    return backups, sorted(links), sorted(unfinished)
+                unread = {"path": newest.path, "algorithm": "", "state": "unread"}
+                data["manifest"] = {**unread, "why": str(exc)}
+    times = [each.decided(now).at for each in found.backups]
+    data["retention"] = _tiers(one, [at for at in times if at is not None])
+    return "\n".join(lines[:200])
 
 
-def _readable_folder(pattern: str, host: Host) -> None:
-    """Raise HostError if nothing matches only because a folder may not be read."""
-    folder = os.path.dirname(re.split(r"[*?\[]", pattern)[0])
-    if host.exists(folder or "/"):
-        host.names(folder or "/")
+def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] | None]:
+    """Return the newest backup that is finished, and how it reads; those that are not finished are taken away.
+
+    What a backup says of itself may show only when it is read, and that it is older than another one.
+    """
+    backups = one.found.backups
+    writers = Writers(looked_at(one.wanted["paths"], one.host), one.host)
+    known: dict[str, dict[str, Any]] = {}
+    while backups:
+        one.found.sort(one.now)
+        top = backups[0]
+        why = next(filter(None, (writers.why(*each) for each in top.ids)), "")
+        if why:
+            _take_away(one, top, why)
+            continue
+        if not one.wanted["read"]:
+            return top, None
+        if top.path in known:
+            return top, known[top.path]
+        content, found, cut = _files.reading(lambda top=top: _read(one, top, budget))  # type: ignore[misc]
+        lately = one.now - (top.written or 0.0) < RECENT_SECONDS
+        if cut and lately:
+            _take_away(one, top, "written a moment ago, and it ends too early")
+            continue
+        if _changed(top, one.host):
+            _take_away(one, top, "it changed while it was read")
+            continue
+        known[top.path] = content
+        if found is not None and found.taken is not None and _counts(one, found):
+            top.inside = TimeWitness("inside", found.taken, found.taken_words)
+    return None, None
 
 
-def named_at(name: str) -> float | None:
-    """Return the latest time that the name allows: a day alone may be its last second, in the host's zone."""
-    match = NAMED_AT.search(name)
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, utc = match.groups()
+def _counts(one: Set, found: Reading) -> bool:
+    """Return whether what the content says counts; the site may say that the files in it change seldom."""
+    return not (one.wanted["members_may_be_old"] and "member" in found.taken_words)
+
+
+def _take_away(one: Set, backup: Candidate, why: str) -> None:
+    one.found.backups.remove(backup)
+    _make(one, backup, why)
+
+
+def _make(one: Set, backup: Candidate, why: str) -> None:
+    """Take down a backup that is being made."""
+    written = iso(backup.written if backup.written is not None else one.now)
+    one.making.append({"path": backup.path, "written_at": written, "why": why})
+
+
+def _read(one: Set, backup: Candidate, budget: Budget) -> Reading:
+    """Read a backup to its end.
+
+    Raises: what the readers raise.
+    """
+    if backup.missing:
+        raise BrokenError(f"the volume {os.path.basename(backup.missing[0])} is missing", cut=True)
+    if backup.form == "folder":
+        return _folders.read_folder(backup.path, backup.kind, budget, one.host)
+    due = _files.due_in(backup.name, one.wanted["kind"])
+    return _files.read_file(backup.paths, due, budget, one.host)
+
+
+def _changed(backup: Candidate, host: Host) -> bool:
+    """Return whether a file of it is no longer as it was found."""
     try:
-        moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
-        )
-        if hour is None:
-            moment += timedelta(days=1)
-        return (moment.replace(tzinfo=timezone.utc) if utc else moment).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _is_growing(backup: dict[str, Any], host: Host) -> bool:
-    """Return whether the file was written just now and still gets longer."""
-    if abs(host.now() - backup["mtime"]) > RECENT_SECONDS:
-        return False
-    time.sleep(GROWTH_SECONDS)
-    try:
-        return bool(host.stat(backup["path"], follow_links=False).st_size != backup["bytes"])
+        if backup.form == "folder":
+            return False
+        sizes = [host.stat(path, follow_links=False).st_size for path in backup.paths]
     except HostError:
         return True
+    return sum(sizes) != backup.bytes
 
 
-def _restic(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observation:
-    """Return what restic says of a repository; without a lock and without a cache, so that nothing is written."""
-    data = _base(wanted, host)
-    environment = {}
-    if wanted["password_file"]:
-        environment["RESTIC_PASSWORD_FILE"] = wanted["password_file"]
-    if wanted["password"]:
-        environment["RESTIC_PASSWORD"] = wanted["password"]
-    command = ["restic", "--repo", wanted["repository"], "--no-lock", "--no-cache"]
-    filters = []
-    if wanted["snapshot_host"]:
-        filters += ["--host", wanted["snapshot_host"]]
-    if wanted["snapshot_tag"]:
-        filters += ["--tag", wanted["snapshot_tag"]]
-    said = host.run([*command, "--json", "snapshots", *filters], environment=environment)
-    if said.status:
-        last = (said.err.strip() or f"status {said.status}").splitlines()[-1]
-        return Observation(wanted["name"], error=f"restic: {last[:300]}")
-    try:
-        snapshots = json.loads(said.out) or []
-        times = sorted(_time_of(one["time"]) for one in snapshots)
-        newest = max(snapshots, key=lambda one: _time_of(one["time"])) if snapshots else {}
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        return Observation(wanted["name"], error=f"restic: unexpected output: {exc}")
+def _of_repository(one: Set, budget: Budget) -> str:
+    """Look at a repository; return what it said as text."""
+    wanted, data, host = one.wanted, one.data, one.host
+    repository = _repositories.snapshots(wanted, host)
+    snapshots = repository.snapshots
     data["count"] = len(snapshots)
-    lines = [f"{one.get('short_id')} {one['time']} {one.get('hostname')}" for one in snapshots]
-    if times:
-        data["newest"] = {
-            "path": f"snapshot {newest.get('short_id', '')}",
-            "bytes": None,
-            "taken_at": iso(times[-1]),
-            "in_future": times[-1] > host.now() + FUTURE_SECONDS,
-        }
-        data["earlier_bytes"] = []
-    if budget is not None and times:
-        try:
-            checked = host.run([*command, "check"], budget.seconds_left(), environment=environment)
-            why = (checked.err.strip() or f"status {checked.status}").splitlines()[-1][:300]
-            data["content"] = {
-                "state": "broken" if checked.status else "complete",
-                "why": f"restic check: {why}" if checked.status else "",
-                "what": "restic repository; structure only, the data was not read",
-            }
-            lines += (checked.out + checked.err).splitlines()[-20:]
-        except HostError as exc:
-            data["content"] = {"state": "partial", "why": str(exc)}
-    return Observation(wanted["name"], data, "\n".join(lines[-200:]))
+    for each in repository.unfinished:
+        if each.making:
+            at = iso(each.since if each.since is not None else one.now)
+            one.making.append({"path": each.name, "written_at": at, "why": each.why})
+        else:
+            data["notes"] = [*data.get("notes", []), f"{each.name}: {each.why}"][:SHOWN]
+    data["making"] = one.making[:SHOWN]
+    if snapshots:
+        data["newest"] = as_taken(_of_snapshot(snapshots[0]), one.now)
+        sizes = [each.bytes for each in snapshots[1:]]
+        data["earlier_bytes"] = [size for size in sizes if size is not None][:EARLIER]
+        if wanted["read"]:
+            data["content"], _found, _cut = _files.reading(
+                lambda: _repositories.content(wanted, repository, budget, host)
+            )
+    data["retention"] = _tiers(one, [each.taken for each in snapshots])
+    return "\n".join(f"{each.name} {iso(each.taken)}" for each in snapshots[:200])
 
 
-def _time_of(text: str) -> float:
-    """Return restic's time, which has up to nine digits of a second."""
-    cut = re.sub(r"(\.\d{6})\d*", r"\1", re.sub(r"\.(\d{1,5})(?=[Z+-])", r".\g<1>", text))
-    cut = re.sub(r"\.\d+", "", cut).replace("Z", "+00:00")
-    return datetime.fromisoformat(cut).timestamp()
+def _of_snapshot(snapshot: _repositories.Snapshot) -> Candidate:
+    """Return a snapshot as a backup, of which the repository says when it was taken."""
+    said = TimeWitness("inside", snapshot.taken, snapshot.words or "its repository")
+    name, size = snapshot.name, snapshot.bytes
+    return Candidate(name, name, "snapshot", [], size, None, inside=said)
+
+
+def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
+    """Return how retention stands, for the tiers that the site declares.
+
+    Raises: HostError if it declares a date that is none.
+    """
+    declared = one.wanted["retention"]
+    if not declared:
+        return []
+    try:
+        return _retention.tiers(times, declared, _retention.since_of(declared["since"]), one.now)
+    except ValueError as exc:
+        raise HostError(f"retention: {exc}") from exc
+
+
+def _copy(one: Set) -> dict[str, Any]:
+    """Return how the second copy of a set stands."""
+    declared, host = one.wanted["second_copy"], one.host
+    where = declared["paths"] or [declared["repository"] or ""]
+    data: dict[str, Any] = {
+        "where": where,
+        "elsewhere": declared["elsewhere"] or "",
+        "newest": None,
+    }
+    here = (one.wanted["paths"] or [one.wanted["repository"]])[0]
+    if one.data["newest"] is not None and one.wanted["paths"]:
+        here = one.data["newest"]["path"]
+    try:
+        copy = _newest_copy(declared, host)
+        if copy is not None:
+            data["newest"] = as_taken(copy, one.now)
+            data["differs"] = _differs(one, copy)
+        there = copy.path if copy is not None and declared["paths"] else where[0]
+        data["apart"], data["why"] = _places.apart(here, there, host)
+    except HostError as exc:
+        data["error"] = str(exc)
+    return data
+
+
+def _newest_copy(declared: dict[str, Any], host: Host) -> Candidate | None:
+    """Return the newest backup of a second copy."""
+    if declared["paths"]:
+        found = candidates(declared["paths"], declared["kind"], host)
+        return found.backups[0] if found.backups else None
+    snapshots = _repositories.snapshots(declared, host).snapshots
+    return _of_snapshot(max(snapshots, key=lambda each: each.taken)) if snapshots else None
+
+
+def _differs(one: Set, copy: Candidate) -> str:
+    """Return why the copy is not one of the backup of the same name; empty if it may be."""
+    name = os.path.basename(copy.path)
+    same = next((each for each in one.found.backups if os.path.basename(each.path) == name), None)
+    if same is None or None in (same.bytes, copy.bytes) or same.bytes == copy.bytes:
+        return ""
+    return f"{copy.path} has {copy.bytes} B, {same.path} has {same.bytes} B"

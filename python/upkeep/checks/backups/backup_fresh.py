@@ -1,8 +1,10 @@
 """Each declared set has a backup that is not older than its recovery point objective (RPO).
 
-The newest finished backup counts, by the older of two times: when it was written, and the one in its name; a touched
-old file does not look fresh. A set without any backup is critical: absence is the fault. Links are no backups; a file
-that still grows is not one yet.
+The newest finished backup counts. When it was taken is what its content says (the head or the last line of a dump, the
+newest member of an archive, the list of a repository), else a date in its name, else the time of writing. If two of them
+differ by more than a day, the older one counts: a copy of an old backup has a new time of writing. A time in the future
+is none. A set without any backup is critical: absence is the fault. Links are no backups. A backup that is being made is
+not one yet; it fails only if nothing was written to it for a long time.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._backups_shape import (
+    BackupSeen,
+    BackupTaken,
+)
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
 
@@ -21,42 +26,62 @@ class Limits:
 
     within_hours: RPO of a set that declares none (`rpo_hours`).
     critical_times: RPOs after which it is critical.
+    making_hours: hours without a write after which a backup that is being made fails.
     """
 
     within_hours: float = 24.0
     critical_times: float = 3.0
+    making_hours: float = 12.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: BackupSeen, limits: Limits, now: datetime) -> Verdict:
     """Judge the age of the newest backup, by the clock of its host."""
-    data = seen.data
-    rpo = data["rpo_hours"] or limits.within_hours
-    if not data["count"]:
-        where = data["where"] if isinstance(data["where"], str) else ", ".join(data["where"])
-        links = (
-            f"; {len(data['links'])} links are not counted as backups" if data.get("links") else ""
-        )
-        unfinished = len(data.get("unfinished", ())) + len(data.get("growing", ()))
-        rest = f"; {unfinished} unfinished" if unfinished else ""
-        return failed(Severity.CRITICAL, f"no backup at {where[:300]}{links}{rest}")
-    newest = data["newest"]
-    taken = datetime.fromisoformat(newest["taken_at"])
-    hours = (datetime.fromisoformat(data["at"]) - taken).total_seconds() / 3600
-    measures = (Measure("age", hours * 3600, "s"), Measure("backups", data["count"]))
-    if newest["in_future"]:
-        return failed(Severity.MEDIUM, f"dated in the future: {newest['taken_at']}", *measures)
-    text = f"{hours:.0f} h old, at most {rpo:g} h"
+    rpo = seen.rpo_hours or limits.within_hours
+    newest = seen.newest
+    if newest is None:
+        links = f"; {len(seen.links)} links are not counted as backups" if seen.links else ""
+        making = f"; {len(seen.making)} unfinished: {seen.making[0].path}" if seen.making else ""
+        where = ", ".join(seen.where)[:300]
+        return failed(Severity.CRITICAL, f"no backup at {where}{links}{making}")
+    count = Measure("backups", seen.count)
+    if newest.taken_at is None:
+        when = f"{newest.future_at:%Y-%m-%d %H:%M} UTC" if newest.future_at else "an unknown time"
+        text = f"the only time of the backup is in the future: {when}: {newest.path}"
+        return failed(Severity.MEDIUM, text, count)
+    hours = (seen.at - newest.taken_at).total_seconds() / 3600
+    measures = (Measure("age", hours * 3600, "s"), count)
+    text = f"{hours:.0f} h old{_by(newest)}, at most {rpo:g} h"
     if hours > rpo:
         critical = hours > rpo * limits.critical_times
         severity = Severity.CRITICAL if critical else Severity.HIGH
-        return failed(severity, f"{text}: {newest['path']}", *measures)
-    return passed(text, *measures)
+        return failed(severity, f"{text}: {newest.path}", *measures)
+    for making in seen.making:
+        idle = (seen.at - making.written_at).total_seconds() / 3600
+        if making.written_at > newest.taken_at and idle > limits.making_hours:
+            stuck = f"{making.path} is not finished, and was last written {idle:.0f} h ago ({making.why})"
+            return failed(Severity.MEDIUM, f"{stuck}; the backup before it is {text}", *measures)
+    making_now = f"; {len(seen.making)} unfinished" if seen.making else ""
+    return passed(f"{text}{making_now}", *measures)
+
+
+def _by(newest: BackupTaken) -> str:
+    """Return which witness counts and what the others say, where they do not agree."""
+    if not newest.disagree:
+        return ""
+    others = [
+        f"{one.words or one.by} says {one.at:%Y-%m-%d %H:%M}"
+        for one in newest.witnesses
+        if one.by != newest.taken_by
+    ]
+    counts = next((one.words for one in newest.witnesses if one.by == newest.taken_by), "")
+    return f" by {counts or newest.taken_by} (but {', '.join(others)})"
 
 
 CHECK = Check(
     title="Newest backup is within its RPO",
     trouble="Overdue backup",
     gather="backups",
+    shape=BackupSeen,
     since="0.1.0",
     needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
     why=(
@@ -65,7 +90,8 @@ CHECK = Check(
     ),
     cannot_see=(
         "The content of the backup: an empty or damaged backup is as new as a good one (see "
-        "backup_size and backup_readable). Whether a copy exists on another host."
+        "backup_size and backup_readable). Whether a copy exists on another host (see "
+        "backup_second_copy)."
     ),
     limits=Limits(),
     judge=judge,

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._backups_shape import (
+    BackupSeen,
+)
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import size_text
 from upkeep.model.remedies import after
@@ -40,17 +42,16 @@ class Limits:
     compare_at_least: int = 3
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
+def judge(seen: BackupSeen, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the newest size against the trailing median."""
-    data = seen.data
-    if not data["count"]:
+    if seen.newest is None:
         return unknown("there is no backup to compare", remedy=after("backup_fresh"))
-    if data["newest"]["bytes"] is None:
+    if seen.newest.bytes is None:
         return None  # a repository: snapshots have no size of their own
-    size, earlier = data["newest"]["bytes"], data["earlier_bytes"]
+    size, earlier = seen.newest.bytes, seen.earlier_bytes
     measure = Measure("size", size, "By")
     if not size:
-        return failed(Severity.CRITICAL, f"{data['newest']['path']} is empty", measure)
+        return failed(Severity.CRITICAL, f"{seen.newest.path} is empty", measure)
     if len(earlier) < limits.compare_at_least:
         text = f"{size_text(size)}; {len(earlier)} earlier backups, {limits.compare_at_least} to compare"
         return nothing_to_judge(text, measure)
@@ -72,6 +73,7 @@ CHECK = Check(
     title="Newest backup has its usual size",
     trouble="Unusual backup size",
     gather="backups",
+    shape=BackupSeen,
     since="0.1.0",
     needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
     why=(

@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the backups of a set: files, folders, split volumes; and when each was taken, by what is cheap to see.
+
+A link is no backup: it says nothing of what it leads to, and hides what it lost.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import (
+    _folders,
+    _postgresql,
+    _sql,
+    _volumes,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
+    HEAD_BYTES,
+    TAIL_BYTES,
+    BrokenError,
+    OutOfBudgetError,
+    UnreadError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
+    TakenTime,
+    TimeWitness,
+    as_data,
+    decide,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+
+UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart")
+UNFINISHED += ("_inprogress", ".writing", ".crdownload", ".unfinished", "~")
+BESIDE = (
+    ".sha256",
+    ".sha256sum",
+    ".sha512",
+    ".md5",
+    ".md5sum",
+    ".sha1",
+    ".sig",
+    ".asc",
+    ".minisig",
+)
+BESIDE += (".log", ".lock", ".pid", ".sha512sum", ".sha1sum")
+MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "sha1sums", "manifest", "backup_manifest")
+LOOKED_INTO = 20
+"""Of so many of the newest is looked at what they say themselves."""
+FOLDER_ENTRIES = 200_000
+WILD = re.compile(r"[*?\[]")
+
+
+@dataclass
+class Candidate:
+    """A backup of a set, or what may be one.
+
+    path: how it is shown. name: by which it is said what is due. paths: its files in their order, or its folder.
+    kind: of a folder. missing: names of volumes that are not there.
+    ids: device and inode of each file. inside: what its content says of when it was taken.
+    """
+
+    path: str
+    name: str
+    form: str
+    paths: list[str]
+    bytes: int | None
+    written: float | None
+    kind: str = ""
+    missing: list[str] = field(default_factory=list)
+    ids: list[tuple[int, int]] = field(default_factory=list)
+    named: TimeWitness | None = None
+    inside: TimeWitness | None = None
+    unfinished: str = ""
+
+    def decided(self, now: float) -> TakenTime:
+        """Return when it was taken, by the witness that counts."""
+        said = [self.inside, self.named]
+        witnesses = [one for one in said if one is not None]
+        if self.written is not None:
+            witnesses.append(TimeWitness("written", self.written, "the time of writing"))
+        return decide(witnesses, now)
+
+
+@dataclass
+class Candidates:
+    """What lies where a set says. backups: newest first. unfinished: backups by whose names they are being made."""
+
+    backups: list[Candidate] = field(default_factory=list)
+    unfinished: list[Candidate] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def sort(self, now: float) -> None:
+        """Order the backups, newest first; those without a time come last."""
+        self.backups.sort(key=lambda one: (-(one.decided(now).at or 0.0), one.path))
+
+
+def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
+    """Return what lies at these paths and patterns. kind: what the site says of it, or `auto`.
+
+    Raises: HostError if one cannot see.
+    """
+    found = Candidates()
+    files: dict[str, os.stat_result] = {}
+    folders: dict[str, os.stat_result] = {}
+    links: set[str] = set()
+    for pattern in patterns:
+        paths = host.glob(pattern)
+        if not paths:
+            _readable_folder(pattern, host)
+        for path in paths:
+            _sort_out(path.rstrip("/") or path, host, files, folders, links)
+    found.links = sorted(links)
+    now = host.now()
+    known, trees = _folders_of(folders, kind, host)
+    inside = tuple(f"{one.path}/" for one in known)
+    left = sorted(path for path in files if not path.startswith(inside))
+    _take_files(left, files, found, host)
+    if kind == "tree" or not (known or found.backups or found.unfinished):
+        known += trees
+    elif trees:
+        found.notes.append(f"{len(trees)} folders of no known format are not counted as backups")
+    for one in known:
+        (found.unfinished if one.unfinished else found.backups).append(one)
+    starts = tuple(_fixed(pattern) for pattern in patterns)
+    for one in [*found.backups, *found.unfinished]:
+        one.named = _named(one, starts, now)
+    found.sort(now)
+    for one in found.backups[:LOOKED_INTO]:
+        one.inside = _inside(one, host)
+    found.sort(now)
+    return found
+
+
+def _sort_out(
+    path: str,
+    host: Host,
+    files: dict[str, os.stat_result],
+    folders: dict[str, os.stat_result],
+    links: set[str],
+) -> None:
+    """Put a path where it belongs."""
+    name = os.path.basename(path).lower()
+    if name.endswith(BESIDE) or name.split(".")[0] in MANIFESTS or name == "lost+found":
+        return
+    try:
+        info = host.stat(path, follow_links=False)
+    except HostError as exc:
+        if isinstance(exc.__cause__, FileNotFoundError):
+            return
+        raise
+    if stat.S_ISLNK(info.st_mode):
+        links.add(path)
+    elif stat.S_ISREG(info.st_mode):
+        files[path] = info
+    elif stat.S_ISDIR(info.st_mode):
+        folders[path] = info
+
+
+def _take_files(
+    paths: list[str], files: dict[str, os.stat_result], found: Candidates, host: Host
+) -> None:
+    """Take down the backups that are files, those in several volumes as one."""
+    for group in _volumes.grouped(paths):
+        infos = [files[path] for path in group.paths]
+        one = Candidate(
+            path=group.paths[0],
+            name=os.path.basename(group.name),
+            form="file" if group.paths == [group.name] else "volumes",
+            paths=list(group.paths),
+            bytes=sum(info.st_size for info in infos),
+            written=max(info.st_mtime for info in infos),
+            missing=list(group.missing),
+            ids=[(info.st_dev, info.st_ino) for info in infos],
+        )
+        name = os.path.basename(one.path)
+        if name.lower().endswith(UNFINISHED) or name.startswith("."):
+            one.unfinished = "its name says that it is not finished"
+            found.unfinished.append(one)
+        else:
+            found.backups.append(one)
+
+
+def _folders_of(
+    folders: dict[str, os.stat_result], declared: str, host: Host
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Return the folders of a known format, and those that are trees of files, none of them inside another one."""
+    known, trees = [], []
+    for path in sorted(folders):
+        if any(path.startswith(f"{one.path}/") for one in known):
+            continue
+        kind = "tree" if declared == "tree" else _folders.folder_kind(path, host)
+        try:
+            size, written, _files = _folders.folder_written(path, host, FOLDER_ENTRIES)
+        except OutOfBudgetError:
+            size, written = None, folders[path].st_mtime
+        one = Candidate(
+            path, os.path.basename(path), "folder", [path], size, written, kind or "tree"
+        )
+        if os.path.basename(path).lower().endswith(UNFINISHED):
+            one.unfinished = "its name says that it is not finished"
+        (known if kind else trees).append(one)
+    return known, trees
+
+
+def _fixed(pattern: str) -> str:
+    """Return the folder of a pattern above which nothing varies, with a slash at its end."""
+    return os.path.dirname(WILD.split(pattern)[0]).rstrip("/") + "/"
+
+
+def _named(one: Candidate, starts: tuple[str, ...], now: float) -> TimeWitness | None:
+    """Return what its name says, or else the names of the folders that vary in the set, the innermost first."""
+    start = max((each for each in starts if one.path.startswith(each)), key=len, default="/")
+    parts = [part for part in one.path[len(start) :].split("/") if part]
+    for part in reversed(parts or [os.path.basename(one.path)]):
+        named = named_at(part, one.written, now)
+        if named is not None:
+            return TimeWitness("name", named.at, named.words)
+    return None
+
+
+def _inside(one: Candidate, host: Host) -> TimeWitness | None:
+    """Return what a backup says itself, as far as that stands at its beginning, or at its end in plain text."""
+    try:
+        if one.form == "folder":
+            said = _folders.folder_time(one.path, one.kind, host)
+            return None if said is None else TimeWitness("inside", said[0], said[1])
+        at, words = _in_file(one, host)
+    except (HostError, BrokenError, UnreadError, OutOfBudgetError, OSError):
+        return None  # reading it will say why
+    return None if at is None else TimeWitness("inside", at, words)
+
+
+def _in_file(one: Candidate, host: Host) -> tuple[float | None, str]:
+    with host.open(one.paths[0], follow_links=False) as stream:
+        head = stream.read(HEAD_BYTES)
+        if head.startswith(b"\x1f\x8b"):
+            try:
+                head = zlib.decompressobj(31).decompress(head, HEAD_BYTES)
+            except zlib.error:
+                return None, ""
+        if head.startswith(b"PGDMP"):
+            return _postgresql.taken_in_head(head), "the header of the dump"
+        if _sql.is_text(head[:256]) and _sql.program_of(head):
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
+            return _sql.taken(stream.read(TAIL_BYTES)), _sql.TRAILER
+    return None, ""
+
+
+def _readable_folder(pattern: str, host: Host) -> None:
+    """Raise HostError if nothing matches only because a folder may not be read."""
+    folder = os.path.dirname(WILD.split(pattern)[0])
+    if host.exists(folder or "/"):
+        host.names(folder or "/")
+
+
+def looked_at(patterns: list[str], host: Host) -> list[str]:
+    """Return the real folders below which the set's files lie."""
+    return sorted({host.realpath(_fixed(pattern)) for pattern in patterns})
+
+
+def as_taken(one: Candidate, now: float) -> dict[str, Any]:
+    """Return the fields of BackupTaken."""
+    return {
+        "path": one.path,
+        "form": one.form,
+        "bytes": one.bytes,
+        "volumes": len(one.paths),
+        **as_data(one.decided(now)),
+    }

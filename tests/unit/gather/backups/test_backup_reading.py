@@ -1,0 +1,377 @@
+"""Backups of each format, whole and damaged: nothing with other content passes as proved."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import lzma
+import re
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_backups import (
+    ERROR,
+    MYSQL_DUMP,
+    PG_DUMP,
+    THREE,
+    by_program,
+    cuts,
+    flips,
+    noise,
+    packed,
+    sqlite_of,
+    tar_of,
+    zeroed,
+    zip_of,
+)
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import _files, _layers
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
+    Budget,
+    Counted,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
+    due_in,
+    read_file,
+    reading,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+
+HOST = Host()
+SMALL = tar_of(("a.txt", noise(300, 1)), ("b.txt", b"rows\n" * 40))
+ZIP = zip_of(("a.txt", b"rows\n" * 60), ("b/c.bin", noise(300, 4)))
+
+
+def read(name: str, data: bytes, folder: Path, kind: str = "auto") -> dict[str, Any]:
+    """Return how a file of that name reads."""
+    path = folder / name
+    path.write_bytes(data)
+    content, _found, cut = reading(
+        lambda: read_file([str(path)], due_in(name, kind), Budget(60, 10**9), HOST)
+    )
+    return {**content, "cut": cut}
+
+
+def quickly(name: str, data: bytes) -> dict[str, Any]:
+    """Return how these bytes read, without a file."""
+    raw = io.BytesIO(data)
+    found = _files.Reading()
+
+    def run() -> _files.Reading:
+        counted = Counted(raw.read, Budget(60, 10**9))
+        _files.read_stream(counted, due_in(name), found, HOST, raw)
+        return found
+
+    return reading(run)[0]
+
+
+CONTENTS = {
+    "a.tar": (THREE, "tar", 3),
+    "a.sql": (PG_DUMP, "SQL of pg_dump", None),
+    "b.sql": (MYSQL_DUMP, "SQL of mysqldump", None),
+    "a.sqlite": (sqlite_of(), "SQLite", 6),
+}
+
+
+@pytest.mark.parametrize("packer", ["", "gz", "bz2", "xz", "zst", "lz4"])
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_whole_backup_is_read_as_what_it_is(name: str, packer: str, tmp_path: Path) -> None:
+    data, what, members = CONTENTS[name]
+    wrapped = packed(packer, data) if packer else data
+
+    found = read(f"{name}.{packer}".rstrip("."), wrapped, tmp_path)
+
+    assert (found["state"], found["what"], found["members"], found["bytes"], found["proof"]) == (
+        "whole",
+        f"{packer}, {what}".removeprefix(", "),
+        members,
+        len(data),
+        "all" if packer else "none",
+    )
+
+
+WRAPPED = {
+    **{f"a.tar.{packer}": packed(packer, SMALL) for packer in ("gz", "bz2", "xz")},
+    **{f"a.csv.{packer}": packed(packer, noise(400)) for packer in ("gz", "bz2", "xz")},
+    "a.zip": ZIP,
+}
+
+
+def content(name: str, data: bytes) -> bytes:
+    """Return what is in a wrapping or a zip, by Python's own readers."""
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return repr([(one.filename, archive.read(one)) for one in archive.infolist()]).encode()
+    made = _layers.MAKERS[name.rpartition(".")[2]][1]()
+    return bytes(made.decompress(data, 10**6))
+
+
+def damages(data: bytes, every: int = 1) -> Iterator[tuple[str, bytes]]:
+    """Give all that may happen to it."""
+    return itertools.chain(flips(data, every), cuts(data, every), zeroed(data))
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_nothing_with_other_content_passes_where_checksums_prove_it(name: str) -> None:
+    whole = WRAPPED[name]
+    assert quickly(name, whole)["proof"] == "all"
+
+    for what, data in damages(whole):
+        found = quickly(name, data)
+        if found["state"] == "whole":
+            assert content(name, data) == content(name, whole), (what, found)
+
+
+@pytest.mark.parametrize("packer", ["zst", "lz4"])
+def test_nothing_with_other_content_passes_a_program_of_the_host(packer: str) -> None:
+    data = packed(packer, SMALL)
+
+    program = {"zst": "zstd", "lz4": "lz4"}[packer]
+    for what, damaged in damages(data, every=29):
+        found = quickly(f"a.tar.{packer}", damaged)
+        if found["state"] == "whole":
+            assert by_program(program, "-d", "-c", "-q", data=damaged) == SMALL, (what, found)
+
+
+def members(data: bytes) -> list[tuple[str, bytes]]:
+    """Return a tar's files."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return [
+            (one.name, file.read() if (file := archive.extractfile(one)) else b"")
+            for one in archive
+        ]
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_what_still_reads_of_a_tar_is_not_proved_and_loses_no_member(kind: int) -> None:
+    name = "b" * 90 if kind == tarfile.USTAR_FORMAT else "b" * 150
+    whole = tar_of(("a.txt", noise(600)), (name, noise(900, 2)), ("c", b"end"), kind=kind)
+
+    for what, data in damages(whole, every=7):
+        found = quickly("a.tar", data)
+        if found["state"] == "whole":
+            assert found["proof"] == "none"
+            assert len(members(data)) == found["members"], what
+            if "zeros" not in what:
+                assert found["members"] == 3, what
+
+
+@pytest.mark.parametrize("packer", ["", "gz"])
+def test_a_tar_ends_for_us_where_its_end_mark_is(packer: str, tmp_path: Path) -> None:
+    second = THREE.index(b"b/c.txt")
+    flipped = bytearray(THREE)
+    flipped[second] ^= 1
+    zeros = THREE[:second] + bytes(512) + THREE[second + 512 :]
+    cases = {
+        "no header at byte": bytes(flipped),
+        "and more follows": zeros,
+        "without its end mark": THREE[: 512 + 1536 + 512 + 1024 + 512 + 2048],
+    }
+
+    for why, data in cases.items():
+        found = read(
+            f"a.tar.{packer}".rstrip("."), packed(packer, data) if packer else data, tmp_path
+        )
+        assert (found["state"], why in found["why"]) == ("broken", True), found
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "state", "why"),
+    [
+        ("a.dump.gz", packed("gz", b""), "broken", "gz of nothing"),
+        ("a.gz", packed("gz", b""), "broken", "gz of nothing"),
+        ("a.sql.gz", packed("gz", ERROR), "broken", "message of mysqldump"),
+        ("a.gz", packed("gz", ERROR), "broken", "message of mysqldump"),
+        ("a.gz", packed("gz", b"sh: 1: pg_dump: command not found\n"), "broken", "message of sh"),
+        ("a.gz", packed("gz", b"<html><body>502 Bad Gateway"), "broken", "message of a program"),
+        ("a.dump.gz", packed("gz", b"hello\n"), "broken", "a text, and no dump"),
+        ("a.db.gz", packed("gz", sqlite_of()[:8000]), "broken", "header says 24576"),
+        ("a.sqlite.gz", packed("gz", noise(5000)), "broken", "unknown, and not sqlite"),
+        ("a.db.gz", packed("gz", noise(5000)), "unread", "no known dump or database"),
+        ("a.dump.gz", packed("gz", noise(5000)), "unread", "no known dump or database"),
+        ("a.gz", packed("gz", tar_of()), "broken", "nothing but zero bytes"),
+        ("a.tar.gz", packed("gz", tar_of()), "broken", "and not tar"),
+        ("a.gz", packed("gz", zip_of()), "broken", "an empty zip"),
+        ("a.zip", zip_of(), "broken", "an empty zip"),
+        ("a.sql", b"", "broken", "empty"),
+        ("a.sql.gz", b"<html>no space left</html>", "broken", "does not begin as gz"),
+        ("a.sql.gz", packed("gz", ERROR + MYSQL_DUMP), "broken", "begins with a message"),
+        ("a.sql.gz", packed("gz", MYSQL_DUMP + ERROR), "broken", "message of mysqldump"),
+        ("a.sql.gz", packed("gz", MYSQL_DUMP[:150] + b"\n" + MYSQL_DUMP), "broken", "2 beginnings"),
+        ("a.sql.gz", packed("gz", MYSQL_DUMP + PG_DUMP), "whole", ""),
+        ("a.sql.gz", packed("gz", b"CREATE TABLE a (x int);\n"), "unread", "nothing marks its end"),
+        ("a.sql.gz", packed("gz", b"\xff\xfe" + "-- MySQL dump".encode("utf-16-le")), "unread", "no known"),
+        ("a.csv.gz", packed("gz", b"error,count\n1,2\n"), "whole", ""),
+        ("a.log.gz", packed("gz", b"error: disk full\n"), "whole", ""),
+        ("notes.gz", packed("gz", b"Use this file\n"), "whole", ""),
+        ("a.gz", packed("gz", bytes(5000)), "broken", "nothing but zero bytes"),
+        ("a.img.gz", packed("gz", bytes(5000) + noise(20)), "whole", ""),
+        ("a.tar.gz", packed("gz", packed("gz", THREE)), "whole", ""),
+        ("a.gz", packed("gz", packed("bz2", THREE)), "whole", ""),
+        ("a.gz", packed("gz", THREE) + bytes(1024), "whole", ""),
+        ("a.gz", packed("gz", THREE) + bytes(1024) + b"x", "broken", "follow"),
+        ("a.bz2", packed("bz2", THREE) + packed("bz2", b"")[:9] + b"junk" * 9, "broken", "bz2"),
+        ("a.xz", packed("xz", THREE) + bytes(4) + packed("xz", b"x"), "broken", "and more follows"),
+        ("a.7z", b"7z\xbc\xaf\x27\x1c" + noise(99), "unread", "not read here: 7z"),
+        ("a.bin", noise(900), "unread", "nothing shows that it is complete"),
+        ("a.rdb", b"REDIS0011" + noise(99) + b"\xff" + bytes(8), "whole", ""),
+        ("a.rdb", b"REDIS0011" + noise(99), "broken", "ends too early"),
+    ],
+)  # fmt: skip
+def test_the_content_is_judged_and_not_its_wrapping(
+    name: str, data: bytes, state: str, why: str, tmp_path: Path
+) -> None:
+    found = read(name, data, tmp_path)
+
+    assert (found["state"], why in found["why"]) == (state, True), found
+
+
+def test_members_one_after_the_other_are_read_and_their_end_is_not_proved(tmp_path: Path) -> None:
+    for packer in ("gz", "bz2", "xz", "zst", "lz4"):
+        found = read(f"a.{packer}", packed(packer, b"a" * 99) + packed(packer, b"b" * 99), tmp_path)
+        assert (found["state"], found["bytes"], found["proof"]) == ("whole", 198, "none"), packer
+        tar = read(
+            f"a.tar.{packer}", packed(packer, THREE[:999]) + packed(packer, THREE[999:]), tmp_path
+        )
+        assert (tar["state"], tar["proof"]) == ("whole", "all"), packer
+
+
+def test_a_wrapping_without_checksums_proves_nothing(tmp_path: Path) -> None:
+    cases = {
+        "a.tar.zst": by_program("zstd", "-q", "-c", "--no-check", data=THREE),
+        "a.tar.lz4": by_program("lz4", "-q", "-c", "--no-frame-crc", data=THREE),
+        "a.tar.xz": lzma.compress(THREE, check=lzma.CHECK_NONE),
+    }
+    for name, data in cases.items():
+        found = read(name, data, tmp_path)
+        assert (found["state"], found["proof"]) == ("whole", "none"), (name, found)
+
+
+def linked(*members: tuple[str, bytes, str]) -> bytes:
+    """Return a tar of (name, type, target)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    return stream.getvalue()
+
+
+SYM, HARD, REG = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.REGTYPE
+
+
+@pytest.mark.parametrize(
+    ("members_", "hostile"),
+    [
+        ([("x", SYM, "/etc"), ("x/pwn", REG, "")], ["x/pwn"]),
+        ([("x", SYM, "../.."), ("x/pwn", REG, "")], ["x/pwn"]),
+        ([("a/x", SYM, ".."), ("a/x/ok", REG, "")], []),
+        ([("a/x", SYM, "../.."), ("a/x/pwn", REG, "")], ["a/x/pwn"]),
+        ([("x", SYM, "y"), ("y", SYM, "/etc"), ("x/pwn", REG, "")], ["x/pwn"]),
+        ([("./x", SYM, "/etc"), ("x/./pwn", REG, "")], ["x/./pwn"]),
+        ([("x", SYM, "x"), ("x/pwn", REG, "")], ["x/pwn"]),
+        ([("x", SYM, "/etc/passwd"), ("y", HARD, "x"), ("y", REG, "")], ["y"]),
+        ([("x", SYM, "/etc/passwd"), ("x", REG, "")], ["x"]),
+        ([("localtime", SYM, "/usr/share/zoneinfo/UTC"), ("b", REG, "")], []),
+        ([("lib", SYM, "usr/lib"), ("usr/lib", tarfile.DIRTYPE, ""), ("lib/a", REG, "")], []),
+        ([("y", HARD, "/etc/passwd")], ["y"]),
+        ([("../x", SYM, "a")], ["../x"]),
+        ([("/etc/passwd", REG, "")], ["/etc/passwd"]),
+    ],
+)
+def test_a_member_that_a_link_leads_out_is_named(
+    members_: list[tuple[str, bytes, str]], hostile: list[str], tmp_path: Path
+) -> None:
+    assert read("a.tar", linked(*members_), tmp_path)["hostile"] == hostile
+
+
+def test_a_link_in_a_zip_leads_out_too(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        link = zipfile.ZipInfo("x")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc")
+        archive.writestr("x/pwn", "root")
+        archive.writestr("y/ok", "fine")
+
+    assert read("a.zip", stream.getvalue(), tmp_path)["hostile"] == ["x/pwn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "content_"),
+    [
+        ("shop-20261125.sql.gz", ("gz",), "sql"),
+        ("shop.tgz", ("gz",), "tar"),
+        ("shop.tar.zst", ("zst",), "tar"),
+        ("shop.dump", (), "dump"),
+        ("shop.2026.11.25.gz", ("gz",), ""),
+        ("shop.csv.gz", ("gz",), "text"),
+        ("shop.tar.gz.gpg", (), "encrypted"),
+        ("shop.DB.GZ", ("gz",), "database"),
+        ("shop", (), ""),
+        (".gz", ("gz",), ""),
+    ],
+)
+def test_a_name_says_what_is_due(name: str, layers: tuple[str, ...], content_: str) -> None:
+    assert due_in(name) == _files.Due(layers, content_)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the same tar, as encrypted by each program."""
+    folder = tmp_path_factory.mktemp("keys")
+    key = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True)
+    to = re.search(r"public key: (\S+)", key.stderr + key.stdout)
+    assert to is not None
+    made = {
+        "age": by_program("age", "-r", to[1], data=THREE),
+        "age-armor": by_program("age", "-a", "-r", to[1], data=THREE),
+        "openssl": by_program("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x", data=THREE),
+    }
+    gpg = ["gpg", "--homedir", str(folder), "--batch", "--passphrase", "x", "--pinentry-mode"]
+    made["gpg"] = by_program(*gpg, "loopback", "-c", data=THREE)
+    made["gpg-armor"] = by_program(*gpg, "loopback", "-a", "-c", data=noise(40_000))
+    subprocess.run(["gpgconf", "--homedir", folder, "--kill", "gpg-agent"], check=False)
+    pair = ["-keyout", str(folder / "key"), "-out", str(folder / "cert"), "-subj", "/CN=b"]
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *pair]
+    subprocess.run(new, check=True, capture_output=True)
+    cms = ["openssl", "smime", "-encrypt", "-binary", "-aes256", "-outform", "DER"]
+    made["CMS"] = by_program(*cms, str(folder / "cert"), data=THREE)
+    return made
+
+
+def test_an_encrypted_file_is_known_by_its_header_and_its_length(
+    sealed: dict[str, bytes], tmp_path: Path
+) -> None:
+    for program, data in sealed.items():
+        for name in ("a.tar.gpg", "a.tar", "a.age", "a.enc", "a"):
+            found = read(name, data, tmp_path)
+            assert found["state"] == "encrypted", (program, name, found)
+        packed_too = read("a.tar.gpg.gz", packed("gz", data), tmp_path)
+        assert packed_too["state"] == "encrypted", (program, packed_too)
+
+
+def test_an_encrypted_file_that_was_cut_is_broken(sealed: dict[str, bytes], tmp_path: Path) -> None:
+    for program, data in sealed.items():
+        if program not in (
+            "openssl",
+            "age",
+        ):  # whose length says nothing, or only of whole chunks of 64 KiB
+            found = read("a.tar.gpg", data[: len(data) * 2 // 3], tmp_path)
+            assert (found["state"], found["cut"]) == ("broken", True), (program, found)
+    for program, size in (("openssl", 16), ("age", 200)):
+        assert read("a.enc", sealed[program][:size], tmp_path)["state"] == "broken", program
+
+
+def test_what_should_be_encrypted_and_is_not_is_broken(tmp_path: Path) -> None:
+    for data in (THREE, packed("gz", THREE), noise(3000), b"\x85\x02" + noise(3000), b"text\n"):
+        found = read("a.tar.gz.gpg", data, tmp_path)
+        assert found["state"] == "broken", found
+        declared = read("a.backup", data, tmp_path, kind="encrypted")
+        assert declared["state"] == "broken", declared
