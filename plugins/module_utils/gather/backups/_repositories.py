@@ -9,7 +9,9 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import KIND as BORG
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import (
+    KIND as BORG,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import archives
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     NONE,
@@ -126,11 +128,8 @@ def snapshots(wanted: dict[str, Any], host: Host) -> Repository:
         raise HostError(f"{kind}: only a repository in a local folder is read")
     if wanted.get("snapshot_host") or wanted.get("snapshot_tag"):
         raise HostError(f"{kind}: its backups have no host and no tag; say which by `stanza`")
-    reader = {
-        PGBACKREST: pgbackrest,
-        BARMAN: barman,
-    }
-    return reader[kind](wanted, host)
+    reader = pgbackrest if kind == PGBACKREST else barman
+    return reader(wanted, host)
 
 
 def content(wanted: dict[str, Any], repository: Repository, budget: Budget, host: Host) -> Reading:
