@@ -29,6 +29,7 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 
+from bench.backups import backup_reading  # noqa: E402
 from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402
 from dateutil.rrule import rrulestr  # noqa: E402
@@ -412,6 +413,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--log-mib", type=int, default=2048)
     parser.add_argument("--dead", type=int, default=3000)
+    parser.add_argument("--backup-mib", type=int, default=1024)
     parser.add_argument("--many", type=int, default=1000)
     parser.add_argument(
         "--only",
@@ -425,6 +427,7 @@ def main() -> None:
             "shapes",
             "pages",
             "dead",
+            "backups",
         ],
     )
     asked = parser.parse_args()
@@ -443,6 +446,7 @@ def main() -> None:
             "shapes": lambda: shapes(asked.rounds),
             "pages": lambda: pages(folder),
             "dead": lambda: dead_hosts(folder, asked.dead),
+            "backups": lambda: backup_reading(folder, asked.backup_mib, asked.rounds),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

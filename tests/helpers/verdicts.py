@@ -26,7 +26,7 @@ def undeclared(kind: Any, data: Any, place: str = "") -> list[str]:
     if not isinstance(data, dict) or not is_dataclass(kind):
         return []
     kinds = get_type_hints(kind)
-    found = [f"{place}.{name}" for name in data if name not in kinds]
+    found = [f"{place}.{name}" for name in data if name not in kinds and name != VERSION_KEY]
     known = (name for name in data if name in kinds)
     return found + [at for one in known for at in undeclared(kinds[one], data[one], one)]
 
@@ -40,8 +40,7 @@ def verdict_of(
 
     Raises: ShapeError if the observation has not its shape.
     """
-    data = {name: value for name, value in seen.data.items() if name != VERSION_KEY}
-    assert check.shape is None or not undeclared(check.shape, data)
+    assert check.shape is None or not undeclared(check.shape, seen.data)
     return verdict_of_any(check, seen, limits, now, past)
 
 

@@ -28,7 +28,14 @@ def asked(wanted: Iterable[WantedCheck]) -> dict[str, tuple[dict[str, Any], dict
 
 
 # --- families --------------------------------------------------------------------------------------------------------
-BACKUPS = ["backup_fresh", "backup_manifest", "backup_readable", "backup_size"]
+BACKUPS = [
+    "backup_fresh",
+    "backup_manifest",
+    "backup_readable",
+    "backup_retention",
+    "backup_second_copy",
+    "backup_size",
+]
 
 
 @pytest.mark.parametrize(
@@ -37,12 +44,12 @@ BACKUPS = ["backup_fresh", "backup_manifest", "backup_readable", "backup_size"]
         ({"checks": "backups", "sets": SETS}, BACKUPS),
         ({"checks": ["backups"], "sets": SETS}, BACKUPS),
         ({"checks": "backup_*", "sets": SETS}, BACKUPS),
-        ({"checks": "backup_[fs]*", "sets": SETS}, ["backup_fresh", "backup_size"]),
+        ({"checks": "backup_[fm]*", "sets": SETS}, ["backup_fresh", "backup_manifest"]),
         ({"checks": ["backup_size", "backup_fresh"], "sets": SETS}, ["backup_size", "backup_fresh"]),
-        ({"checks": ["backup_size", "backups"], "sets": SETS}, ["backup_size", *BACKUPS[:3]]),
+        ({"checks": ["backup_size", "backups"], "sets": SETS}, ["backup_size", *BACKUPS[:-1]]),
         ({"checks": "disk_space"}, ["disk_space"]),
         ({"checks": ["disk_*", "swap_used"]}, ["disk_inodes", "disk_space", "disk_space_trend", "swap_used"]),
-        ({"checks": "backups", "sets": SETS, "without": "backup_size"}, BACKUPS[:3]),
+        ({"checks": "backups", "sets": SETS, "without": "backup_size"}, BACKUPS[:-1]),
         ({"checks": "backups", "sets": SETS, "without": BACKUPS[1:]}, BACKUPS[:1]),
         ("databases", ["database_connect", "database_pool"]),
         ("disk_*", ["disk_inodes", "disk_space", "disk_space_trend"]),
@@ -168,9 +175,9 @@ def test_a_family_in_two_groups_counts_once() -> None:
 @pytest.mark.parametrize(
     ("entry", "version", "names"),
     [
-        ("backup_*", "0.1.0", BACKUPS[:3]),
-        ("backups", "0.1.0", BACKUPS[:3]),
-        ("backups", "0.1.9", BACKUPS[:3]),
+        ("backup_*", "0.1.0", BACKUPS[:-1]),
+        ("backups", "0.1.0", BACKUPS[:-1]),
+        ("backups", "0.1.9", BACKUPS[:-1]),
         ("backups", "0.2.0", BACKUPS),
         ("backups", "0.10.0", BACKUPS),
         ("backups", "1.0.0", BACKUPS),
@@ -190,7 +197,7 @@ def test_what_came_later_may_be_left_out_beforehand() -> None:
     entry = {"checks": "backups", "sets": SETS, "without": ["backup_size"]}
 
     for version in ("0.1.0", "0.2.0"):
-        assert [one.check.id for one in of_entry(entry, LATER, version)] == BACKUPS[:3]
+        assert [one.check.id for one in of_entry(entry, LATER, version)] == BACKUPS[:-1]
 
 
 WRONG: list[tuple[Any, tuple[str | int, ...], str]] = [

@@ -29,7 +29,7 @@ _FAR = (
 
 
 @dataclass(frozen=True)
-class Mount:
+class MountPoint:
     """A line of mountinfo. device: `major:minor`. Source: proc_pid_mountinfo(5)."""
 
     point: str
@@ -52,7 +52,7 @@ class Disks:
     far: dict[str, str] = field(default_factory=dict)
 
 
-def parse_mounts(text: str) -> list[Mount]:
+def parse_mounts(text: str) -> list[MountPoint]:
     """Return the mounts, in the order in which they were made."""
     found = []
     for line in text.splitlines():
@@ -60,11 +60,11 @@ def parse_mounts(text: str) -> list[Mount]:
         fields, rest = before.split(" "), after.split(" ")
         if is_whole and len(fields) >= 6 and len(rest) >= 2:
             point, source = _unescaped(fields[4]), _unescaped(rest[1])
-            found.append(Mount(point, fields[2], rest[0], source))
+            found.append(MountPoint(point, fields[2], rest[0], source))
     return found
 
 
-def mount_of(path: str, mounts: list[Mount], host: Host) -> Mount:
+def mount_of(path: str, mounts: list[MountPoint], host: Host) -> MountPoint:
     """Return the mount that an existing path, without links, lies on.
 
     Raises: HostError if there is none.
@@ -87,7 +87,7 @@ def mount_of(path: str, mounts: list[Mount], host: Host) -> Mount:
     return deepest_first[0]  # a subvolume of btrfs has a number that no mount has
 
 
-def disks_of(mount: Mount, mounts: list[Mount], host: Host) -> Disks:
+def disks_of(mount: MountPoint, mounts: list[MountPoint], host: Host) -> Disks:
     """Return what a mount stands on, as far as sysfs shows it."""
     found = Disks()
     for top in _tops(mount, host):
@@ -95,7 +95,7 @@ def disks_of(mount: Mount, mounts: list[Mount], host: Host) -> Disks:
     return found
 
 
-def _tops(mount: Mount, host: Host) -> list[str]:
+def _tops(mount: MountPoint, host: Host) -> list[str]:
     """Return the devices that a file system is made on, as folders of sysfs."""
     folder = f"/sys/dev/block/{mount.device}"
     if _there(folder, host):
@@ -113,7 +113,7 @@ def _tops(mount: Mount, host: Host) -> list[str]:
     return [host.realpath(one) for one in folders if _there(one, host)]
 
 
-def _walk(folder: str, found: Disks, mounts: list[Mount], host: Host, depth: int) -> None:
+def _walk(folder: str, found: Disks, mounts: list[MountPoint], host: Host, depth: int) -> None:
     """Take down a device and all below it."""
     name = os.path.basename(folder)
     if name in found.devices or depth > DEEPEST or len(found.devices) > DEVICES_LIMIT:

@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import _layers
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     ALL,
     NONE,
@@ -26,6 +25,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     Reading,
     UnreadError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._layers import (
+    Layer,
+    layer_of,
+    unwrapped,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._members import (
     is_tar,
@@ -111,8 +115,9 @@ def due_in(name: str, kind: str = "auto") -> Due:
     """Return what is due in a file of that name. kind: what the site says of it, one of KINDS; or `auto`."""
     if kind != "auto":
         inner, _dot, packer = kind.rpartition(".")
-        content, layers = (inner, (packer,)) if packer in PACKERS else (kind, ())
-        return Due(layers, {"postgresql": "custom"}.get(content, content))
+        if packer not in PACKERS:
+            inner, packer = kind, ""
+        return Due((packer,) if packer else (), {"postgresql": "custom"}.get(inner, inner))
     parts = name.lower().split(".")[1:]
     parts = [piece for part in parts for piece in SHORT.get(part, part).split(".")]
     layers: list[str] = []
@@ -152,19 +157,19 @@ def read_stream(
     """
     outermost = stream
     with contextlib.ExitStack() as stack:
-        layers: list[_layers.Layer] = []
+        layers: list[Layer] = []
         for number in range(MOST_LAYERS + 1):
             head = stream.peek()
             if not head:
                 raise BrokenError("empty" if not layers else f"{layers[-1].kind} of nothing")
-            kind = _layers.layer_of(head)
+            kind = layer_of(head)
             wanted = due.layers[number] if number < len(due.layers) else ""
-            if wanted and kind != wanted and not _sealed_instead(head, due):
+            if wanted and kind != wanted and not sealed_by(head):
                 raise BrokenError(f"does not begin as {wanted}")
             if not kind or number == MOST_LAYERS:
                 break
             found.what.append(kind)
-            layers.append(stack.enter_context(_layers.unwrapped(kind, stream, host)))
+            layers.append(stack.enter_context(unwrapped(kind, stream, host)))
             stream = layers[-1].stream
         own_end = _read_content(stream, due.content, found, host, None if layers else raw)
         for layer in reversed(layers):  # whose last bytes have its checksum
@@ -176,12 +181,7 @@ def read_stream(
         _prove(found, layers, own_end)
 
 
-def _sealed_instead(head: bytes, due: Due) -> bool:
-    """Return whether something encrypted lies where another wrapping was due; a site that asks for one says so."""
-    return bool(sealed_by(head)) and due.content in ("", "encrypted")
-
-
-def _prove(found: Reading, layers: list[_layers.Layer], own_end: bool) -> None:
+def _prove(found: Reading, layers: list[Layer], own_end: bool) -> None:
     """Write down how far checksums have proved the content."""
     proving = [layer for layer in layers if layer.checked and (layer.members == 1 or own_end)]
     if proving and found.state == "whole":
@@ -205,7 +205,7 @@ def _read_content(
     said = complaint(head, len(head) if len(head) < 4096 else 1 << 20) if due != "text" else ""
     if said and what == "text":
         raise BrokenError(f"holds a message of {said} instead of a backup")
-    if due in CERTAIN and what != due:
+    if due in CERTAIN and what not in (due, "encrypted"):
         names = {"custom": "a dump of pg_dump in custom format", "encrypted": "anything encrypted"}
         raise BrokenError(f"holds {_named(what)}, and not {names.get(due, due)}")
     if due in DUMPS and what == "text":

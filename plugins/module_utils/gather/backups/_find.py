@@ -15,12 +15,6 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import (
-    _folders,
-    _postgresql,
-    _sql,
-    _volumes,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     HEAD_BYTES,
     TAIL_BYTES,
@@ -28,29 +22,39 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    folder_kind,
+    folder_time,
+    folder_written,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
+    taken_in_head,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
+    TRAILER,
+    is_text,
+    program_of,
+    taken,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._volumes import grouped
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
-    Decision,
-    Witness,
+    TakenTime,
+    TimeWitness,
     as_data,
     decide,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart")
-UNFINISHED += ("_inprogress", ".writing", ".crdownload", ".unfinished", "~")
-BESIDE = (
-    ".sha256",
-    ".sha256sum",
-    ".sha512",
-    ".md5",
-    ".md5sum",
-    ".sha1",
-    ".sig",
-    ".asc",
-    ".minisig",
+UNFINISHED = (
+    *(".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart"),
+    *("_inprogress", ".writing", ".crdownload", ".unfinished", "~"),
 )
-BESIDE += (".log", ".lock", ".pid", ".sha512sum", ".sha1sum")
+BESIDE = (
+    *(".sha256", ".sha256sum", ".sha512", ".md5", ".md5sum", ".sha1", ".sig", ".asc"),
+    ".minisig",
+    *(".log", ".lock", ".pid", ".sha512sum", ".sha1sum"),
+)
 MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "sha1sums", "manifest", "backup_manifest")
 LOOKED_INTO = 20
 """Of so many of the newest is looked at what they say themselves."""
@@ -62,11 +66,13 @@ WILD = re.compile(r"[*?\[]")
 class Candidate:
     """A backup of a set, or what may be one.
 
-    paths: its files in their order, or its folder. kind: of a folder. missing: names of volumes that are not there.
+    path: how it is shown. name: by which it is said what is due. paths: its files in their order, or its folder.
+    kind: of a folder. missing: names of volumes that are not there.
     ids: device and inode of each file. inside: what its content says of when it was taken.
     """
 
     path: str
+    name: str
     form: str
     paths: list[str]
     bytes: int | None
@@ -74,16 +80,16 @@ class Candidate:
     kind: str = ""
     missing: list[str] = field(default_factory=list)
     ids: list[tuple[int, int]] = field(default_factory=list)
-    named: Witness | None = None
-    inside: Witness | None = None
+    named: TimeWitness | None = None
+    inside: TimeWitness | None = None
     unfinished: str = ""
 
-    def decided(self, now: float) -> Decision:
+    def decided(self, now: float) -> TakenTime:
         """Return when it was taken, by the witness that counts."""
         said = [self.inside, self.named]
         witnesses = [one for one in said if one is not None]
         if self.written is not None:
-            witnesses.append(Witness("written", self.written, "the time of writing"))
+            witnesses.append(TimeWitness("written", self.written, "the time of writing"))
         return decide(witnesses, now)
 
 
@@ -167,11 +173,12 @@ def _take_files(
     paths: list[str], files: dict[str, os.stat_result], found: Candidates, host: Host
 ) -> None:
     """Take down the backups that are files, those in several volumes as one."""
-    for group in _volumes.grouped(paths):
+    for group in grouped(paths):
         infos = [files[path] for path in group.paths]
         one = Candidate(
             path=group.paths[0],
-            form="file" if len(group.paths) == 1 and not group.missing else "volumes",
+            name=os.path.basename(group.name),
+            form="file" if group.paths == [group.name] else "volumes",
             paths=list(group.paths),
             bytes=sum(info.st_size for info in infos),
             written=max(info.st_mtime for info in infos),
@@ -190,16 +197,19 @@ def _folders_of(
     folders: dict[str, os.stat_result], declared: str, host: Host
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Return the folders of a known format, and those that are trees of files, none of them inside another one."""
-    known, trees = [], []
+    known: list[Candidate] = []
+    trees: list[Candidate] = []
     for path in sorted(folders):
         if any(path.startswith(f"{one.path}/") for one in known):
             continue
-        kind = "tree" if declared == "tree" else _folders.folder_kind(path, host)
+        kind = "tree" if declared == "tree" else folder_kind(path, host)
         try:
-            size, written, _files = _folders.folder_written(path, host, FOLDER_ENTRIES)
+            size, written, _count = folder_written(path, host, FOLDER_ENTRIES)
         except OutOfBudgetError:
             size, written = None, folders[path].st_mtime
-        one = Candidate(path, "folder", [path], size, written, kind or "tree")
+        one = Candidate(
+            path, os.path.basename(path), "folder", [path], size, written, kind or "tree"
+        )
         if os.path.basename(path).lower().endswith(UNFINISHED):
             one.unfinished = "its name says that it is not finished"
         (known if kind else trees).append(one)
@@ -211,27 +221,27 @@ def _fixed(pattern: str) -> str:
     return os.path.dirname(WILD.split(pattern)[0]).rstrip("/") + "/"
 
 
-def _named(one: Candidate, starts: tuple[str, ...], now: float) -> Witness | None:
+def _named(one: Candidate, starts: tuple[str, ...], now: float) -> TimeWitness | None:
     """Return what its name says, or else the names of the folders that vary in the set, the innermost first."""
     start = max((each for each in starts if one.path.startswith(each)), key=len, default="/")
     parts = [part for part in one.path[len(start) :].split("/") if part]
     for part in reversed(parts or [os.path.basename(one.path)]):
         named = named_at(part, one.written, now)
         if named is not None:
-            return Witness("name", named.at, named.words)
+            return TimeWitness("name", named.at, named.words)
     return None
 
 
-def _inside(one: Candidate, host: Host) -> Witness | None:
+def _inside(one: Candidate, host: Host) -> TimeWitness | None:
     """Return what a backup says itself, as far as that stands at its beginning, or at its end in plain text."""
     try:
         if one.form == "folder":
-            said = _folders.folder_time(one.path, one.kind, host)
-            return None if said is None else Witness("inside", said[0], said[1])
+            said = folder_time(one.path, one.kind, host)
+            return None if said is None else TimeWitness("inside", said[0], said[1])
         at, words = _in_file(one, host)
     except (HostError, BrokenError, UnreadError, OutOfBudgetError, OSError):
         return None  # reading it will say why
-    return None if at is None else Witness("inside", at, words)
+    return None if at is None else TimeWitness("inside", at, words)
 
 
 def _in_file(one: Candidate, host: Host) -> tuple[float | None, str]:
@@ -243,10 +253,10 @@ def _in_file(one: Candidate, host: Host) -> tuple[float | None, str]:
             except zlib.error:
                 return None, ""
         if head.startswith(b"PGDMP"):
-            return _postgresql.taken_in_head(head), "the header of the dump"
-        if _sql.is_text(head[:256]) and _sql.program_of(head):
+            return taken_in_head(head), "the header of the dump"
+        if is_text(head[:256]) and program_of(head):
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
-            return _sql.taken(stream.read(TAIL_BYTES)), _sql.TRAILER
+            return taken(stream.read(TAIL_BYTES)), TRAILER
     return None, ""
 
 

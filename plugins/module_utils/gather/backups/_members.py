@@ -130,8 +130,8 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
     """
     links, end, members, newest = Links(), 0, 0, 0.0
     try:
-        with tarfile.open(
-            fileobj=stream,  # type: ignore[arg-type]
+        with tarfile.open(  # type: ignore[call-overload]
+            fileobj=stream,
             mode="r|",
             bufsize=CHUNK_BYTES,
             tarinfo=TarMember,
@@ -140,7 +140,7 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
             for member in archive:
                 members += 1
                 archive.members = []  # it would keep all of them
-                end = archive.offset  # type: ignore[attr-defined]
+                end = archive.offset
                 _follow(member, links, found)
                 if newest < member.mtime <= now:
                     newest = float(member.mtime)
@@ -184,7 +184,7 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
     """
     links, total, newest = Links(), 0, 0.0
     try:
-        with zipfile.ZipFile(raw) as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(raw) as archive:
             members = archive.infolist()
             found.members = len(members)
             if not members:

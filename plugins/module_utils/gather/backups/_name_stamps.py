@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every date and time of day that the characters of a name may mean. Which of them is meant is decided in _names."""
+"""Every date that the characters of a name may mean. Which of them is meant is decided in _names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Iterator, Match, Pattern
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_clocks import (
+    ClockInName,
+    clocks_after,
+    clocks_before,
+)
+
 STRONG, WEAK, FAINT = 0, 1, 2
 """How much a form looks like a date: as one; as a version or a number too; as any six digits do."""
-SURE_SECONDS = float("inf")
-DOUBTFUL_SECONDS = 2 * 3600
-HOUR_SECONDS = 3600
-BEFORE_SECONDS = 6 * 3600
-EPOCH_FROM = 1_420_070_400  # 2015: what is less may as well be a number of something, as Oracle's DBID is
-EPOCH_UNTIL = 4_102_444_800  # 2100
+EPOCH_FROM = 1_420_070_400
+"""2015. What is less may as well be a number of something, as the DBID of Oracle is."""
+EPOCH_UNTIL = 4_102_444_800
+"""2100."""
 EPOCH_DIGITS = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
-PORTS = ("1433", "1521", "1526", "2049", "1194", "1812", "1883", "2222", "2375", "2379", "2380")
-"""Ports that look as a time of day does."""
 
 MONTH_NAMES = (
     ("january", "januar", "jänner", "jan"),
@@ -38,27 +40,6 @@ MONTH_NAMES = (
     ("december", "dezember", "dec", "dez"),
 )
 MONTHS = {word: number for number, words in enumerate(MONTH_NAMES, 1) for word in words}
-ZONE_HOURS = {
-    **{"z": 0, "utc": 0, "gmt": 0, "wet": 0, "bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3},
-    **{"msk": 3, "jst": 9, "aest": 10, "aedt": 11, "nzst": 12, "nzdt": 13, "est": -5, "edt": -4},
-    **{"cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
-}
-
-
-@dataclass(frozen=True)
-class ClockInName:
-    """A time of day beside a date.
-
-    second: of the day. precision: seconds that it leaves open. offset: of its zone from UTC in seconds, None if it says
-    none. trusted: how many seconds before the writing it may lie to be believed. end: where it ends in the name.
-    """
-
-    second: int
-    precision: int
-    offset: int | None = None
-    trusted: float = SURE_SECONDS
-    start: int = 0
-    end: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +68,7 @@ class EpochInName:
 
 
 def _compiled(pattern: str) -> Pattern[str]:
-    """Return the pattern of a date. Digits are [0-9]; ~ is a separator, and the same one all over the date."""
+    """Return the pattern of a date. # is a digit: [0-9], and of no other script."""
     months = "|".join(sorted(MONTHS, key=len, reverse=True))
     for short, meant in (
         ("<Y>", "(?P<y>20[0-9]{2})"),
@@ -133,34 +114,7 @@ DATES = tuple(
     )
 )
 
-_ZONES = "|".join(sorted((zone for zone in ZONE_HOURS if zone != "z"), key=len, reverse=True))
-_OFFSET = (
-    r"(?P<sign>[+-])(?P<zh>0[0-9]|1[0-4])(?:(?P<zc>[:-]?)(?P<zm>00|15|30|45))?(?![0-9])(?!:[0-9])"
-)
-_ZONE = rf"(?:(?P<zone>z|[-_ ]?(?:{_ZONES}))(?![a-z0-9])|[-_ ]?(?:utc|gmt)?{_OFFSET})"
-_NOON = r"(?:[-_ .]?(?P<half>[ap])\.?m(?![a-z]))?"
-# Behind a time of day no letters follow but what pgBackRest writes: F, D or I.
-_BOUND = r"(?![0-9])(?!(?![fdi](?![a-z0-9]))[a-z])(?!\.[0-9]{1,2}(?![0-9a-z]))"
-_COMPACT = r"(?P<h>[01][0-9]|2[0-3])(?P<mi>[0-5][0-9])(?P<se>[0-5][0-9])?(?:(?<=[0-9]{6})(?:[0-9]{3}|[0-9]{6}))?h?"
-_APART = (
-    r"(?P<h>[01]?[0-9]|2[0-3])(?:(?P<c>[-:_.\uff1a\ua789\uf03a]|%3a)|h)(?P<mi>[0-5][0-9])"
-    r"(?:(?:(?P=c)|m)(?P<se>[0-5][0-9]))?[ms]?"
-)
-_HOUR = r"(?P<h>[01][0-9]|2[0-3])(?:h(?![0-9])|(?![-_.:]?[0-9]))"
-_DAYS = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}"
-_JOIN = rf"(?:(?:[-_. ,@+~/]{{1,3}}|%20)(?:at[-_ ]|t)?|t|[-_. ,]{{1,2}}{_DAYS}[-_. ,]{{1,2}}|)"
-_FRACTION = r"(?:[.,][0-9]{1,9}(?![0-9]))?"
 _FLAGS = re.IGNORECASE | re.ASCII
-AFTER = tuple(
-    re.compile(_JOIN + clock + (_FRACTION if exact else "") + _NOON + zone + _BOUND, _FLAGS)
-    for clock, exact in ((_COMPACT, True), (_APART, True), (_HOUR, False))
-    for zone in ((_ZONE, "") if exact else ("",))
-)
-BEFORE = tuple(
-    re.compile(rf"(?<![0-9a-z.]){clock}{_NOON}[-_ t]{{1,3}}\Z", _FLAGS)
-    for clock in (_COMPACT, _APART.replace(r"_.\uff1a", r"_\uff1a"))
-)
-
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", _FLAGS)
 _TO = r"(?P<to>-|--|_-_| - |\.\.|[_ -](?:to|bis|until)[_ -]|_)"
 PERIODS = (
@@ -276,9 +230,9 @@ def _with_clocks(day: DayInName, match: Match[str], text: str) -> DayInName:
     """Return the day with the times of day that stand beside it, or in it."""
     inside = match.groupdict().get("clock")
     if inside:
-        clocks = [replace(one, end=day.end) for one in _clocks_after("-" + inside, 0)]
+        clocks = [replace(one, end=day.end) for one in clocks_after("-" + inside, 0)]
     else:
-        clocks = _clocks_after(text, day.end) or _clocks_before(text, day.start)
+        clocks = clocks_after(text, day.end) or clocks_before(text, day.start)
     return replace(day, clocks=tuple(clocks)) if day.days == 1 else day
 
 
@@ -289,73 +243,6 @@ def _is_whole(day: DayInName, text: str) -> bool:
     if text[day.end : day.end + 1].isdigit():
         return False
     return day.grade != FAINT or not _glued(text, day.start, day.end)
-
-
-def _clocks_after(text: str, end: int) -> list[ClockInName]:
-    """Return the times of day that stand right behind a date."""
-    clocks = []
-    for pattern in AFTER:
-        match = pattern.match(text, end)
-        clock = _clock(match) if match else None
-        if match is None or clock is None:
-            continue
-        clocks.append(clock)
-        sign, colon = match.groupdict().get("sign"), match.groupdict().get("zc") == ":"
-        if sign != "-" or colon:  # else it may be a number of something, and no offset
-            break
-    return clocks
-
-
-def _clocks_before(text: str, start: int) -> list[ClockInName]:
-    """Return the time of day that stands right before a date. It may be a number, so it is trusted less."""
-    for pattern in BEFORE:
-        match = pattern.search(text[:start], max(0, start - 16))
-        clock = _clock(match) if match else None
-        if match and clock:
-            plain = clock.precision > 1 and not re.search("[:h]", match.group())
-            trusted = DOUBTFUL_SECONDS if plain else BEFORE_SECONDS
-            return [replace(clock, trusted=min(clock.trusted, trusted))]
-    return []
-
-
-def _clock(match: Match[str]) -> ClockInName | None:
-    """Return the time of day that was matched; None if it is none after all."""
-    have = match.groupdict()
-    hour, minute, second = int(have["h"]), have.get("mi"), have.get("se")
-    half = (have.get("half") or "").lower()
-    if half:
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + (12 if half == "p" else 0)
-    offset = None
-    if have.get("zone"):
-        offset = ZONE_HOURS[have["zone"].strip("-_ ").lower()] * 3600
-    elif have.get("sign"):
-        if have["sign"] == "-" and not have["zm"] and have.get("c") != ":":
-            return None
-        east = 1 if have["sign"] == "+" else -1
-        offset = east * (int(have["zh"]) * 3600 + int(have["zm"] or 0) * 60)
-    precision = 1 if second else 60 if minute else 3600
-    return ClockInName(
-        hour * 3600 + int(minute or 0) * 60 + int(second or 0),
-        precision,
-        offset,
-        SURE_SECONDS if half or offset is not None else _trusted(match),
-        match.start(),
-        match.end(),
-    )
-
-
-def _trusted(match: Match[str]) -> float:
-    """Return how long before the writing a time of day may lie, by its form: a version or a port looks alike."""
-    have = match.groupdict()
-    mark = have.get("c")
-    if not have.get("mi"):
-        return SURE_SECONDS if match.group().lower().endswith("h") else HOUR_SECONDS
-    if mark == "." or (mark in ("-", "_") and len(have["h"]) == 1):
-        return DOUBTFUL_SECONDS
-    port = not mark and not have.get("se") and have["h"] + have["mi"] in PORTS
-    return DOUBTFUL_SECONDS if port else SURE_SECONDS
 
 
 def _without_periods(found: list[DayInName], text: str) -> list[DayInName]:
@@ -395,13 +282,21 @@ def _is_period(match: Match[str], year_first: bool) -> bool:
 def _set_apart(found: list[DayInName]) -> list[DayInName]:
     """Return the days without what only looks like one because another is cut in half."""
     strong = [day for day in found if day.grade == STRONG]
+    spans = [_span(day) for day in strong]
     kept = []
     for day in found:
-        if day.grade == FAINT:
-            spans = [(one.start, max([one.end, *(c.end for c in one.clocks)])) for one in strong]
-            if any(day.start < end and start < day.end for start, end in spans):
-                continue
-        elif day.grade == STRONG and any(one.start < day.start < one.end for one in strong):
+        start, end = _span(day)
+        if day.grade == FAINT and any(
+            one < end and start < two and (one, two) != (start, end) for one, two in spans
+        ):
+            continue
+        if day.grade == STRONG and any(one.start < day.start < one.end for one in strong):
             day = replace(day, grade=WEAK)
         kept.append(day)
     return kept
+
+
+def _span(day: DayInName) -> tuple[int, int]:
+    """Return where a day, with the times beside it, begins and ends."""
+    starts, ends = [clock.start for clock in day.clocks], [clock.end for clock in day.clocks]
+    return min([day.start, *starts]), max([day.end, *ends])

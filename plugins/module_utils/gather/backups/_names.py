@@ -13,10 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_clocks import (
+    ClockInName,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_stamps import (
     FAINT,
     STRONG,
-    ClockInName,
     DayInName,
     days,
     epochs,
@@ -94,7 +96,9 @@ def _best(meant: list[_Meant], nearest: float, is_written: bool) -> _Meant | Non
     chosen = next((group for group in groups if group), [])
     best = max(chosen, key=lambda one: (one.begins, -one.ends), default=None)
     # Beside it GitLab writes its version, and that may look like a time of the day.
-    exact = [one for one in chosen if one.exact and best and best.begins - one.begins <= SAME_SECONDS]
+    exact = [
+        one for one in chosen if one.exact and best and best.begins - one.begins <= SAME_SECONDS
+    ]
     return max(exact, key=lambda one: one.begins, default=best)
 
 
@@ -119,7 +123,7 @@ def _of_day(day: DayInName, limit: float, nearest: float) -> list[_Meant]:
 
 
 def _begins(day: date, clock: ClockInName, limit: float) -> float | None:
-    """Return the first second that the time means; None if it is later than the limit in each zone that it may be of."""
+    """Return the first second that the time means; None if it is later than the limit in each zone that it may be."""
     moment = datetime.combine(day, time()) + timedelta(seconds=clock.second)
     if clock.offset is not None:
         at = moment.replace(tzinfo=timezone.utc).timestamp() - clock.offset

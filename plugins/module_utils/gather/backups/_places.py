@@ -14,7 +14,7 @@ from typing import Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._devices import (
     MOUNTS,
-    Mount,
+    MountPoint,
     disks_of,
     mount_of,
     parse_mounts,
@@ -66,7 +66,7 @@ class _Place:
     """
 
     shown: str
-    mount: Mount | None = None
+    mount: MountPoint | None = None
     way: str = ""
     servers: tuple[str, ...] = ()
 
@@ -89,7 +89,7 @@ def apart(path: str, other: str, host: Host) -> Apart:
     return _by_disk(one, two, mounts, host)
 
 
-def _same_file_system(one: Mount, two: Mount) -> str:
+def _same_file_system(one: MountPoint, two: MountPoint) -> str:
     """Return what two mounts have in common if they are one file system, or one pool; else an empty text."""
     if one.device == two.device:
         return f"the file system {one.source} ({one.type})"
@@ -102,7 +102,7 @@ def _same_file_system(one: Mount, two: Mount) -> str:
 
 
 # --- where a place is ------------------------------------------------------------------------------------------------
-def _place(text: str, mounts: list[Mount], host: Host) -> _Place:
+def _place(text: str, mounts: list[MountPoint], host: Host) -> _Place:
     """Return where a path or a repository is.
 
     Raises: HostError.
@@ -143,14 +143,15 @@ def _existing(path: str, host: Host) -> str:
     return found
 
 
-def _servers_of(mount: Mount) -> tuple[str, ...]:
+def _servers_of(mount: MountPoint) -> tuple[str, ...]:
     """Return the servers of a network file system; Ceph has several."""
     source = mount.source
     if source.startswith("//"):
         return (source[2:].partition("/")[0].rpartition("@")[2],)
     if mount.type == "ceph":
         source = source.rpartition("=")[2].replace("/", ",") if "=" in source else source
-        return tuple(_ADDRESS.findall(source.partition(":/")[0]))
+        monitors = map(_ADDRESS.match, source.partition(":/")[0].split(","))
+        return tuple(one.group(1).strip("[]") for one in monitors if one)
     found = _ADDRESS.match(source)
     return (found.group(1).strip("[]"),) if found else ()
 
@@ -230,6 +231,8 @@ def _addresses(name: str, host: Host) -> list[str]:
     """Return a server's addresses as they are written shortest; none if its name is not known."""
     if name == THE_HYPERVISOR:
         return []
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(name))]
     with contextlib.suppress(HostError, ValueError):
         found = [ipaddress.ip_address(one.partition("%")[0]) for one in host.resolve(name)]
         return [str(getattr(one, "ipv4_mapped", None) or one) for one in found]
@@ -249,7 +252,7 @@ def _own_addresses(host: Host) -> set[str]:
 
 
 # --- of this machine -------------------------------------------------------------------------------------------------
-def _by_disk(one: _Place, two: _Place, mounts: list[Mount], host: Host) -> Apart:
+def _by_disk(one: _Place, two: _Place, mounts: list[MountPoint], host: Host) -> Apart:
     """Return how far apart two places on disks of this host are."""
     assert one.mount
     assert two.mount

@@ -9,10 +9,10 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import (
-    _borg,
-    _postgres_repositories,
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import (
+    KIND as BORG,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import archives
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     NONE,
     BrokenError,
@@ -20,6 +20,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     Reading,
     UnreadError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgres_repositories import (
+    BARMAN,
+    PGBACKREST,
+    barman,
+    find_servers,
+    find_stanza,
+    pgbackrest,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
     Repository,
@@ -32,9 +40,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-RESTIC, BORG, PGBACKREST, BARMAN = KINDS = (
-    "restic", _borg.KIND, _postgres_repositories.PGBACKREST, _postgres_repositories.BARMAN,
-)  # fmt: skip
+RESTIC = "restic"
+KINDS = (RESTIC, BORG, PGBACKREST, BARMAN)
 AUTO = "auto"
 LIST_SECONDS = 60.0
 LIST_BYTES = 100_000_000
@@ -92,9 +99,9 @@ def kind_of(place: str, host: Host) -> str:
         os.path.join(place, "config"), 4096
     ).decode("utf-8", "replace"):
         return BORG
-    if _postgres_repositories.find_stanza(place, host):
+    if find_stanza(place, host):
         return PGBACKREST
-    if _postgres_repositories.find_servers(place, host):
+    if find_servers(place, host):
         return BARMAN
     raise HostError(f"{place}: no repository of {', '.join(KINDS)}")
 
@@ -116,16 +123,13 @@ def snapshots(wanted: dict[str, Any], host: Host) -> Repository:
     if kind == RESTIC:
         return _restic(wanted, host)
     if kind == BORG:
-        return _borg.archives(wanted, host, remote=is_remote(place))
+        return archives(wanted, host, remote=is_remote(place))
     if is_remote(place):
         raise HostError(f"{kind}: only a repository in a local folder is read")
     if wanted.get("snapshot_host") or wanted.get("snapshot_tag"):
         raise HostError(f"{kind}: its backups have no host and no tag; say which by `stanza`")
-    reader = {
-        PGBACKREST: _postgres_repositories.pgbackrest,
-        BARMAN: _postgres_repositories.barman,
-    }
-    return reader[kind](wanted, host)
+    reader = pgbackrest if kind == PGBACKREST else barman
+    return reader(wanted, host)
 
 
 def content(wanted: dict[str, Any], repository: Repository, budget: Budget, host: Host) -> Reading:

@@ -19,6 +19,8 @@ MISSING_SHOWN = 5
 FUTURE_SECONDS = 600
 SLACK = 1 / 48
 """The part of a period by which a backup that is made once in each may be late."""
+SLACK_SECONDS = 12 * 3600
+"""But not by more than that: a whole year that is lost is missed among backups of every day."""
 RETENTION_OPTIONS: dict[str, dict[str, Any]] = {
     "retention": {
         "type": "dict",
@@ -104,7 +106,8 @@ def _is_late(period: Period, taken: list[float]) -> bool:
     place = bisect.bisect_left(taken, period[0])
     if not 0 < place < len(taken):
         return False
-    return taken[place] - taken[place - 1] <= (period[1] - period[0]) * (1 + SLACK)
+    length = period[1] - period[0]
+    return taken[place] - taken[place - 1] <= length + min(length * SLACK, SLACK_SECONDS)
 
 
 def _periods(name: str, now: float, zone: tzinfo | None) -> Callable[[int], Period]:

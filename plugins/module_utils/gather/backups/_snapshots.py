@@ -17,6 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import mas
 SNAPSHOT_LIMIT = 100_000
 LONGEST_NAME = 200
 LONGEST_REASON = 300
+_REASONS = ("Fatal: ", "Remote: ssh: ", "Remote: Host key ")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -99,9 +100,10 @@ def parsed(program: str, text: str) -> Any:
 
 
 def last_line(program: str, said: str, secrets: tuple[str, ...], status: int) -> str:
-    """Return the last line of what a program said of its failure, cut and without what is secret."""
+    """Return what a program said last of its failure, cut and without what is secret; a hint behind it is left out."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    line = lines[-1] if lines else f"status {status}"
+    reasons = [line for line in lines if line.startswith(_REASONS)] or lines
+    line = reasons[-1] if reasons else f"status {status}"
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         line = line.replace(secret, masked_value(secret) if "://" in secret else "***")
     return f"{program}: {masked_value(name_of(line[:LONGEST_REASON]))}"

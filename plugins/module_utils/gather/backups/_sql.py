@@ -13,7 +13,6 @@ import time
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
-    TAIL_BYTES,
     BrokenError,
     Counted,
     Reading,
@@ -45,6 +44,8 @@ COMPLAINTS = re.compile(
     rb"could not connect|authentication failed"
 )
 SMALL_BYTES = 4096
+LINE_BYTES = 200
+"""More than the first or the last line of a dump has."""
 TRAILER_AT = re.compile(
     rb"-- (?:Dump c|C)ompleted on (\d{4})-(\d\d)-(\d\d) +(\d\d?):(\d\d):(\d\d)(?: (UTC|GMT|[+-]\d\d))?"
 )
@@ -113,25 +114,30 @@ def read_sql(stream: Counted, found: Reading) -> None:
 
 def _counts(stream: Counted) -> tuple[int, int]:
     """Read to the end; return how many dumps begin and end in lines of their own."""
-    program = program_of(stream.peek())
+    head = stream.peek()
+    program = program_of(head)
     begin, end = next(((b, e) for name, b, e in DUMPS if name == program), (b"", b""))
     if program in ("", "sqlite3 .dump"):  # its COMMIT may stand in a text of many lines
         stream.drain()
         return 0, 0
-    begun, ended = re.compile(rb"\n" + begin + rb"(?=\n)"), re.compile(rb"\n" + end)
-    first = begin.split(rb"\r")[0].split(rb" dump ")[0].split(b"(")[0]
+    begun = re.compile(rb"\n" + begin + rb"\n")
+    ended = re.compile(rb"\n" + end)
+    # To look for a fixed text first is several times as fast.
+    marks: tuple[bytes, ...] = (b"-- PostgreSQL database ",)
+    if program == "mysqldump":
+        marks = (
+            b"-- MySQL dump " if b"-- MySQL dump " in head else b"-- MariaDB dump ",
+            b"-- Dump c",
+        )
     begins = ends = 0
     carry = b"\n"
     for data in iter(stream.read, b""):
-        window = carry + data
-        cut = window.rfind(b"\n")
-        block, carry = window[: cut + 1], window[cut:]
-        if len(carry) > TAIL_BYTES:  # a line of data
-            carry = b"."
-        if first in block:
-            begins += len(begun.findall(block))
-            ends += len(ended.findall(block))
-    ends += len(ended.findall(carry))
+        seam = carry + data[:LINE_BYTES]
+        if any(mark in data or mark in seam for mark in marks):
+            window = carry + data
+            begins += sum(one.end() > len(carry) for one in begun.finditer(window))
+            ends += sum(one.end() > len(carry) for one in ended.finditer(window))
+        carry = (seam if len(data) < LINE_BYTES else data)[-LINE_BYTES:]
     return begins, ends
 
 

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import (
-    _files,
-    _folders,
-    _places,
-    _repositories,
-    _retention,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
     Budget,
@@ -24,15 +18,44 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._checksums import (
     check_manifest,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
+    KINDS,
+    due_in,
+    read_file,
+    reading,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
     Candidate,
     Candidates,
-    Witness,
     as_taken,
     candidates,
     looked_at,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    read_folder,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._places import apart
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
+    COPY_OPTIONS,
+    STANZA_OPTIONS,
+    content,
+    snapshots,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
+    KINDS as REPOSITORY_KINDS,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._retention import (
+    RETENTION_OPTIONS,
+    since_of,
+    tiers,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
+    Snapshot,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
+    TimeWitness,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
@@ -52,19 +75,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "kind": {
                 "type": "str",
                 "default": "auto",
-                "choices": ["auto", *_files.KINDS, *FOLDER_KINDS, *_repositories.KINDS],
+                "choices": ["auto", *KINDS, *FOLDER_KINDS, *REPOSITORY_KINDS],
             },
             "rpo_hours": {"type": "float"},
             "repository": {"type": "str"},
-            **_repositories.STANZA_OPTIONS,
+            **STANZA_OPTIONS,
             "password_file": {"type": "path"},
             "password": {"type": "str", "no_log": True},
             "snapshot_host": {"type": "str"},
             "snapshot_tag": {"type": "str"},
             "members_may_be_old": {"type": "bool", "default": False},
             "read": {"type": "bool", "default": True},
-            **_repositories.COPY_OPTIONS,
-            **_retention.RETENTION_OPTIONS,
+            **COPY_OPTIONS,
+            **RETENTION_OPTIONS,
         },
         "mutually_exclusive": [("paths", "repository")],
     },
@@ -154,7 +177,7 @@ def _of_paths(one: Set, budget: Budget) -> str:
     lines = [
         f"{each.path} {each.bytes} B, written {iso(each.written or 0.0)}" for each in found.backups
     ]
-    newest, content = _newest(one, budget)
+    newest, said = _newest(one, budget)
     for each in found.unfinished:
         _make(one, each, each.unfinished)
     data["count"] = len(found.backups)
@@ -165,8 +188,8 @@ def _of_paths(one: Set, budget: Budget) -> str:
         rest = [each for each in found.backups if each is not newest]
         data["newest"] = as_taken(newest, now)
         data["earlier_bytes"] = [each.bytes for each in rest if each.bytes is not None][:EARLIER]
-        data["content"] = content
-        if content is not None and newest.form == "file":
+        data["content"] = said
+        if said is not None and newest.form == "file":
             try:
                 data["manifest"] = check_manifest(newest.path, budget, one.host)
             except HostError as exc:
@@ -196,7 +219,7 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
             return top, None
         if top.path in known:
             return top, known[top.path]
-        content, found, cut = _files.reading(lambda top=top: _read(one, top, budget))  # type: ignore[misc]
+        said, found, cut = reading(partial(_read, one, top, budget))
         lately = one.now - (top.written or 0.0) < RECENT_SECONDS
         if cut and lately:
             _take_away(one, top, "written a moment ago, and it ends too early")
@@ -204,9 +227,9 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
         if _changed(top, one.host):
             _take_away(one, top, "it changed while it was read")
             continue
-        known[top.path] = content
+        known[top.path] = said
         if found is not None and found.taken is not None and _counts(one, found):
-            top.inside = Witness("inside", found.taken, found.taken_words)
+            top.inside = TimeWitness("inside", found.taken, found.taken_words)
     return None, None
 
 
@@ -234,11 +257,9 @@ def _read(one: Set, backup: Candidate, budget: Budget) -> Reading:
     if backup.missing:
         raise BrokenError(f"the volume {os.path.basename(backup.missing[0])} is missing", cut=True)
     if backup.form == "folder":
-        return _folders.read_folder(backup.path, backup.kind, budget, one.host)
-    name = os.path.basename(backup.path)
-    if backup.form == "volumes":
-        name = name.rpartition(".")[0] if len(name.rpartition(".")[2]) < 5 else name
-    return _files.read_file(backup.paths, _files.due_in(name, one.wanted["kind"]), budget, one.host)
+        return read_folder(backup.path, backup.kind, budget, one.host)
+    due = due_in(backup.name, one.wanted["kind"])
+    return read_file(backup.paths, due, budget, one.host)
 
 
 def _changed(backup: Candidate, host: Host) -> bool:
@@ -255,9 +276,9 @@ def _changed(backup: Candidate, host: Host) -> bool:
 def _of_repository(one: Set, budget: Budget) -> str:
     """Look at a repository; return what it said as text."""
     wanted, data, host = one.wanted, one.data, one.host
-    repository = _repositories.snapshots(wanted, host)
-    snapshots = repository.snapshots
-    data["count"] = len(snapshots)
+    repository = snapshots(wanted, host)
+    finished = repository.snapshots
+    data["count"] = len(finished)
     for each in repository.unfinished:
         if each.making:
             at = iso(each.since if each.since is not None else one.now)
@@ -265,22 +286,23 @@ def _of_repository(one: Set, budget: Budget) -> str:
         else:
             data["notes"] = [*data.get("notes", []), f"{each.name}: {each.why}"][:SHOWN]
     data["making"] = one.making[:SHOWN]
-    if snapshots:
-        data["newest"] = as_taken(_of_snapshot(snapshots[0]), one.now)
-        sizes = [each.bytes for each in snapshots[1:]]
+    if finished:
+        data["newest"] = as_taken(_of_snapshot(finished[0]), one.now)
+        sizes = [each.bytes for each in finished[1:]]
         data["earlier_bytes"] = [size for size in sizes if size is not None][:EARLIER]
         if wanted["read"]:
-            data["content"], _found, _cut = _files.reading(
-                lambda: _repositories.content(wanted, repository, budget, host)
+            data["content"], _found, _cut = reading(
+                partial(content, wanted, repository, budget, host)
             )
-    data["retention"] = _tiers(one, [each.taken for each in snapshots])
-    return "\n".join(f"{each.name} {iso(each.taken)}" for each in snapshots[:200])
+    data["retention"] = _tiers(one, [each.taken for each in finished])
+    return "\n".join(f"{each.name} {iso(each.taken)}" for each in finished[:200])
 
 
-def _of_snapshot(snapshot: _repositories.Snapshot) -> Candidate:
+def _of_snapshot(snapshot: Snapshot) -> Candidate:
     """Return a snapshot as a backup, of which the repository says when it was taken."""
-    said = Witness("inside", snapshot.taken, snapshot.words or "its repository")
-    return Candidate(snapshot.name, "snapshot", [], snapshot.bytes, None, inside=said)
+    said = TimeWitness("inside", snapshot.taken, snapshot.words or "its repository")
+    name, size = snapshot.name, snapshot.bytes
+    return Candidate(name, name, "snapshot", [], size, None, inside=said)
 
 
 def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
@@ -292,7 +314,7 @@ def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
     if not declared:
         return []
     try:
-        return _retention.tiers(times, declared, _retention.since_of(declared["since"]), one.now)
+        return tiers(times, declared, since_of(declared["since"]), one.now)
     except ValueError as exc:
         raise HostError(f"retention: {exc}") from exc
 
@@ -315,7 +337,7 @@ def _copy(one: Set) -> dict[str, Any]:
             data["newest"] = as_taken(copy, one.now)
             data["differs"] = _differs(one, copy)
         there = copy.path if copy is not None and declared["paths"] else where[0]
-        data["apart"], data["why"] = _places.apart(here, there, host)
+        data["apart"], data["why"] = apart(here, there, host)
     except HostError as exc:
         data["error"] = str(exc)
     return data
@@ -326,8 +348,8 @@ def _newest_copy(declared: dict[str, Any], host: Host) -> Candidate | None:
     if declared["paths"]:
         found = candidates(declared["paths"], declared["kind"], host)
         return found.backups[0] if found.backups else None
-    snapshots = _repositories.snapshots(declared, host).snapshots
-    return _of_snapshot(max(snapshots, key=lambda each: each.taken)) if snapshots else None
+    finished = snapshots(declared, host).snapshots
+    return _of_snapshot(finished[0]) if finished else None
 
 
 def _differs(one: Set, copy: Candidate) -> str:

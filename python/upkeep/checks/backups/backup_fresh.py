@@ -1,10 +1,10 @@
 """Each declared set has a backup that is not older than its recovery point objective (RPO).
 
-The newest finished backup counts. When it was taken is what its content says (the head or the last line of a dump, the
-newest member of an archive, the list of a repository), else a date in its name, else the time of writing. If two of them
-differ by more than a day, the older one counts: a copy of an old backup has a new time of writing. A time in the future
-is none. A set without any backup is critical: absence is the fault. Links are no backups. A backup that is being made is
-not one yet; it fails only if nothing was written to it for a long time.
+The newest finished backup counts. When it was taken is what its content says (the head or the last line of a dump,
+the newest member of an archive, the list of a repository), else a date in its name, else the time of writing. If two
+of them differ by more than a day, the older one counts: a copy of an old backup has a new time of writing. A time in
+the future is none. A set without any backup is critical: absence is the fault. Links are no backups. A backup that is
+being made is not one yet; it fails only if nothing was written to it for a long time.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def judge(seen: BackupSeen, limits: Limits, now: datetime) -> Verdict:
     newest = seen.newest
     if newest is None:
         links = f"; {len(seen.links)} links are not counted as backups" if seen.links else ""
-        making = f"; {len(seen.making)} unfinished: {seen.making[0].path}" if seen.making else ""
+        unfinished = (
+            f"; {len(seen.making)} unfinished: {seen.making[0].path}" if seen.making else ""
+        )
         where = ", ".join(seen.where)[:300]
-        return failed(Severity.CRITICAL, f"no backup at {where}{links}{making}")
+        return failed(Severity.CRITICAL, f"no backup at {where}{links}{unfinished}")
     count = Measure("backups", seen.count)
     if newest.taken_at is None:
         when = f"{newest.future_at:%Y-%m-%d %H:%M} UTC" if newest.future_at else "an unknown time"

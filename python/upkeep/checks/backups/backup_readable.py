@@ -1,11 +1,11 @@
 """The newest backup can be read to its end, and holds no member that would be written elsewhere.
 
-What it is, its first bytes say, inside each wrapping (gz, bz2, xz, zst, lz4); it is read as that, to its end mark, with
-every checksum that it has. Behind the end there may be only padding. An empty backup fails, and so does a text where a
-dump is due. Nothing is unpacked on the disk, and nothing is restored. What carries no checksum passes as readable, and
-the message says that its content cannot be proved. What there was no time or no program for, or what was not understood,
-is unknown. Of an encrypted file only the header and the length can be seen, which is unknown unless the site says that
-it is enough.
+What it is, its first bytes say, inside each wrapping (gz, bz2, xz, zst, lz4); it is read as that, to its end mark,
+with every checksum that it has. Behind the end there may be only padding. An empty backup fails, and so does a text
+where a dump is due. Nothing is unpacked on the disk, and nothing is restored. What carries no checksum passes as
+readable, and the message says that its content cannot be proved. What there was no time or no program for, or what was
+not understood, is unknown. Of an encrypted file only the header and the length can be seen, which is unknown unless the
+site says that it is enough.
 """
 
 from __future__ import annotations

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._backups_shape import (
+    BackupContent,
+    BackupManifest,
+    BackupSeen,
+    BackupTaken,
+)
 from upkeep.checks.backups.backup_manifest import Limits, judge
 from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
-def seen(manifest: dict[str, str] | None) -> Observation:
-    newest = {"path": "/b/a", "bytes": 1}
-    return Observation("shop", {"count": 1, "newest": newest, "manifest": manifest})
+def seen(form: str = "file", **data: Any) -> BackupSeen:
+    return BackupSeen(NOW, ["/b/*"], 1, newest=BackupTaken("/b/a", form), **data)
 
 
 @pytest.mark.parametrize(
@@ -28,9 +32,9 @@ def seen(manifest: dict[str, str] | None) -> Observation:
     ],
 )
 def test_comparison(state: str, verdict: Verdict) -> None:
-    manifest = {"path": "/b/SHA256SUMS", "algorithm": "sha256", "state": state, "why": "no time"}
+    manifest = BackupManifest("/b/SHA256SUMS", "sha256", state, "no time")
 
-    found = judge(seen(manifest), Limits(), NOW)
+    found = judge(seen(manifest=manifest), Limits(), NOW)
     assert (found and replace(found, remedy="")) == verdict
 
 
@@ -38,30 +42,23 @@ def test_comparison(state: str, verdict: Verdict) -> None:
     ("data", "verdict"),
     [
         (
-            {"count": 0, "newest": None},
+            BackupSeen(NOW, ["/b/*"], 0),
             unknown("there is no backup to compare", remedy="fix what backup_fresh says first"),
         ),
-        ({"count": 1, "newest": {"path": "restic", "bytes": None}}, None),
-        (
-            {"count": 1, "newest": {"path": "/b/a", "bytes": 1}},
-            nothing_to_judge("not compared: the site says `read: false`"),
-        ),
-        (
-            {"count": 1, "newest": {"path": "/b/a", "bytes": 1}, "content": {"state": "unread"}},
-            unknown(
-                "not compared: the backup could not be read",
-                remedy="fix what backup_readable says first",
-            ),
-        ),
+        (seen("snapshot"), None),
+        (seen("folder"), None),
+        (seen(read=False), nothing_to_judge("not compared: the site says `read: false`")),
     ],
-    ids=["no backup", "a repository", "not to be read", "not read"],
+    ids=["no backup", "a repository", "a folder", "not to be read"],
 )
-def test_where_nothing_was_compared(data: dict[str, Any], verdict: Verdict | None) -> None:
-    assert judge(Observation("shop", data), Limits(required=True), NOW) == verdict
+def test_where_nothing_was_compared(data: BackupSeen, verdict: Verdict | None) -> None:
+    assert judge(data, Limits(required=True), NOW) == verdict
 
 
 def test_a_checksum_is_missed_only_where_it_is_required() -> None:
-    assert judge(seen(None), Limits(), NOW) is None
-    assert judge(seen(None), Limits(required=True), NOW) == failed(
+    read = seen(content=BackupContent("whole"))
+
+    assert judge(read, Limits(), NOW) is None
+    assert judge(read, Limits(required=True), NOW) == failed(
         Severity.MEDIUM, "there is no checksum file for /b/a"
     )

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._backups_shape import (
+    BackupContent,
+    BackupSeen,
+    BackupTaken,
+)
 from upkeep.checks.backups.backup_readable import Limits, judge
 from upkeep.model.verdicts import (
     Measure,
@@ -20,28 +24,47 @@ from upkeep.model.verdicts import (
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
-def content(state: str, why: str = "", **more: Any) -> dict[str, Any]:
-    return {"state": state, "why": why, "what": "tar.gz", **more}
+def seen(content: BackupContent | None, **more: Any) -> BackupSeen:
+    return BackupSeen(NOW, ["/b/*"], 1, newest=BackupTaken("/b/a"), content=content, **more)
+
+
+def content(state: str, why: str = "", **more: Any) -> BackupContent:
+    return BackupContent(state, why, "gz, tar", **more)
 
 
 @pytest.mark.parametrize(
     ("read", "verdict"),
     [
         (
-            content("complete", members=3),
-            passed("/b/a was read as tar.gz, 3 members", Measure("members", 3)),
+            content("whole", members=3, proof="all"),
+            passed(
+                "/b/a is readable as gz, tar, 3 members; its checksums match", Measure("members", 3)
+            ),
         ),
-        (content("complete"), passed("/b/a was read as tar.gz")),
         (
-            content("broken", "CRC check failed", seconds=0.5),
+            content("whole", proof="part", unproved="the table of contents"),
+            passed(
+                "/b/a is readable as gz, tar; its checksums match, but for the table of contents"
+            ),
+        ),
+        (
+            content("whole", unproved="no manifest"),
+            passed("/b/a is readable as gz, tar; content not provable: no manifest"),
+        ),
+        (
+            content("whole"),
+            passed("/b/a is readable as gz, tar; content not provable: it has no checksum"),
+        ),
+        (
+            content("broken", "the gz ends too early", seconds=0.5),
             failed(
                 Severity.CRITICAL,
-                "/b/a cannot be read: CRC check failed",
+                "/b/a cannot be read: the gz ends too early",
                 Measure("reading", 0.5, "s"),
             ),
         ),
         (
-            content("complete", hostile=["../../etc/passwd"]),
+            content("whole", hostile=["../../etc/passwd"], proof="all"),
             failed(
                 Severity.HIGH,
                 "/b/a has members that would be extracted outside of the target folder, such as ../../etc/passwd",
@@ -49,36 +72,36 @@ def content(state: str, why: str = "", **more: Any) -> dict[str, Any]:
         ),
         (content("partial", "no time"), unknown("/b/a: no time")),
         (content("unread", "no zstd"), unknown("/b/a: no zstd")),
-        (content("header", "encrypted"), unknown("/b/a: encrypted")),
+        (content("encrypted", "encrypted"), unknown("/b/a: encrypted")),
+        (content("listed", "only its list was read"), unknown("/b/a: only its list was read")),
+        (content("what a later program says", "why"), unknown("/b/a: why")),
     ],
 )
-def test_reading(read: dict[str, Any], verdict: Verdict) -> None:
-    data = {"count": 1, "newest": {"path": "/b/a"}, "content": read}
-
-    assert judge(Observation("shop", data), Limits(), NOW) == verdict
+def test_reading(read: BackupContent, verdict: Verdict) -> None:
+    assert judge(seen(read), Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize(
     ("state", "verdict"),
     [
-        ("header", passed("/b/a: encrypted")),
-        ("partial", unknown("/b/a: encrypted")),
-        ("broken", failed(Severity.CRITICAL, "/b/a cannot be read: encrypted")),
+        ("encrypted", passed("/b/a: no key; its header is in order: gz, tar")),
+        ("partial", unknown("/b/a: no key")),
+        ("unread", unknown("/b/a: no key")),
+        ("broken", failed(Severity.CRITICAL, "/b/a cannot be read: no key")),
     ],
 )
-def test_a_site_may_take_an_encrypted_file_by_its_first_bytes_and_no_other(
+def test_a_site_may_take_an_encrypted_file_by_its_header_and_no_other(
     state: str, verdict: Verdict
 ) -> None:
-    data = {"count": 1, "newest": {"path": "/b/a"}, "content": content(state, "encrypted")}
+    read = content(state, "no key")
 
-    assert judge(Observation("shop", data), Limits(encrypted_header=True), NOW) == verdict
+    assert judge(seen(read), Limits(encrypted_header=True), NOW) == verdict
 
 
 def test_not_read_is_unknown_and_so_is_no_backup() -> None:
-    unread = Observation("shop", {"count": 1, "newest": {"path": "/b/a"}})
-
-    assert judge(unread, Limits(), NOW) == nothing_to_judge("not read: the site says `read: false`")
-    none = Observation("shop", {"count": 0, "newest": None})
-    assert judge(none, Limits(), NOW) == unknown(
+    said = nothing_to_judge("not read: the site says `read: false`")
+    assert judge(seen(None, read=False), Limits(), NOW) == said
+    assert judge(seen(None), Limits(), NOW) == unknown("/b/a was not read")
+    assert judge(BackupSeen(NOW, ["/b/*"], 0), Limits(), NOW) == unknown(
         "there is no backup to read", remedy="fix what backup_fresh says first"
     )

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._backups_shape import (
+    BackupSeen,
+    BackupTaken,
+)
 from upkeep.checks.backups.backup_size import Limits, judge
 from upkeep.model.verdicts import (
     Measure,
@@ -60,15 +63,15 @@ def size(count: int) -> Measure:
     ],
 )
 def test_size(count: int, earlier: list[int], verdict: Verdict) -> None:
-    newest = {"path": "/b/a.gz", "bytes": count}
-    data = {"count": 1 + len(earlier), "newest": newest, "earlier_bytes": earlier}
+    newest = BackupTaken("/b/a.gz", bytes=count)
+    seen = BackupSeen(NOW, ["/b/*"], 1 + len(earlier), newest=newest, earlier_bytes=earlier)
 
-    assert judge(Observation("shop", data), Limits(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 def test_a_repository_has_no_result_and_no_backup_is_unknown() -> None:
-    none = Observation("shop", {"count": 0, "newest": None})
-    repository = Observation("shop", {"count": 1, "newest": {"path": "snapshot", "bytes": None}})
+    none = BackupSeen(NOW, ["/b/*"], 0)
+    repository = BackupSeen(NOW, ["/r"], 1, newest=BackupTaken("snapshot", "snapshot"))
 
     assert judge(none, Limits(), NOW) == unknown(
         "there is no backup to compare", remedy="fix what backup_fresh says first"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import lzma
+import re
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -318,3 +320,58 @@ def test_a_link_in_a_zip_leads_out_too(tmp_path: Path) -> None:
 )
 def test_a_name_says_what_is_due(name: str, layers: tuple[str, ...], content_: str) -> None:
     assert due_in(name) == _files.Due(layers, content_)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the same tar, as encrypted by each program."""
+    folder = tmp_path_factory.mktemp("keys")
+    key = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True)
+    to = re.search(r"public key: (\S+)", key.stderr + key.stdout)
+    assert to is not None
+    made = {
+        "age": by_program("age", "-r", to[1], data=THREE),
+        "age-armor": by_program("age", "-a", "-r", to[1], data=THREE),
+        "openssl": by_program("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x", data=THREE),
+    }
+    gpg = ["gpg", "--homedir", str(folder), "--batch", "--passphrase", "x", "--pinentry-mode"]
+    made["gpg"] = by_program(*gpg, "loopback", "-c", data=THREE)
+    made["gpg-armor"] = by_program(*gpg, "loopback", "-a", "-c", data=noise(40_000))
+    subprocess.run(["gpgconf", "--homedir", folder, "--kill", "gpg-agent"], check=False)
+    pair = ["-keyout", str(folder / "key"), "-out", str(folder / "cert"), "-subj", "/CN=b"]
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *pair]
+    subprocess.run(new, check=True, capture_output=True)
+    cms = ["openssl", "smime", "-encrypt", "-binary", "-aes256", "-outform", "DER"]
+    made["CMS"] = by_program(*cms, str(folder / "cert"), data=THREE)
+    return made
+
+
+def test_an_encrypted_file_is_known_by_its_header_and_its_length(
+    sealed: dict[str, bytes], tmp_path: Path
+) -> None:
+    for program, data in sealed.items():
+        for name in ("a.tar.gpg", "a.tar", "a.age", "a.enc", "a"):
+            found = read(name, data, tmp_path)
+            assert found["state"] == "encrypted", (program, name, found)
+        packed_too = read("a.tar.gpg.gz", packed("gz", data), tmp_path)
+        assert packed_too["state"] == "encrypted", (program, packed_too)
+
+
+def test_an_encrypted_file_that_was_cut_is_broken(sealed: dict[str, bytes], tmp_path: Path) -> None:
+    for program, data in sealed.items():
+        if program not in (
+            "openssl",
+            "age",
+        ):  # whose length says nothing, or only of whole chunks of 64 KiB
+            found = read("a.tar.gpg", data[: len(data) * 2 // 3], tmp_path)
+            assert (found["state"], found["cut"]) == ("broken", True), (program, found)
+    for program, size in (("openssl", 16), ("age", 200)):
+        assert read("a.enc", sealed[program][:size], tmp_path)["state"] == "broken", program
+
+
+def test_what_should_be_encrypted_and_is_not_is_broken(tmp_path: Path) -> None:
+    for data in (THREE, packed("gz", THREE), noise(3000), b"\x85\x02" + noise(3000), b"text\n"):
+        found = read("a.tar.gz.gpg", data, tmp_path)
+        assert found["state"] == "broken", found
+        declared = read("a.backup", data, tmp_path, kind="encrypted")
+        assert declared["state"] == "broken", declared

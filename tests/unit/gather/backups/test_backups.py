@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import bz2
 import gzip
 import hashlib
 import io
-import lzma
 import os
 import sqlite3
 import tarfile
@@ -17,10 +15,10 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._archives import (
-    escapes,
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._checksums import (
     listed_hash,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._members import escapes
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 
@@ -30,11 +28,6 @@ DUMP = (
     + NOISE.hex().encode()
     + b"\n-- PostgreSQL database dump complete\n"
 )
-
-
-@pytest.fixture(autouse=True)
-def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups, "GROWTH_SECONDS", 0)
 
 
 def see(paths: list[str], **params: Any) -> Observation:
@@ -60,54 +53,6 @@ def zip_of() -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", NOISE)
     return stream.getvalue()
-
-
-WHOLE = {
-    "a.tar": tar_of(),
-    "a.tar.gz": gzip.compress(tar_of()),
-    "a.tgz": gzip.compress(tar_of()),
-    "a.tar.bz2": bz2.compress(tar_of()),
-    "a.tar.xz": lzma.compress(tar_of()),
-    "a.gz": gzip.compress(NOISE),
-    "a.bz2": bz2.compress(NOISE),
-    "a.xz": lzma.compress(NOISE),
-    "a.zip": zip_of(),
-    "a.sql": DUMP,
-    "a.sql.gz": gzip.compress(DUMP),
-}
-
-
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_file_is_read_to_its_end(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(WHOLE[name])
-
-    assert see([f"{tmp_path}/*"]).data["content"]["state"] == "complete"
-
-
-@pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("cut", [1 / 2, 0.8, 0], ids=["half", "end", "empty"])
-def test_a_file_that_was_cut_off_is_broken(name: str, cut: float, tmp_path: Path) -> None:
-    whole = WHOLE[name]
-    (tmp_path / name).write_bytes(whole[: int(len(whole) * cut)])
-
-    assert see([f"{tmp_path}/*"]).data["content"]["state"] == "broken"
-
-
-@pytest.mark.parametrize("name", [name for name in WHOLE if not name.endswith((".tar", ".sql"))])
-def test_a_flipped_bit_in_the_middle_is_found(name: str, tmp_path: Path) -> None:
-    data = bytearray(WHOLE[name])
-    data[len(data) // 2] ^= 1
-    (tmp_path / name).write_bytes(data)
-
-    assert see([f"{tmp_path}/*"]).data["content"]["state"] == "broken"
-
-
-def test_a_file_that_is_not_what_its_name_says_is_broken(tmp_path: Path) -> None:
-    (tmp_path / "a.gz").write_bytes(b"<html>no space left</html>")
-
-    content = see([f"{tmp_path}/*"]).data["content"]
-
-    assert (content["state"], content["why"]) == ("broken", "does not begin as gz")
 
 
 @pytest.mark.parametrize(
@@ -145,18 +90,13 @@ def test_sqlite_is_asked_itself(tmp_path: Path) -> None:
         database.execute("create table t (x)")
         database.executemany("insert into t values (?)", [(os.urandom(500),) for _ in range(500)])
     database.close()
-    assert see([f"{tmp_path}/*.sqlite"]).data["content"]["state"] == "complete"
+    assert see([f"{tmp_path}/*.sqlite"]).data["content"]["state"] == "whole"
     whole = path.read_bytes()
 
     path.write_bytes(whole[: len(whole) // 2])
+    os.utime(path, (time.time() - 3600,) * 2)
 
     assert see([f"{tmp_path}/*.sqlite"]).data["content"]["state"] == "broken"
-
-
-def test_an_encrypted_file_is_looked_at_no_further_than_its_head(tmp_path: Path) -> None:
-    (tmp_path / "a.tar.gz.gpg").write_bytes(b"\x85\x02" + NOISE)
-
-    assert see([f"{tmp_path}/*"]).data["content"]["state"] == "header"
 
 
 def test_a_touched_old_file_does_not_look_fresh(tmp_path: Path) -> None:
@@ -167,7 +107,7 @@ def test_a_touched_old_file_does_not_look_fresh(tmp_path: Path) -> None:
     newest = see([f"{tmp_path}/*"]).data["newest"]
 
     assert newest["path"] == str(real)
-    assert newest["taken_at"] == newest["named_at"]
+    assert (newest["taken_by"], newest["disagree"]) == ("name", True)
 
 
 def test_links_unfinished_files_and_checksums_are_no_backups(tmp_path: Path) -> None:
@@ -183,7 +123,7 @@ def test_links_unfinished_files_and_checksums_are_no_backups(tmp_path: Path) -> 
 
     assert (data["count"], data["newest"]) == (0, None)
     assert data["links"] == [str(folder / "latest.gz")]
-    assert data["unfinished"] == [str(folder / "a.gz.part")]
+    assert [one["path"] for one in data["making"]] == [str(folder / "a.gz.part")]
 
 
 def test_a_folder_that_is_not_there_is_absence_and_not_an_error(tmp_path: Path) -> None:
@@ -192,12 +132,22 @@ def test_a_folder_that_is_not_there_is_absence_and_not_an_error(tmp_path: Path) 
     assert (seen.error, seen.data["count"]) == ("", 0)
 
 
-def test_a_file_dated_in_the_future_is_flagged(tmp_path: Path) -> None:
+def test_a_time_in_the_future_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"x"))
     os.utime(path, (time.time() + 86400,) * 2)
 
-    assert see([f"{tmp_path}/*"]).data["newest"]["in_future"] is True
+    newest = see([f"{tmp_path}/*"]).data["newest"]
+    assert newest["taken_at"] is None
+    assert newest["future_at"] is not None
+
+
+def test_a_file_from_the_future_does_not_hide_the_newest(tmp_path: Path) -> None:
+    for name, later in (("a.gz", 86400 * 30), ("b.gz", -3600)):
+        (tmp_path / name).write_bytes(gzip.compress(b"x"))
+        os.utime(tmp_path / name, (time.time() + later,) * 2)
+
+    assert see([f"{tmp_path}/*"]).data["newest"]["path"].endswith("b.gz")
 
 
 @pytest.mark.parametrize(
@@ -231,19 +181,55 @@ def test_nothing_declared_is_nothing_seen() -> None:
     assert backups.gather(valid.validated_parameters, Host()) == []
 
 
-def test_a_file_that_still_grows_is_not_one_yet(
+def test_a_file_that_grows_while_it_is_read_is_not_one_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done, growing = tmp_path / "a-1.gz", tmp_path / "a-2.gz"
     for path in (done, growing):
         path.write_bytes(gzip.compress(b"x"))
     os.utime(done, (time.time() - 3600,) * 2)
+    read = backups._read
 
-    def grow(seconds: float) -> None:
-        growing.write_bytes(growing.read_bytes() + b"more")
+    def grow(one: Any, backup: Any, budget: Any) -> Any:
+        growing.write_bytes(growing.read_bytes() + gzip.compress(b"more"))
+        return read(one, backup, budget)
 
-    monkeypatch.setattr(time, "sleep", grow)
+    monkeypatch.setattr(backups, "_read", grow)
     data = see([f"{tmp_path}/*"]).data
 
     assert data["newest"]["path"] == str(done)
-    assert data["growing"] == [str(growing)]
+    assert [one["path"] for one in data["making"]] == [str(growing)]
+
+
+def test_a_folder_of_each_day_tells_when_its_backup_was_taken(tmp_path: Path) -> None:
+    for day in ("2026-11-01", "2026-11-03", "2026-11-02"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "shop.gz").write_bytes(gzip.compress(b"x"))
+
+    newest = see([f"{tmp_path}/*/shop.gz"]).data["newest"]
+
+    assert newest["path"].endswith("/2026-11-03/shop.gz")
+    assert newest["taken_by"] == "name"
+
+
+def test_a_set_without_a_place_is_an_error() -> None:
+    assert "neither paths nor a repository" in see([]).error
+
+
+def test_retention_and_the_second_copy_are_observed_where_declared(tmp_path: Path) -> None:
+    for folder in ("set", "copy"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.gz").write_bytes(gzip.compress(b"x" * len(folder)))
+    declared = {
+        "retention": {"daily": 2, "since": "2026-01-01"},
+        "second_copy": {"paths": [f"{tmp_path}/copy/*"]},
+    }
+
+    data = see([f"{tmp_path}/set/*"], set=declared).data
+
+    assert (data["copy"]["apart"], data["copy"]["newest"]["path"]) == (
+        "same file system",
+        f"{tmp_path}/copy/a.gz",
+    )
+    assert "has 21 B" in data["copy"]["differs"] or "B, " in data["copy"]["differs"]
+    assert [(tier["name"], tier["declared"]) for tier in data["retention"]] == [("daily", 2)]
