@@ -11,13 +11,17 @@ import stat
 import time
 from typing import Iterator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import _layers
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
     Budget,
     Counted,
     OutOfBudgetError,
     UnreadError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._layers import (
+    Layer,
+    layer_of,
+    unwrapped,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
     MISSING,
@@ -131,7 +135,7 @@ class FolderFiles:
             yield Counted(read, budget)
 
     @contextlib.contextmanager
-    def content(self, name: str, budget: Budget) -> Iterator[tuple[Counted, _layers.Layer | None]]:
+    def content(self, name: str, budget: Budget) -> Iterator[tuple[Counted, Layer | None]]:
         """Give the file unpacked, if its ending says that it is packed, and its wrapping.
 
         Raises: as `stream` does, and what is wrong with the wrapping, with the file's name.
@@ -144,9 +148,9 @@ class FolderFiles:
             head = outer.peek()
             if not head:
                 raise BrokenError("empty", cut=True)
-            if _layers.layer_of(head) != kind:
+            if layer_of(head) != kind:
                 raise BrokenError(f"does not begin as {kind}")
-            with _layers.unwrapped(kind, outer, self.host) as layer:
+            with unwrapped(kind, outer, self.host) as layer:
                 yield layer.stream, layer
                 layer.stream.drain()
             outer.drain()
