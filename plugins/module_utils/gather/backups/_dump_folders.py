@@ -35,7 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
 TOC, BLOBS_TOC = "toc.dat", "blobs.toc"
 ONE_NAME = re.compile(r"(?!\.{1,2}$)[^/\0\s]{1,250}")
 OBJECT_LINE = re.compile(rb"(\d+) (\S+)")
-OBJECT_LINES_BYTES = 64 << 20
+OBJECT_LINES_BYTES = 32 << 20
 DATA_FILE = re.compile(r"(?:\d+|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
 TOC_UNPROVED = "the table of contents, which has no checksum"
 METADATA, UNFINISHED_METADATA = "metadata", "metadata.partial"

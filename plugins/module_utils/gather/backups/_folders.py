@@ -25,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     BrokenError,
     Budget,
     Reading,
+    UnreadError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import (
     CHECKPOINTS,
@@ -88,8 +89,8 @@ def folder_kind(path: str, host: Host) -> str:
     Never raises: what cannot be seen shows when it is read.
     """
     folder = FolderFiles(path, host)
-    with contextlib.suppress(HostError, BrokenError, OSError):
-        if folder.has(TOC) and _is_toc(folder):
+    with contextlib.suppress(HostError, UnreadError, OSError):
+        if folder.status(TOC) is not None and _is_toc(folder):
             return PG_DIRECTORY
         if folder.has(VERSION_FILE) and (folder.has(LABEL) or folder.has(MANIFEST)):
             return PG_BASEBACKUP
@@ -109,9 +110,11 @@ def folder_kind(path: str, host: Host) -> str:
 
 
 def _is_toc(folder: FolderFiles) -> bool:
-    """Return whether the folder is a dump of pg_dump: also if the head of its table of contents is damaged."""
-    head = folder.host.read_head(os.path.join(folder.path, TOC), len(MAGIC), follow_links=False)
-    return head == MAGIC or any(map(DATA_FILE.fullmatch, folder.host.names(folder.path)))
+    """Return whether the folder is a dump of pg_dump: also if its table of contents is damaged, or a link."""
+    path = os.path.join(folder.path, TOC)
+    if folder.has(TOC) and folder.host.read_head(path, len(MAGIC), follow_links=False) == MAGIC:
+        return True
+    return any(map(DATA_FILE.fullmatch, folder.host.names(folder.path)))
 
 
 def folder_time(path: str, kind: str, host: Host) -> tuple[float, str] | None:
