@@ -83,6 +83,18 @@ def made(tmp_path_factory):
             "--no-sync",
             "--manifest-checksums=SHA256",
         )
+        run(
+            "pg_basebackup",
+            "-D",
+            "zst",
+            "-Ft",
+            "-X",
+            "fetch",
+            "-c",
+            "fast",
+            "--no-sync",
+            "--compress=server-zstd",
+        )
         run("pg_basebackup", "-D", "without_wal", "-X", "none", "-c", "fast", "--no-sync")
     finally:
         server.close()
@@ -141,6 +153,15 @@ def test_a_base_backup_in_packed_tars_is_compared_with_its_manifest(made):
     assert found.what == ["base backup of PostgreSQL in tars"]
     assert found.unproved.endswith(", which was not parsed")
     assert found.taken_words == "time of backup_label in backup_manifest"
+
+
+def test_a_base_backup_in_tars_of_zstd_with_the_log_among_the_files_is_compared_too(made):
+    if shutil.which("zstd") is None:
+        pytest.skip("zstd is not here")
+    found = read(made / "zst")
+
+    assert (found.state, found.proof) == ("whole", "part")
+    assert found.unproved.endswith(", which was not parsed")
 
 
 @pytest.mark.parametrize("host", [Host(), BareHost()])

@@ -106,7 +106,7 @@ def ends_with(tail: bytes, mark: bytes) -> bool:
 
 
 class Fields:
-    """The fields of an archive, from a buffer: most are a few bytes only. at: how many bytes were taken."""
+    """The fields of an archive, from a buffer: most are a few bytes only. part: what is being read, for messages."""
 
     def __init__(self, stream: Counted) -> None:
         self.stream = stream
@@ -116,6 +116,7 @@ class Fields:
 
     @property
     def at(self) -> int:
+        """How many bytes were taken."""
         return self._before + self._next
 
     def at_end(self) -> bool:
@@ -154,6 +155,10 @@ class Fields:
         return data
 
     def byte(self) -> int:
+        """Return the next byte.
+
+        Raises: BrokenError.
+        """
         return self.take(1)[0]
 
     def number(self) -> int:
