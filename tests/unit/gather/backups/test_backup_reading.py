@@ -319,7 +319,7 @@ def test_a_link_in_a_zip_leads_out_too(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_says_what_is_due(name: str, layers: tuple[str, ...], content_: str) -> None:
-    assert due_in(name) == _files.Due(layers, content_)
+    assert due_in(name) == _files.DueContent(layers, content_)
 
 
 @pytest.fixture(scope="module")
