@@ -100,6 +100,11 @@ def taken_in_head(head: bytes) -> float | None:
         return None
 
 
+def ends_with(tail: bytes, mark: bytes) -> bool:
+    """Return whether data ends with the mark and the end of a line, or of several."""
+    return tail.endswith(b"\n") and tail.rstrip(b"\n").endswith(mark)
+
+
 class Fields:
     """The fields of an archive, from a buffer: most are a few bytes only. at: how many bytes were taken."""
 

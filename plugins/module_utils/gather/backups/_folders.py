@@ -1,24 +1,214 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in."""
+"""Backups that are folders: what kind one is, when it was taken, and how it reads to its end."""
 
 from __future__ import annotations
 
-from typing import Any
+import calendar
+import contextlib
+import os
+import re
+import stat
+import time
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
+    LABEL,
+    VERSION_FILE,
+    read_pg_basebackup,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_manifest import (
+    MANIFEST,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
+    HEAD_BYTES,
+    BrokenError,
+    Budget,
+    Reading,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import (
+    CHECKPOINTS,
+    DATA_FILE,
+    FINISHED,
+    INFOS,
+    METADATA,
+    STARTED,
+    TOC,
+    UNFINISHED_METADATA,
+    read_mariabackup,
+    read_mydumper,
+    read_pg_directory,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
+    MAGIC,
+    taken_in_head,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
+    ENDINGS,
+    FolderFiles,
+    local_moment,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
+    folder_written as folder_written,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+
+PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
+    "pg_directory",
+    "pg_basebackup",
+    "mydumper",
+    "mariabackup",
+    "tree",
+)
+BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
+FIRST_BLOCK_BYTES = 4096
+START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
+LABEL_WRITTEN = re.compile(
+    r'"backup_label", "Size": \d+, "Last-Modified": "(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT"'
+)
+COPIED = re.compile(r"^(end_time|start_time)\s*=\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
+ZONE_SECONDS = {
+    **dict.fromkeys(("UTC", "GMT", "Z", "WET"), 0),
+    **dict.fromkeys(("CET", "WEST", "BST"), 3600),
+    **dict.fromkeys(("CEST", "EET"), 7200),
+    **dict.fromkeys(("EEST", "MSK"), 10800),
+    **dict.fromkeys(("PDT", "MST"), -25200),
+    **dict.fromkeys(("MDT", "CST"), -21600),
+    **dict.fromkeys(("CDT", "EST"), -18000),
+    "PST": -28800,
+    "EDT": -14400,
+}
+OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
+TREE_UNPROVED = "a tree of files has no checksums"
 
 
-def folder_kind(path: str, host: Any) -> str:
+def folder_kind(path: str, host: Host) -> str:
+    """Return what kind of backup a folder is: one of the kinds above but TREE; empty if it is of no known format.
+
+    Never raises: what cannot be seen shows when it is read.
+    """
+    folder = FolderFiles(path, host)
+    with contextlib.suppress(HostError, BrokenError, OSError):
+        if folder.has(TOC) and _is_toc(folder):
+            return PG_DIRECTORY
+        if folder.has(VERSION_FILE) and (folder.has(LABEL) or folder.has(MANIFEST)):
+            return PG_BASEBACKUP
+        if any(map(folder.has, BASE_TARS)) and (
+            folder.has(MANIFEST) or any(folder.has(f"pg_wal{name[4:]}") for name in BASE_TARS)
+        ):
+            return PG_BASEBACKUP
+        if any(map(folder.has, CHECKPOINTS)):
+            return MARIABACKUP
+        if folder.has(METADATA) and STARTED.search(folder.text(METADATA)):
+            return MYDUMPER
+        if (folder.has(METADATA) or folder.has(UNFINISHED_METADATA)) and any(
+            "-schema" in name for name in host.names(path)
+        ):
+            return MYDUMPER
     return ""
 
 
-def folder_time(path: str, kind: str, host: Any) -> Any:
+def _is_toc(folder: FolderFiles) -> bool:
+    """Return whether the folder is a dump of pg_dump: also if the head of its table of contents is damaged."""
+    head = folder.host.read_head(os.path.join(folder.path, TOC), len(MAGIC), follow_links=False)
+    return head == MAGIC or any(map(DATA_FILE.fullmatch, folder.host.names(folder.path)))
+
+
+def folder_time(path: str, kind: str, host: Host) -> tuple[float, str] | None:
+    """Return when a backup was taken by what is in it, and what says so; None if nothing does.
+
+    Raises: HostError.
+    """
+    folder = FolderFiles(path, host)
+    if kind == PG_DIRECTORY and folder.has(TOC):
+        head = host.read_head(os.path.join(path, TOC), HEAD_BYTES, follow_links=False)
+        return _said(taken_in_head(head), "header of the dump")
+    if kind == PG_BASEBACKUP:
+        return _base_time(folder)
+    if kind == MYDUMPER:
+        text = folder.text(METADATA) or folder.text(UNFINISHED_METADATA)
+        for pattern, words in (
+            (FINISHED, f"end of the dump in {METADATA}"),
+            (STARTED, f"start of the dump in {METADATA}, which does not say that it is finished"),
+        ):
+            match = pattern.search(text)
+            if match is not None:
+                return _said(local_moment(match.group(1).strip()[:19]), words)
+    if kind == MARIABACKUP:
+        info = next((name for name in INFOS if folder.has(name)), "")
+        times = dict(COPIED.findall(folder.text(info))) if info else {}
+        for key in ("end_time", "start_time"):
+            if key in times:
+                return _said(local_moment(times[key]), f"{key} in {info}")
     return None
 
 
-def folder_written(path: str, host: Any, limit: int) -> Any:
-    return 0, 0.0, 0
+def _said(moment: float | None, words: str) -> tuple[float, str] | None:
+    return None if moment is None or moment <= 0 else (moment, words)
 
 
-def read_folder(path: str, kind: str, budget: Any, host: Any) -> Any:
-    raise NotImplementedError
+def _base_time(folder: FolderFiles) -> tuple[float, str] | None:
+    """Return when a base backup began."""
+    match = START.search(folder.text(LABEL))
+    if match is not None:
+        return _said(_moment_in(match.group(1), match.group(2)), f"start time in {LABEL}")
+    if not folder.has(MANIFEST):
+        return None
+    path = os.path.join(folder.path, MANIFEST)
+    head = folder.host.read_head(path, 1 << 20, follow_links=False).decode("utf-8", "replace")
+    match = LABEL_WRITTEN.search(head)
+    if match is None:
+        return None
+    return _said(_moment_in(match.group(1), "GMT"), f"time of {LABEL} in {MANIFEST}")
+
+
+def _moment_in(text: str, zone: str) -> float | None:
+    """Return the time in a zone that has a short name, or an offset; in this host's where nobody knows the name."""
+    local = local_moment(text)
+    if local is None or time.localtime(local).tm_zone == zone:
+        return local
+    offset = ZONE_SECONDS.get(zone)
+    match = OFFSET.fullmatch(zone)
+    if match is not None:
+        seconds = int(match.group(2)) * 3600 + int(match.group(3) or 0) * 60
+        offset = -seconds if match.group(1) == "-" else seconds
+    if offset is None:
+        return local
+    return calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S")) - offset
+
+
+def read_folder(path: str, kind: str, budget: Budget, host: Host) -> Reading:
+    """Read a folder to its end. kind: what folder_kind says; TREE or empty for a tree of files.
+
+    Raises: BrokenError, UnreadError, OutOfBudgetError, HostError.
+    """
+    folder = FolderFiles(path, host)
+    readers = {
+        PG_DIRECTORY: read_pg_directory,
+        PG_BASEBACKUP: read_pg_basebackup,
+        MYDUMPER: read_mydumper,
+        MARIABACKUP: read_mariabackup,
+    }
+    found = readers.get(kind, _read_tree)(folder, budget)
+    if found.taken is None:
+        said = folder_time(path, kind, host)
+        found.taken, found.taken_words = said if said is not None else (None, "")
+    return found
+
+
+def _read_tree(folder: FolderFiles, budget: Budget) -> Reading:
+    """Read the first block of each file of a tree; its bytes are those of the files.
+
+    Raises: BrokenError, UnreadError, OutOfBudgetError.
+    """
+    found = Reading(["tree of files"], unproved=TREE_UNPROVED, members=0, bytes=0)
+    for name, status in folder.walk(budget):
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        with folder.stream(name, budget) as stream:
+            if status.st_size and not stream.read(FIRST_BLOCK_BYTES):
+                raise BrokenError(f"{name[:200]}: cut while it was read", cut=True)
+        found.members, found.bytes = (found.members or 0) + 1, (found.bytes or 0) + status.st_size
+    if not found.members:
+        raise BrokenError("empty: no file in it")
+    return found

@@ -25,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
     CUSTOM,
     Fields,
     Toc,
+    ends_with,
     toc_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
@@ -142,11 +143,8 @@ class _Blocks:
         else:
             for data in self._pieces():
                 self._take(data)
-        if (
-            copied
-            and self.packer in ("", "zlib")
-            and not self._tail.rstrip(b"\n").endswith(COPY_ENDS)
-        ):
+        visible = self.packer in ("", "zlib")
+        if copied and visible and not ends_with(self._tail, COPY_ENDS):
             raise BrokenError("the data of a table without its end mark")
 
     def _take(self, data: bytes) -> None:
