@@ -6,6 +6,7 @@ import io
 import itertools
 import lzma
 import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -326,6 +327,9 @@ def test_a_name_says_what_is_due(name: str, layers: tuple[str, ...], content_: s
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the same tar, as encrypted by each program."""
     folder = tmp_path_factory.mktemp("keys")
+    missing = [one for one in ("age-keygen", "gpg", "openssl") if shutil.which(one) is None]
+    if missing:
+        pytest.skip(f"{missing[0]} is not on PATH")
     key = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True)
     to = re.search(r"public key: (\S+)", key.stderr + key.stdout)
     assert to is not None
