@@ -116,6 +116,7 @@ class Fields:
 
     @property
     def at(self) -> int:
+        """How many bytes were taken."""
         return self._before + self._next
 
     def at_end(self) -> bool:
@@ -123,6 +124,7 @@ class Fields:
         return self._next >= len(self._data) and not self._more()
 
     def _more(self) -> bool:
+        """Read on; return whether there was more."""
         more = self.stream.read(BUFFER_BYTES)
         self._before += self._next
         self._data, self._next = self._data[self._next :] + more, 0
@@ -154,6 +156,10 @@ class Fields:
         return data
 
     def byte(self) -> int:
+        """Return the next byte.
+
+        Raises: BrokenError if there is none.
+        """
         return self.take(1)[0]
 
     def number(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
     Budget,
+    OutOfBudgetError,
     Reading,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._checksums import (
@@ -25,6 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._file
     reading,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
+    FOLDER_ENTRIES,
     Candidate,
     Candidates,
     as_taken,
@@ -32,6 +34,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find
     looked_at,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    folder_written,
     read_folder,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -62,6 +65,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
     not_seen,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked_value
 
 FOLDER_KINDS = ("pg_directory", "pg_basebackup", "mydumper", "mariabackup", "tree")
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -96,7 +100,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "read_bytes": {"type": "int", "default": 100_000_000_000},
 }
 TIMEOUT_SECONDS = 110
-TOOLS = ("zstd", "lz4", "pg_verifybackup", "restic", "borg")
+TOOLS = ("borg", "lz4", "restic", "zstd")
 
 SHAPE_VERSION = 2
 RECENT_SECONDS = 600
@@ -115,7 +119,7 @@ class Set:
         self.data: dict[str, Any] = {
             "shape_version": SHAPE_VERSION,
             "at": iso(self.now),
-            "where": wanted["paths"] or [wanted["repository"] or ""],
+            "where": wanted["paths"] or [masked_value(wanted["repository"] or "")],
             "rpo_hours": wanted["rpo_hours"],
             "count": 0,
             "newest": None,
@@ -212,6 +216,8 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
         one.found.sort(one.now)
         top = backups[0]
         why = next(filter(None, (writers.why(*each) for each in top.ids)), "")
+        if top.form == "folder":
+            why = writers.why_below(one.host.realpath(top.path))
         if why:
             _take_away(one, top, why)
             continue
@@ -220,7 +226,7 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
         if top.path in known:
             return top, known[top.path]
         said, found, cut = reading(partial(_read, one, top, budget))
-        lately = one.now - (top.written or 0.0) < RECENT_SECONDS
+        lately = abs(one.now - (top.written or 0.0)) < RECENT_SECONDS
         if cut and lately:
             _take_away(one, top, "written a moment ago, and it ends too early")
             continue
@@ -266,10 +272,15 @@ def _changed(backup: Candidate, host: Host) -> bool:
     """Return whether a file of it is no longer as it was found."""
     try:
         if backup.form == "folder":
-            return False
+            return folder_written(backup.path, host, FOLDER_ENTRIES)[:2] != (
+                backup.bytes,
+                backup.written,
+            )
         sizes = [host.stat(path, follow_links=False).st_size for path in backup.paths]
     except HostError:
         return True
+    except OutOfBudgetError:
+        return False
     return sum(sizes) != backup.bytes
 
 
@@ -322,7 +333,7 @@ def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
 def _copy(one: Set) -> dict[str, Any]:
     """Return how the second copy of a set stands."""
     declared, host = one.wanted["second_copy"], one.host
-    where = declared["paths"] or [declared["repository"] or ""]
+    where = declared["paths"] or [masked_value(declared["repository"] or "")]
     data: dict[str, Any] = {
         "where": where,
         "elsewhere": declared["elsewhere"] or "",
@@ -336,7 +347,9 @@ def _copy(one: Set) -> dict[str, Any]:
         if copy is not None:
             data["newest"] = as_taken(copy, one.now)
             data["differs"] = _differs(one, copy)
-        there = copy.path if copy is not None and declared["paths"] else where[0]
+        there = (declared["paths"] or [declared["repository"]])[0]
+        if copy is not None and declared["paths"]:
+            there = copy.path
         data["apart"], data["why"] = apart(here, there, host)
     except HostError as exc:
         data["error"] = str(exc)

@@ -223,6 +223,7 @@ def test_a_tar_ends_for_us_where_its_end_mark_is(packer: str, tmp_path: Path) ->
         ("a.rdb", b"REDIS0011" + noise(99) + b"\xff" + bytes(8), "whole", ""),
         ("a.rdb", b"REDIS0011" + noise(99), "broken", "ends too early"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
 )  # fmt: skip
 def test_the_content_is_judged_and_not_its_wrapping(
     name: str, data: bytes, state: str, why: str, tmp_path: Path
