@@ -139,7 +139,7 @@ def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
         found.notes.append(f"{len(trees)} folders of no known format are not counted as backups")
     for one in known:
         (found.unfinished if one.unfinished else found.backups).append(one)
-    starts = tuple(_fixed(pattern) for pattern in patterns)
+    starts = tuple(folder_of(pattern) for pattern in patterns)
     for one in [*found.backups, *found.unfinished]:
         one.named = _named(one, starts, now)
     found.sort(now)
@@ -187,12 +187,19 @@ def _open_folder(
     """
     if path not in folders or folder_kind(path, host):
         return
-    names = [name for name in host.names(path) if not name.startswith(".")]
-    named = [due_in(name) for name in names]
-    if any(due.layers or due.content not in ("", "text") for due in named):
+    paths = [os.path.join(path, name) for name in host.names(path) if not name.startswith(".")]
+    named = [one for one in grouped(paths) if _is_backup(os.path.basename(one.name))]
+    if named:
         del folders[path]
-        for name in names:
-            _sort_out(os.path.join(path, name), host, files, folders, links)
+    for one in named:
+        for each in one.paths:
+            _sort_out(each, host, files, folders, links)
+
+
+def _is_backup(name: str) -> bool:
+    """Return whether a name says that it is one of a backup, finished or not."""
+    due = due_in(name)
+    return bool(due.layers) or due.content not in ("", "text") or name.lower().endswith(UNFINISHED)
 
 
 def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candidates) -> None:
@@ -248,7 +255,7 @@ def _folder(path: str, kind: str, info: os.stat_result, host: Host) -> Candidate
     return one
 
 
-def _fixed(pattern: str) -> str:
+def folder_of(pattern: str) -> str:
     """Return the folder of a pattern above which nothing varies, with a slash at its end."""
     return os.path.dirname(WILD.split(pattern)[0]).rstrip("/") + "/"
 
@@ -301,7 +308,7 @@ def _readable_folder(pattern: str, host: Host) -> None:
 
 def looked_at(patterns: list[str], host: Host) -> list[str]:
     """Return the real folders below which the set's files lie."""
-    return sorted({host.realpath(_fixed(pattern)) for pattern in patterns})
+    return sorted({host.realpath(folder_of(pattern)) for pattern in patterns})
 
 
 def as_taken(one: Candidate, now: float) -> dict[str, Any]:

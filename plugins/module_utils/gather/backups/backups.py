@@ -31,6 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find
     Candidates,
     as_taken,
     candidates,
+    folder_of,
     looked_at,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
@@ -59,6 +60,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
     TimeWitness,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import side_by_side
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
@@ -103,6 +105,7 @@ TIMEOUT_SECONDS = 110
 TOOLS = ("borg", "lz4", "restic", "zstd")
 
 SHAPE_VERSION = 2
+HANG_SECONDS = 10.0
 RECENT_SECONDS = 600
 """A backup that was written so lately and ends too early is one that is being made, maybe from another host."""
 EARLIER = 14
@@ -114,6 +117,7 @@ class Set:
 
     def __init__(self, wanted: dict[str, Any], host: Host) -> None:
         self.wanted, self.host, self.now = wanted, host, host.now()
+        self.hung: dict[str, str] = {}
         self.found = Candidates()
         self.making: list[dict[str, Any]] = []
         self.data: dict[str, Any] = {
@@ -131,10 +135,17 @@ class Set:
 
         Raises: HostError if one cannot see.
         """
+        self.refuse_hung(_places_of(self.wanted))
         if self.wanted["paths"]:
             self.found = candidates(self.wanted["paths"], self.wanted["kind"], self.host)
         elif not self.wanted["repository"]:
             raise HostError("neither paths nor a repository are declared")
+
+    def refuse_hung(self, places: list[str]) -> None:
+        """Raise HostError if one of the places does not answer."""
+        for place in places:
+            if place in self.hung:
+                raise HostError(f"{place}: {self.hung[place]}")
 
     def size(self) -> int:
         """Return how many bytes its newest backup has; those with little to read are read first."""
@@ -149,8 +160,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     ends = time.monotonic() + params["read_seconds"]
     seen: dict[int, Observation] = {}
     todo: list[tuple[int, Set]] = []
+    hung = _hung(params["sets"], host)
     for index, wanted in enumerate(params["sets"]):
         one = Set({**wanted, "read": wanted["read"] and params["read"]}, host)
+        one.hung = hung
         todo.append((index, one))
         try:
             one.find()
@@ -165,6 +178,36 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         except HostError as exc:
             seen[index] = not_seen(one.wanted["name"], exc)
     return [seen[index] for index in sorted(seen)]
+
+
+def _places_of(declared: dict[str, Any]) -> list[str]:
+    """Return the folders in which what is declared lies."""
+    repository = declared["repository"] or ""
+    local = [repository] if repository.startswith("/") else []
+    return sorted({*map(folder_of, declared["paths"]), *local})
+
+
+def _hung(sets: list[dict[str, Any]], host: Host) -> dict[str, str]:
+    """Return the places that do not answer, such as a network mount whose server is gone, and what is said of them.
+
+    Each is asked in a child, so that one that hangs costs only the sets that lie there.
+    """
+    places = {place for one in sets for place in _places_of(one)}
+    places |= {
+        place for one in sets if one["second_copy"] for place in _places_of(one["second_copy"])
+    }
+    answers = side_by_side(
+        {place: partial(_answers, place, host) for place in places}, HANG_SECONDS
+    )
+    return {place: answer.error for place, answer in answers.items() if answer.error}
+
+
+def _answers(place: str, host: Host) -> bool:
+    """Return whether there is a folder; what else is wrong with it is told by who looks into it."""
+    try:
+        return host.exists(place) and bool(host.names(place))
+    except HostError:
+        return False
 
 
 def _look(one: Set, budget: Budget) -> Observation:
@@ -343,6 +386,7 @@ def _copy(one: Set) -> dict[str, Any]:
     if one.data["newest"] is not None and one.wanted["paths"]:
         here = one.data["newest"]["path"]
     try:
+        one.refuse_hung(_places_of(declared))
         copy = _newest_copy(declared, host)
         if copy is not None:
             data["newest"] = as_taken(copy, one.now)
