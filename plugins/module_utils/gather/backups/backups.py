@@ -101,7 +101,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "read_seconds": {"type": "int", "default": 60},
     "read_bytes": {"type": "int", "default": 100_000_000_000},
 }
-TIMEOUT_SECONDS = 110
+TIMEOUT_SECONDS = 3600
+"""Reading large backups takes long: the site's read_seconds and the host's deadline say how long it may."""
 TOOLS = ("borg", "lz4", "restic", "zstd")
 
 SHAPE_VERSION = 2
@@ -109,6 +110,7 @@ HANG_SECONDS = 10.0
 RECENT_SECONDS = 600
 """A backup that was written so lately and ends too early is one that is being made, maybe from another host."""
 EARLIER = 14
+REPOSITORY_BYTES = 1 << 60
 SHOWN = 20
 
 
@@ -148,14 +150,17 @@ class Set:
                 raise HostError(f"{place}: {self.hung[place]}")
 
     def size(self) -> int:
-        """Return how many bytes its newest backup has; those with little to read are read first."""
+        """Return how many bytes its newest backup has; of a repository more than any has."""
+        if self.wanted["repository"]:
+            return REPOSITORY_BYTES
         return (self.found.backups[0].bytes or 0) if self.found.backups else 0
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per declared set.
 
-    All are looked at first. Then those with little to read are read, and leave what they do not need to the others.
+    All are looked at first. Then those with little to read are read, and leave the time that they do not need to the
+    others. Repositories come last: their programs wait long for a server that is down.
     """
     ends = time.monotonic() + params["read_seconds"]
     seen: dict[int, Observation] = {}
@@ -214,7 +219,7 @@ def _look(one: Set, budget: Budget) -> Observation:
     """Return what is seen of a set."""
     raw = _of_repository(one, budget) if one.wanted["repository"] else _of_paths(one, budget)
     if one.wanted["second_copy"]:
-        one.data["copy"] = _copy(one)
+        one.data["copy"] = _copy(one, budget)
     return Observation(one.wanted["name"], one.data, raw)
 
 
@@ -330,7 +335,7 @@ def _changed(backup: Candidate, host: Host) -> bool:
 def _of_repository(one: Set, budget: Budget) -> str:
     """Look at a repository; return what it said as text."""
     wanted, data, host = one.wanted, one.data, one.host
-    repository = snapshots(wanted, host)
+    repository = snapshots(wanted, host, budget.seconds_left())
     finished = repository.snapshots
     data["count"] = len(finished)
     for each in repository.unfinished:
@@ -373,7 +378,7 @@ def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
         raise HostError(f"retention: {exc}") from exc
 
 
-def _copy(one: Set) -> dict[str, Any]:
+def _copy(one: Set, budget: Budget) -> dict[str, Any]:
     """Return how the second copy of a set stands."""
     declared, host = one.wanted["second_copy"], one.host
     where = declared["paths"] or [masked_value(declared["repository"] or "")]
@@ -387,7 +392,7 @@ def _copy(one: Set) -> dict[str, Any]:
         here = one.data["newest"]["path"]
     try:
         one.refuse_hung(_places_of(declared))
-        copy = _newest_copy(declared, host)
+        copy = _newest_copy(declared, budget, host)
         if copy is not None:
             data["newest"] = as_taken(copy, one.now)
             data["differs"] = _differs(one, copy)
@@ -400,12 +405,12 @@ def _copy(one: Set) -> dict[str, Any]:
     return data
 
 
-def _newest_copy(declared: dict[str, Any], host: Host) -> Candidate | None:
+def _newest_copy(declared: dict[str, Any], budget: Budget, host: Host) -> Candidate | None:
     """Return the newest backup of a second copy."""
     if declared["paths"]:
         found = candidates(declared["paths"], declared["kind"], host)
         return found.backups[0] if found.backups else None
-    finished = snapshots(declared, host).snapshots
+    finished = snapshots(declared, host, budget.seconds_left()).snapshots
     return _of_snapshot(finished[0]) if finished else None
 
 
