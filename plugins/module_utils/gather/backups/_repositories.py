@@ -110,8 +110,9 @@ def snapshots(wanted: dict[str, Any], host: Host, seconds: float = LIST_SECONDS)
     """Return what a repository says of its snapshots.
 
     wanted: repository; kind, `auto` or one of KINDS; password_file, password; snapshot_host, snapshot_tag (of borg: how
-    the archive's name begins); stanza (Barman: the server), needed where there are several. Nothing is written into
-    the repository. seconds: how long its program may take. restic writes nothing at all; borg writes into a private folder, which is removed.
+    the archive's name begins); stanza (Barman: the server), needed where there are several. seconds: how long its
+    program may take. Nothing is written into the repository. restic writes nothing at all; borg writes into a private
+    folder, which is removed.
 
     Raises: HostError: no such repository, a wrong password, output that is not understood.
     """
