@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -47,7 +47,9 @@ PIECE = re.compile(
 # Python 3.8 and later, nothing but the standard library; what is imported from the collection comes out of SOURCES.
 BOOT = """\
 import base64, json, sys, zlib
-SOURCES = {sources}
+SOURCES = {{}}
+for bundle in {bundles}:
+    SOURCES.update(json.loads(zlib.decompress(base64.b64decode(bundle))))
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name in SOURCES or any(other.startswith(name + ".") for other in SOURCES):
@@ -57,8 +59,7 @@ class Finder:
     def exec_module(self, module):
         name = module.__name__
         if name in SOURCES:
-            source = zlib.decompress(base64.b64decode(SOURCES[name]))
-            exec(compile(source, "upkeep:" + name, "exec", dont_inherit=True), module.__dict__)
+            exec(compile(SOURCES[name], "upkeep:" + name, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder())
 from {shared}.host.program import main
 main(json.loads({plan}))
@@ -85,11 +86,30 @@ def _file(gather: str) -> str:
 
 
 @cache
-def _packed(name: str) -> tuple[str, frozenset[str]]:
-    """Return a shared file's source, compressed, and the shared files that it imports."""
+def _source(name: str) -> tuple[str, frozenset[str]]:
+    """Return a shared file's source as it travels, and the shared files that it imports."""
     source = (FOLDER / (name.replace(".", "/") + ".py")).read_text("utf-8")
-    packed = zlib.compress(_bare(source).encode(), 9)
-    return base64.b64encode(packed).decode("ascii"), frozenset(IMPORT.findall(source))
+    return _bare(source), frozenset(IMPORT.findall(source))
+
+
+@cache
+def _bundles() -> Mapping[str, str]:
+    """Return what travels, compressed, by the names of the files in it.
+
+    What one gather alone imports is compressed together, which is a sixth less than file by file.
+    """
+    own = _closure(frozenset({PROGRAM}))
+    closures = [_closure(frozenset({_file(one)})) - own for one in gathers()]
+    times = Counter(name for closure in closures for name in closure)
+    parts = [sorted(own), *([name] for name, count in times.items() if count > 1)]
+    parts += [sorted(name for name in closure if times[name] == 1) for closure in closures]
+    return {name: packed for part in parts for packed in [_pack(part)] for name in part}
+
+
+def _pack(names: list[str]) -> str:
+    """Return these files' sources by their full names, compressed."""
+    text = json.dumps({f"{SHARED}.{name}": _source(name)[0] for name in names})
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
 
 
 def _bare(source: str) -> str:
@@ -111,8 +131,7 @@ def _less(piece: re.Match[str]) -> str:
 
 def prepare() -> None:
     """Read and pack all there is, so that processes forked later need not."""
-    for name in gathers():
-        _closure(frozenset({_file(name), PROGRAM}))
+    _bundles()
 
 
 @cache
@@ -123,7 +142,7 @@ def _closure(names: frozenset[str]) -> frozenset[str]:
     while todo:
         name = todo.pop()
         done.add(name)
-        todo |= _packed(name)[1] - done
+        todo |= _source(name)[1] - done
     return frozenset(done)
 
 
@@ -166,9 +185,9 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, n
         ],
     }
     needed = _closure(frozenset({PROGRAM, *(_file(name) for name, _params in requests)}))
-    sources = {f"{SHARED}.{name}": _packed(name)[0] for name in sorted(needed)}
+    bundles = sorted({_bundles()[name] for name in needed})
     text = BOOT.format(
-        sources=json.dumps(sources, indent=0), shared=SHARED, plan=repr(json.dumps(plan))
+        bundles=json.dumps(bundles, indent=0), shared=SHARED, plan=repr(json.dumps(plan))
     )
     return text.encode("ascii")
 

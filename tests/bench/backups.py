@@ -70,7 +70,7 @@ def backup_reading(folder: Path, mib: int, rounds: int) -> list[str]:
                     times["ours"].append(float(wall))
             Path(packed).unlink()
         ours, theirs = (statistics.median(times[who]) for who in ("ours", "theirs"))
-        rows.append(f"{' '.join(command)} | 1 × ({theirs:.2f} s) | –")
+        rows.append(f"{' '.join(command)} | 1 × ({theirs:.2f} s) | -")
         said = f"{memory[mib]} MiB; {memory[SMALL_MIB]} MiB for {SMALL_MIB} MiB"
         rows.append(f"{packer}, by Upkeep | {theirs / ours:.2f} × ({ours:.2f} s) | {said}")
     return rows

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import random
+import shutil
 import sqlite3
 import subprocess
 import tarfile
@@ -14,6 +15,8 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROWS = "".join(f"{row}\tname {row * 7919 % 1000}\n" for row in range(300))
 PG_DUMP = (
@@ -72,6 +75,8 @@ def sqlite_of(rows: int = 200) -> bytes:
 
 def by_program(*command: str, data: bytes) -> bytes:
     """Return what a program makes of the data."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not on PATH")
     return subprocess.run(command, input=data, check=True, stdout=subprocess.PIPE).stdout
 
 

@@ -77,10 +77,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     made = Programs(folder)
     monkeypatch.setattr(payload, "FOLDER", folder)
     monkeypatch.setattr(payload, "gathers", lambda: made.gathers)
-    payload._packed.cache_clear()
+    payload._source.cache_clear()
+    payload._bundles.cache_clear()
     payload._closure.cache_clear()
     yield made
-    payload._packed.cache_clear()
+    payload._source.cache_clear()
+    payload._bundles.cache_clear()
     payload._closure.cache_clear()
 
 

@@ -244,7 +244,7 @@ class Host:
     def through(
         self, command: list[str], give: Callable[[int], bytes]
     ) -> Iterator[Callable[[int], bytes]]:
-        """Give a function that reads what the program makes of what `give` gives: up to so many bytes, none at the end.
+        """Give a function that reads what the program makes of what `give` gives; it returns nothing at the end.
 
         The program is killed if the caller stops before. What `give` raises is passed on.
 

@@ -26,7 +26,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 KIND = "borg"
-LIST_SECONDS = 60.0
 LIST_BYTES = 50_000_000
 SEGMENT_LIMIT = 200_000
 IN_MEMORY = "/dev/shm"  # noqa: S108 - where a private folder is made; a file system in memory on every Linux
@@ -35,7 +34,7 @@ _SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no"
 _MIRRORED = re.compile(r"(config|README|nonce|(index|hints|integrity)\.\d+)\Z")
 
 
-def archives(wanted: dict[str, Any], host: Host, *, remote: bool) -> Repository:
+def archives(wanted: dict[str, Any], host: Host, seconds: float, *, remote: bool) -> Repository:
     """Return what borg lists.
 
     borg 1.x writes where it lists: into its security folder, and into a repository whose index does not fit, even with
@@ -54,7 +53,7 @@ def archives(wanted: dict[str, Any], host: Host, *, remote: bool) -> Repository:
         if wanted.get("snapshot_host"):
             command += ["--format", "{hostname}{end}"]  # takes a look into each archive
         command.append(place if remote else os.path.join(folder, "repository"))
-        said = host.run(command, LIST_SECONDS, LIST_BYTES, environment=environment)
+        said = host.run(command, seconds, LIST_BYTES, environment=environment)
         secrets = (environment.get("BORG_PASSPHRASE", ""), place if remote else "")
         shown = said.err.replace(os.path.join(folder, "repository"), place)
     if said.status not in (0, 1):  # 1: with warnings

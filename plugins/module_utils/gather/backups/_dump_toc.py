@@ -106,7 +106,7 @@ def ends_with(tail: bytes, mark: bytes) -> bool:
 
 
 class Fields:
-    """The fields of an archive, from a buffer: most are a few bytes only. part: what is being read, for messages."""
+    """The fields of an archive, from a buffer: most are a few bytes only. at: how many bytes were taken."""
 
     def __init__(self, stream: Counted) -> None:
         self.stream = stream
@@ -124,6 +124,7 @@ class Fields:
         return self._next >= len(self._data) and not self._more()
 
     def _more(self) -> bool:
+        """Read on; return whether there was more."""
         more = self.stream.read(BUFFER_BYTES)
         self._before += self._next
         self._data, self._next = self._data[self._next :] + more, 0
@@ -157,7 +158,7 @@ class Fields:
     def byte(self) -> int:
         """Return the next byte.
 
-        Raises: BrokenError.
+        Raises: BrokenError if there is none.
         """
         return self.take(1)[0]
 

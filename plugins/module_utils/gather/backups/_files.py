@@ -101,7 +101,7 @@ FOREIGN = (
 
 
 @dataclass(frozen=True)
-class Due:
+class DueContent:
     """What is due in a file, by its name or by what the site says of it.
 
     layers: its wrappings from the outside in. content: one of SUFFIXES' words, `custom`, `other`, or empty: anything.
@@ -111,25 +111,25 @@ class Due:
     content: str = ""
 
 
-def due_in(name: str, kind: str = "auto") -> Due:
+def due_in(name: str, kind: str = "auto") -> DueContent:
     """Return what is due in a file of that name. kind: what the site says of it, one of KINDS; or `auto`."""
     if kind != "auto":
         inner, _dot, packer = kind.rpartition(".")
         if packer not in PACKERS:
             inner, packer = kind, ""
-        return Due((packer,) if packer else (), {"postgresql": "custom"}.get(inner, inner))
+        return DueContent((packer,) if packer else (), {"postgresql": "custom"}.get(inner, inner))
     parts = name.lower().split(".")[1:]
     parts = [piece for part in parts for piece in SHORT.get(part, part).split(".")]
     layers: list[str] = []
     for part in reversed(parts):
         said = SUFFIXES.get(part, "")
         if said not in PACKERS:
-            return Due(tuple(layers), said)
+            return DueContent(tuple(layers), said)
         layers.append(said)
-    return Due(tuple(layers))
+    return DueContent(tuple(layers))
 
 
-def read_file(paths: list[str], due: Due, budget: Budget, host: Host) -> Reading:
+def read_file(paths: list[str], due: DueContent, budget: Budget, host: Host) -> Reading:
     """Read one backup in one file, or in several that belong together in this order.
 
     Raises: BrokenError, UnreadError, OutOfBudgetError; HostError if it cannot be opened.
@@ -149,7 +149,7 @@ def read_file(paths: list[str], due: Due, budget: Budget, host: Host) -> Reading
 
 
 def read_stream(
-    stream: Counted, due: Due, found: Reading, host: Host, raw: IO[bytes] | None = None
+    stream: Counted, due: DueContent, found: Reading, host: Host, raw: IO[bytes] | None = None
 ) -> None:
     """Unwrap the stream and read what is in it to its end.
 

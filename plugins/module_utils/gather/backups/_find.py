@@ -22,7 +22,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import due_in
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    TREE,
     folder_kind,
     folder_time,
     folder_written,
@@ -57,7 +59,7 @@ BESIDE = (
 )
 MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "sha1sums", "manifest", "backup_manifest")
 LOOKED_INTO = 20
-"""Of so many of the newest is looked at what they say themselves."""
+"""The newest backups, at most this many, are asked for the time that they say themselves."""
 FOLDER_ENTRIES = 200_000
 WILD = re.compile(r"[*?\[]")
 
@@ -122,19 +124,22 @@ def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
             _readable_folder(pattern, host)
         for path in paths:
             _sort_out(path.rstrip("/") or path, host, files, folders, links)
+        if kind == "auto" and paths == [pattern]:
+            _open_folder(pattern.rstrip("/"), host, files, folders, links)
     found.links = sorted(links)
     now = host.now()
     known, trees = _folders_of(folders, kind, host)
     inside = tuple(f"{one.path}/" for one in known)
     left = sorted(path for path in files if not path.startswith(inside))
-    _take_files(left, files, found, host)
-    if kind == "tree" or not (known or found.backups or found.unfinished):
-        known += trees
-    elif trees:
+    _take_files(left, files, found)
+    if not (known or left):
+        known = [_folder(path, TREE, folders[path], host) for path in trees]
+    trees = [path for path in trees if not any(one.startswith(f"{path}/") for one in left)]
+    if known and known[0].kind != TREE and trees:
         found.notes.append(f"{len(trees)} folders of no known format are not counted as backups")
     for one in known:
         (found.unfinished if one.unfinished else found.backups).append(one)
-    starts = tuple(_fixed(pattern) for pattern in patterns)
+    starts = tuple(folder_of(pattern) for pattern in patterns)
     for one in [*found.backups, *found.unfinished]:
         one.named = _named(one, starts, now)
     found.sort(now)
@@ -169,9 +174,35 @@ def _sort_out(
         folders[path] = info
 
 
-def _take_files(
-    paths: list[str], files: dict[str, os.stat_result], found: Candidates, host: Host
+def _open_folder(
+    path: str,
+    host: Host,
+    files: dict[str, os.stat_result],
+    folders: dict[str, os.stat_result],
+    links: set[str],
 ) -> None:
+    """Take the files of a folder that the site names instead of a pattern, if their names say that they are backups.
+
+    A folder of another format is a backup itself, and one of other files is a copy of them.
+    """
+    if path not in folders or folder_kind(path, host):
+        return
+    paths = [os.path.join(path, name) for name in host.names(path) if not name.startswith(".")]
+    named = [one for one in grouped(paths) if _is_backup(os.path.basename(one.name))]
+    if named:
+        del folders[path]
+    for one in named:
+        for each in one.paths:
+            _sort_out(each, host, files, folders, links)
+
+
+def _is_backup(name: str) -> bool:
+    """Return whether a name says that it is one of a backup, finished or not."""
+    due = due_in(name)
+    return bool(due.layers) or due.content not in ("", "text") or name.lower().endswith(UNFINISHED)
+
+
+def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candidates) -> None:
     """Take down the backups that are files, those in several volumes as one."""
     for group in grouped(paths):
         infos = [files[path] for path in group.paths]
@@ -195,28 +226,36 @@ def _take_files(
 
 def _folders_of(
     folders: dict[str, os.stat_result], declared: str, host: Host
-) -> tuple[list[Candidate], list[Candidate]]:
-    """Return the folders of a known format, and those that are trees of files, none of them inside another one."""
+) -> tuple[list[Candidate], list[str]]:
+    """Return the backups that are folders, none of them inside another one, and the paths of all other folders."""
     known: list[Candidate] = []
-    trees: list[Candidate] = []
+    others: list[str] = []
     for path in sorted(folders):
         if any(path.startswith(f"{one.path}/") for one in known):
             continue
-        kind = "tree" if declared == "tree" else folder_kind(path, host)
-        try:
-            size, written, _count = folder_written(path, host, FOLDER_ENTRIES)
-        except OutOfBudgetError:
-            size, written = None, folders[path].st_mtime
-        one = Candidate(
-            path, os.path.basename(path), "folder", [path], size, written, kind or "tree"
-        )
-        if os.path.basename(path).lower().endswith(UNFINISHED):
-            one.unfinished = "its name says that it is not finished"
-        (known if kind else trees).append(one)
-    return known, trees
+        kind = TREE if declared == TREE else folder_kind(path, host)
+        if kind:
+            known.append(_folder(path, kind, folders[path], host))
+        else:
+            others.append(path)
+    return known, others
 
 
-def _fixed(pattern: str) -> str:
+def _folder(path: str, kind: str, info: os.stat_result, host: Host) -> Candidate:
+    """Return a backup that is a folder."""
+    size: int | None
+    try:
+        size, written, _count = folder_written(path, host, FOLDER_ENTRIES)
+    except OutOfBudgetError:
+        size, written = None, info.st_mtime
+    name = os.path.basename(path)
+    one = Candidate(path, name, "folder", [path], size, written, kind)
+    if name.lower().endswith(UNFINISHED):
+        one.unfinished = "its name says that it is not finished"
+    return one
+
+
+def folder_of(pattern: str) -> str:
     """Return the folder of a pattern above which nothing varies, with a slash at its end."""
     return os.path.dirname(WILD.split(pattern)[0]).rstrip("/") + "/"
 
@@ -224,8 +263,8 @@ def _fixed(pattern: str) -> str:
 def _named(one: Candidate, starts: tuple[str, ...], now: float) -> TimeWitness | None:
     """Return what its name says, or else the names of the folders that vary in the set, the innermost first."""
     start = max((each for each in starts if one.path.startswith(each)), key=len, default="/")
-    parts = [part for part in one.path[len(start) :].split("/") if part]
-    for part in reversed(parts or [os.path.basename(one.path)]):
+    folders = [part for part in os.path.dirname(one.path)[len(start) :].split("/") if part]
+    for part in [one.name, *reversed(folders)]:
         named = named_at(part, one.written, now)
         if named is not None:
             return TimeWitness("name", named.at, named.words)
@@ -269,7 +308,7 @@ def _readable_folder(pattern: str, host: Host) -> None:
 
 def looked_at(patterns: list[str], host: Host) -> list[str]:
     """Return the real folders below which the set's files lie."""
-    return sorted({host.realpath(_fixed(pattern)) for pattern in patterns})
+    return sorted({host.realpath(folder_of(pattern)) for pattern in patterns})
 
 
 def as_taken(one: Candidate, now: float) -> dict[str, Any]:

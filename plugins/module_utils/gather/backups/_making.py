@@ -28,12 +28,19 @@ class Writers:
         self._folders = tuple(f"{folder.rstrip('/')}/" for folder in folders)
         self._host = host
         self._open: dict[tuple[int, int], str] | None = None
+        self._below: dict[str, str] = {}
 
     def why(self, device: int, inode: int) -> str:
         """Return why the file is not finished, such as `held open by gzip`; empty if nobody is seen to write to it."""
         if self._open is None:
             self._open = {**self._locked(), **self._held()}
         return self._open.get((device, inode), "")
+
+    def why_below(self, folder: str) -> str:
+        """Return why a folder is not finished; empty if nobody is seen to write to a file in it."""
+        self.why(0, 0)
+        start = f"{folder.rstrip('/')}/"
+        return next((why for path, why in self._below.items() if path.startswith(start)), "")
 
     def _held(self) -> dict[tuple[int, int], str]:
         """Return the files that a process has open for writing."""
@@ -61,7 +68,7 @@ class Writers:
         if flags and int(flags.group(1), 8) & os.O_ACCMODE != os.O_RDONLY:
             seen = self._host.stat(f"{process}/fd/{number}")
             name = self._host.read(f"{process}/comm", FDINFO_BYTES).strip()
-            held[seen.st_dev, seen.st_ino] = f"held open by {name[:40]}"
+            held[seen.st_dev, seen.st_ino] = self._below[path] = f"held open by {name[:40]}"
 
     def _locked(self) -> dict[tuple[int, int], str]:
         """Return the files that a process has locked for writing. Source: proc_locks(5)."""

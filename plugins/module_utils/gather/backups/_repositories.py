@@ -106,12 +106,13 @@ def kind_of(place: str, host: Host) -> str:
     raise HostError(f"{place}: no repository of {', '.join(KINDS)}")
 
 
-def snapshots(wanted: dict[str, Any], host: Host) -> Repository:
+def snapshots(wanted: dict[str, Any], host: Host, seconds: float = LIST_SECONDS) -> Repository:
     """Return what a repository says of its snapshots.
 
     wanted: repository; kind, `auto` or one of KINDS; password_file, password; snapshot_host, snapshot_tag (of borg: how
-    the archive's name begins); stanza (Barman: the server), needed where there are several. Nothing is written into
-    the repository. restic writes nothing at all; borg writes into a private folder, which is removed.
+    the archive's name begins); stanza (Barman: the server), needed where there are several. seconds: how long its
+    program may take. Nothing is written into the repository. restic writes nothing at all; borg writes into a private
+    folder, which is removed.
 
     Raises: HostError: no such repository, a wrong password, output that is not understood.
     """
@@ -121,9 +122,9 @@ def snapshots(wanted: dict[str, Any], host: Host) -> Repository:
     if kind == AUTO:
         kind = kind_of(place, host)
     if kind == RESTIC:
-        return _restic(wanted, host)
+        return _restic(wanted, host, seconds)
     if kind == BORG:
-        return archives(wanted, host, remote=is_remote(place))
+        return archives(wanted, host, seconds, remote=is_remote(place))
     if is_remote(place):
         raise HostError(f"{kind}: only a repository in a local folder is read")
     if wanted.get("snapshot_host") or wanted.get("snapshot_tag"):
@@ -163,7 +164,7 @@ def content(wanted: dict[str, Any], repository: Repository, budget: Budget, host
     return Reading(what, proof=NONE, unproved="the data, which was not read", **said)  # type: ignore[arg-type]
 
 
-def _restic(wanted: dict[str, Any], host: Host) -> Repository:
+def _restic(wanted: dict[str, Any], host: Host, seconds: float) -> Repository:
     """Return what restic lists; without a lock and without a cache, so that nothing is written.
 
     Raises: HostError.
@@ -175,7 +176,7 @@ def _restic(wanted: dict[str, Any], host: Host) -> Repository:
     if wanted.get("snapshot_tag"):
         filters += ["--tag", wanted["snapshot_tag"]]
     line = [*command, "--json", "snapshots", *filters]
-    said = host.run(line, LIST_SECONDS, LIST_BYTES, environment=environment)
+    said = host.run(line, seconds, LIST_BYTES, environment=environment)
     if said.truncated:
         raise HostError(f"restic: its list has more than {LIST_BYTES} bytes")
     if said.status:

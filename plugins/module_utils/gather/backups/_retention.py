@@ -27,6 +27,7 @@ RETENTION_OPTIONS: dict[str, dict[str, Any]] = {
         "options": {**{name: {"type": "int"} for name in TIERS}, "since": {"type": "str"}},
     },
 }
+NO_DATE = "since: {!r} is not a date, use YYYY-MM-DD"
 Period = Tuple[float, float, str]
 """Its start and its end in seconds since 1970, and its name, such as `2026-11-24`."""
 
@@ -58,16 +59,16 @@ def tiers(
 def since_of(text: str | None, zone: tzinfo | None = None) -> float | None:
     """Return the start of the day since which a set is kept; None if none is declared.
 
-    Raises: ValueError if it is no date such as 2026-11-01.
+    Raises: ValueError if it is not a date such as 2026-11-01.
     """
     if not text:
         return None
     if not re.match(r"\d{4}-\d\d-\d\d\Z", text):
-        raise ValueError(f"since: {text[:40]!r} is no date such as 2026-11-01")
+        raise ValueError(NO_DATE.format(text[:40]))
     try:
         return _at(date.fromisoformat(text), zone)
     except (ValueError, OverflowError) as exc:
-        raise ValueError(f"since: {text[:40]!r} is no date such as 2026-11-01") from exc
+        raise ValueError(NO_DATE.format(text[:40])) from exc
 
 
 def _tier(

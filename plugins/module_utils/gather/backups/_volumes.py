@@ -167,7 +167,7 @@ def _letters(number: int, width: int) -> str:
 
 
 def _digits(number: int, width: int) -> str:
-    """Return the digits of a volume, as split counts; those of a wider mark are never so many."""
+    """Return the digits of a volume, as split counts; those of a wider mark are fewer."""
     return _counted(number, width, 10, "0123456789")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
     Budget,
+    OutOfBudgetError,
     Reading,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._checksums import (
@@ -25,13 +26,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._file
     reading,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
+    FOLDER_ENTRIES,
     Candidate,
     Candidates,
     as_taken,
     candidates,
+    folder_of,
     looked_at,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    folder_written,
     read_folder,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -56,12 +60,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
     TimeWitness,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import side_by_side
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
     not_seen,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked_value
 
 FOLDER_KINDS = ("pg_directory", "pg_basebackup", "mydumper", "mariabackup", "tree")
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -95,13 +101,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "read_seconds": {"type": "int", "default": 60},
     "read_bytes": {"type": "int", "default": 100_000_000_000},
 }
-TIMEOUT_SECONDS = 110
-TOOLS = ("zstd", "lz4", "pg_verifybackup", "restic", "borg")
+TIMEOUT_SECONDS = 3600
+"""Reading large backups takes long: the site's read_seconds and the host's deadline say how long it may."""
+TOOLS = ("borg", "lz4", "restic", "zstd")
 
 SHAPE_VERSION = 2
+HANG_SECONDS = 10.0
 RECENT_SECONDS = 600
 """A backup that was written so lately and ends too early is one that is being made, maybe from another host."""
 EARLIER = 14
+REPOSITORY_BYTES = 1 << 60
 SHOWN = 20
 
 
@@ -110,12 +119,13 @@ class Set:
 
     def __init__(self, wanted: dict[str, Any], host: Host) -> None:
         self.wanted, self.host, self.now = wanted, host, host.now()
+        self.hung: dict[str, str] = {}
         self.found = Candidates()
         self.making: list[dict[str, Any]] = []
         self.data: dict[str, Any] = {
             "shape_version": SHAPE_VERSION,
             "at": iso(self.now),
-            "where": wanted["paths"] or [wanted["repository"] or ""],
+            "where": wanted["paths"] or [masked_value(wanted["repository"] or "")],
             "rpo_hours": wanted["rpo_hours"],
             "count": 0,
             "newest": None,
@@ -127,26 +137,38 @@ class Set:
 
         Raises: HostError if one cannot see.
         """
+        self.refuse_hung(_places_of(self.wanted))
         if self.wanted["paths"]:
             self.found = candidates(self.wanted["paths"], self.wanted["kind"], self.host)
         elif not self.wanted["repository"]:
             raise HostError("neither paths nor a repository are declared")
 
+    def refuse_hung(self, places: list[str]) -> None:
+        """Raise HostError if one of the places does not answer."""
+        for place in places:
+            if place in self.hung:
+                raise HostError(f"{place}: {self.hung[place]}")
+
     def size(self) -> int:
-        """Return how many bytes its newest backup has; those with little to read are read first."""
+        """Return how many bytes its newest backup has; of a repository more than any has."""
+        if self.wanted["repository"]:
+            return REPOSITORY_BYTES
         return (self.found.backups[0].bytes or 0) if self.found.backups else 0
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per declared set.
 
-    All are looked at first. Then those with little to read are read, and leave what they do not need to the others.
+    All are looked at first. Then those with little to read are read, and leave the time that they do not need to the
+    others. Repositories come last: their programs wait long for a server that is down.
     """
     ends = time.monotonic() + params["read_seconds"]
     seen: dict[int, Observation] = {}
     todo: list[tuple[int, Set]] = []
+    hung = _hung(params["sets"], host)
     for index, wanted in enumerate(params["sets"]):
         one = Set({**wanted, "read": wanted["read"] and params["read"]}, host)
+        one.hung = hung
         todo.append((index, one))
         try:
             one.find()
@@ -163,11 +185,41 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     return [seen[index] for index in sorted(seen)]
 
 
+def _places_of(declared: dict[str, Any]) -> list[str]:
+    """Return the folders in which what is declared lies."""
+    repository = declared["repository"] or ""
+    local = [repository] if repository.startswith("/") else []
+    return sorted({*map(folder_of, declared["paths"]), *local})
+
+
+def _hung(sets: list[dict[str, Any]], host: Host) -> dict[str, str]:
+    """Return the places that do not answer, such as a network mount whose server is gone, and what is said of them.
+
+    Each is asked in a child, so that one that hangs costs only the sets that lie there.
+    """
+    places = {place for one in sets for place in _places_of(one)}
+    places |= {
+        place for one in sets if one["second_copy"] for place in _places_of(one["second_copy"])
+    }
+    answers = side_by_side(
+        {place: partial(_answers, place, host) for place in places}, HANG_SECONDS
+    )
+    return {place: answer.error for place, answer in answers.items() if answer.error}
+
+
+def _answers(place: str, host: Host) -> bool:
+    """Return whether there is a folder; what else is wrong with it is told by who looks into it."""
+    try:
+        return host.exists(place) and bool(host.names(place))
+    except HostError:
+        return False
+
+
 def _look(one: Set, budget: Budget) -> Observation:
     """Return what is seen of a set."""
     raw = _of_repository(one, budget) if one.wanted["repository"] else _of_paths(one, budget)
     if one.wanted["second_copy"]:
-        one.data["copy"] = _copy(one)
+        one.data["copy"] = _copy(one, budget)
     return Observation(one.wanted["name"], one.data, raw)
 
 
@@ -212,6 +264,8 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
         one.found.sort(one.now)
         top = backups[0]
         why = next(filter(None, (writers.why(*each) for each in top.ids)), "")
+        if top.form == "folder":
+            why = writers.why_below(one.host.realpath(top.path))
         if why:
             _take_away(one, top, why)
             continue
@@ -220,7 +274,7 @@ def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] 
         if top.path in known:
             return top, known[top.path]
         said, found, cut = reading(partial(_read, one, top, budget))
-        lately = one.now - (top.written or 0.0) < RECENT_SECONDS
+        lately = abs(one.now - (top.written or 0.0)) < RECENT_SECONDS
         if cut and lately:
             _take_away(one, top, "written a moment ago, and it ends too early")
             continue
@@ -266,17 +320,22 @@ def _changed(backup: Candidate, host: Host) -> bool:
     """Return whether a file of it is no longer as it was found."""
     try:
         if backup.form == "folder":
-            return False
+            return folder_written(backup.path, host, FOLDER_ENTRIES)[:2] != (
+                backup.bytes,
+                backup.written,
+            )
         sizes = [host.stat(path, follow_links=False).st_size for path in backup.paths]
     except HostError:
         return True
+    except OutOfBudgetError:
+        return False
     return sum(sizes) != backup.bytes
 
 
 def _of_repository(one: Set, budget: Budget) -> str:
     """Look at a repository; return what it said as text."""
     wanted, data, host = one.wanted, one.data, one.host
-    repository = snapshots(wanted, host)
+    repository = snapshots(wanted, host, budget.seconds_left())
     finished = repository.snapshots
     data["count"] = len(finished)
     for each in repository.unfinished:
@@ -319,10 +378,10 @@ def _tiers(one: Set, times: list[float]) -> list[dict[str, Any]]:
         raise HostError(f"retention: {exc}") from exc
 
 
-def _copy(one: Set) -> dict[str, Any]:
+def _copy(one: Set, budget: Budget) -> dict[str, Any]:
     """Return how the second copy of a set stands."""
     declared, host = one.wanted["second_copy"], one.host
-    where = declared["paths"] or [declared["repository"] or ""]
+    where = declared["paths"] or [masked_value(declared["repository"] or "")]
     data: dict[str, Any] = {
         "where": where,
         "elsewhere": declared["elsewhere"] or "",
@@ -332,23 +391,26 @@ def _copy(one: Set) -> dict[str, Any]:
     if one.data["newest"] is not None and one.wanted["paths"]:
         here = one.data["newest"]["path"]
     try:
-        copy = _newest_copy(declared, host)
+        one.refuse_hung(_places_of(declared))
+        copy = _newest_copy(declared, budget, host)
         if copy is not None:
             data["newest"] = as_taken(copy, one.now)
             data["differs"] = _differs(one, copy)
-        there = copy.path if copy is not None and declared["paths"] else where[0]
+        there = (declared["paths"] or [declared["repository"]])[0]
+        if copy is not None and declared["paths"]:
+            there = copy.path
         data["apart"], data["why"] = apart(here, there, host)
     except HostError as exc:
         data["error"] = str(exc)
     return data
 
 
-def _newest_copy(declared: dict[str, Any], host: Host) -> Candidate | None:
+def _newest_copy(declared: dict[str, Any], budget: Budget, host: Host) -> Candidate | None:
     """Return the newest backup of a second copy."""
     if declared["paths"]:
         found = candidates(declared["paths"], declared["kind"], host)
         return found.backups[0] if found.backups else None
-    finished = snapshots(declared, host).snapshots
+    finished = snapshots(declared, host, budget.seconds_left()).snapshots
     return _of_snapshot(finished[0]) if finished else None
 
 

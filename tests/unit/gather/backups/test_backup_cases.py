@@ -185,6 +185,7 @@ def test_what_reading_shows_to_be_older_is_not_the_newest(tmp_path: Path) -> Non
         ("multimember/shop.csv.gz", packed("gz", b"a" * 999) + packed("gz", b"b" * 999), "pass"),
         ("zeropad/shop.tar.gz", packed("gz", tar_of(("a", noise(3000)))) + bytes(1024), "pass"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
 )
 def test_the_newest_backup_is_read_to_its_end(
     name: str, data: bytes, status: str, tmp_path: Path

@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._chec
     listed_hash,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._members import escapes
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import Answer
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 
@@ -233,3 +234,59 @@ def test_retention_and_the_second_copy_are_observed_where_declared(tmp_path: Pat
     )
     assert "has 21 B" in data["copy"]["differs"] or "B, " in data["copy"]["differs"]
     assert [(tier["name"], tier["declared"]) for tier in data["retention"]] == [("daily", 2)]
+
+
+def test_a_place_that_hangs_costs_the_sets_that_lie_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("here", "nas"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.gz").write_bytes(gzip.compress(b"x"))
+    hung = f"{tmp_path}/nas/"
+
+    def ask(calls: dict[str, Any], timeout_seconds: float) -> dict[str, Answer]:
+        said = Answer(error=f"no answer within {timeout_seconds:g} s")
+        return {place: said if place == hung else Answer(call()) for place, call in calls.items()}
+
+    monkeypatch.setattr(backups, "side_by_side", ask)
+    sets = [
+        {"name": "here", "paths": [f"{tmp_path}/here/*"]},
+        {"name": "nas", "paths": [f"{tmp_path}/nas/*"]},
+        {
+            "name": "copied",
+            "paths": [f"{tmp_path}/here/*"],
+            "second_copy": {"paths": [f"{tmp_path}/nas/*"]},
+        },
+    ]
+    valid = ArgumentSpecValidator(backups.ARGUMENTS).validate({"sets": sets})
+
+    here, nas, copied = backups.gather(valid.validated_parameters, Host())
+
+    assert here.data["count"] == 1
+    assert nas.error == f"{hung}: no answer within 10 s"
+    assert copied.data["copy"]["error"] == f"{hung}: no answer within 10 s"
+
+
+def test_a_folder_that_is_named_instead_of_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "shop-2026-11-01.sql.gz").write_bytes(gzip.compress(DUMP))
+    (tmp_path / "README.txt").write_text("ours")
+    copied = tmp_path / "www"
+    copied.mkdir()
+    (copied / "index.html").write_text("<html>")
+
+    assert see([str(tmp_path)]).data["newest"]["path"].endswith(".sql.gz")
+    tree = see([str(copied)]).data
+    assert (tree["newest"]["form"], tree["content"]["state"]) == ("folder", "whole")
+    assert see([f"{tmp_path}/*"]).data["newest"]["form"] == "file"
+
+
+def test_a_folder_in_which_a_file_is_being_written_is_not_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "dump"
+    folder.mkdir()
+    (folder / "toc.dat").write_bytes(b"PGDMP")
+    with (folder / "3001.dat.gz").open("wb") as stream:
+        stream.write(b"x")
+        making = see([f"{tmp_path}/*"]).data["making"]
+
+    assert [one["path"] for one in making] == [str(folder)]
+    assert making[0]["why"].startswith("held open by ")

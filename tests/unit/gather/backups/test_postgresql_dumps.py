@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 import time
 import tracemalloc
@@ -374,7 +373,9 @@ def test_the_hour_that_summer_time_repeats_is_told_apart(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "head", [b"", b"PGDMP", b"PGDMP\x01\x0e\x00", b"\0" * 100, os.urandom(100)]
+    "head",
+    [b"", b"PGDMP", b"PGDMP\x01\x0e\x00", b"\0" * 100, random.Random(1).randbytes(100)],
+    ids=["empty", "magic", "version", "zeros", "noise"],
 )
 def test_a_head_that_says_no_date_says_none(head):
     assert taken_in_head(head) is None
