@@ -39,6 +39,8 @@ ENCODINGS = re.compile(
     r"BIG5|EUC_(CN|JIS_2004|JP|KR|TW)|GB18030|GBK|ISO_8859_[5-8]|JOHAB|KOI8[RU]|LATIN([1-9]|10)|MULE_INTERNAL"
     r"|SHIFT_JIS_2004|SJIS|SQL_ASCII|UHC|UTF8|WIN(866|874|125[0-8])"
 )
+COPY = re.compile(r"COPY [^\0]+ FROM stdin;\n")
+"""Behind anything else the rows of a table would not be read as such."""
 BUFFER_BYTES = 1 << 16
 TEXT_BYTES = 4096
 LONG_TEXT_BYTES = 1 << 18
@@ -306,7 +308,8 @@ def _entry_of(fields: Fields, toc: Toc) -> DumpEntry | None:
     _refuse_unless(1 <= section <= LAST_SECTION and (section == DATA_SECTION or not dumped))
     _read_definition(fields, toc, kind)
     fields.skip_text()  # how to drop it
-    copied = fields.skip_text() > 0
+    copied = fields.text(LONG_TEXT_BYTES) or ""
+    _refuse_unless(not copied or COPY.fullmatch(copied) is not None)
     fields.skip_text()  # schema
     fields.skip_text()  # tablespace
     if toc.minor >= WITH_ACCESS_METHOD:
@@ -316,7 +319,7 @@ def _entry_of(fields: Fields, toc: Toc) -> DumpEntry | None:
     fields.skip_text()  # owner
     _refuse_unless(fields.text() in ("true", "false"))  # whether with OIDs
     _read_dependencies(fields)
-    return _data_of(fields, toc, DumpEntry(number, kind, copied), bool(dumped))
+    return _data_of(fields, toc, DumpEntry(number, kind, bool(copied)), bool(dumped))
 
 
 def _read_definition(fields: Fields, toc: Toc, kind: str) -> None:

@@ -239,7 +239,9 @@ class Written:
         self.data += (
             self.text("a name") + self.text(kind) + self.number(section) + self.text(definition)
         )
-        self.data += self.text("") + self.text("COPY x FROM stdin;\n" if copied else None)
+        self.data += self.text("") + self.text(
+            (copied if isinstance(copied, str) else "COPY x FROM stdin;\n") if copied else None
+        )
         self.data += (
             self.text("public")
             + self.text(None)
@@ -287,6 +289,14 @@ def test_what_is_written_here_reads_as_the_real_ones_do():
         (Written(count=4).table().table(), "two entries of one number"),
         (Written().entry(9, "TABLE DATA", section=2, dumped=True), "nobody writes"),
         (Written().entry(0, "TABLE", section=2), "nobody writes"),
+        (
+            Written().entry(9, "TABLE DATA", dumped=True, copied="\0OPY x FROM stdin;\n"),
+            "nobody writes",
+        ),
+        (
+            Written().entry(9, "TABLE DATA", dumped=True, copied="COPY x FROM stdin;\x0b"),
+            "nobody writes",
+        ),
         (Written().entry(9, "ENCODING", "SET client_encoding = 5;\n", section=2), "nobody writes"),
     ],
 )
