@@ -115,3 +115,26 @@ def zeroed(data: bytes, block: int = 512) -> Iterator[tuple[str, bytes]]:
         piece = data[place : place + block]
         if piece.strip(b"\0"):
             yield f"zeros at {place}", data[:place] + bytes(len(piece)) + data[place + len(piece) :]
+
+
+def linked_tar(*members: tuple[str, bytes, str]) -> bytes:
+    """Return a tar of (name, type, target)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    return stream.getvalue()
+
+
+def linked_zip() -> bytes:
+    """Return a zip with a link that leads out, and a file behind it."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        link = zipfile.ZipInfo("x")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc")
+        archive.writestr("x/pwn", "root")
+        archive.writestr("y/ok", "fine")
+    return stream.getvalue()

@@ -32,6 +32,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
     FINISHED,
     INFOS,
     METADATA,
+    SQL_FILE,
     STARTED,
     TOC,
     UNFINISHED_METADATA,
@@ -61,6 +62,9 @@ PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
     "tree",
 )
 BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
+DATA_BEFORE_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
+"""What pg_dump leaves behind when it fails: it writes its table of contents last."""
+SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
 FIRST_BLOCK_BYTES = 4096
 START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
 LABEL_WRITTEN = re.compile(
@@ -105,6 +109,16 @@ def folder_kind(path: str, host: Host) -> str:
             "-schema" in name for name in host.names(path)
         ):
             return MYDUMPER
+        return _by_its_files(host.names(path))
+    return ""
+
+
+def _by_its_files(names: list[str]) -> str:
+    """Return which program left such files behind, and not yet, or no longer, its list of them; empty if none did."""
+    if names and all(map(DATA_BEFORE_TOC.fullmatch, names)):
+        return PG_DIRECTORY
+    if any(map(SCHEMA_OF_MYDUMPER.search, names)) and all(map(SQL_FILE.fullmatch, names)):
+        return MYDUMPER
     return ""
 
 
