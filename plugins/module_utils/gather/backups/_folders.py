@@ -101,6 +101,8 @@ def folder_kind(path: str, host: Host) -> str:
             folder.has(MANIFEST) or any(folder.has(f"pg_wal{name[4:]}") for name in BASE_TARS)
         ):
             return PG_BASEBACKUP
+        if folder.has(MANIFEST) and _is_manifest(folder):  # and what it lists first is missing
+            return PG_BASEBACKUP
         if any(map(folder.has, CHECKPOINTS)):
             return MARIABACKUP
         if folder.has(METADATA) and STARTED.search(folder.text(METADATA)):
@@ -111,6 +113,11 @@ def folder_kind(path: str, host: Host) -> str:
             return MYDUMPER
         return _by_its_files(host.names(path))
     return ""
+
+
+def _is_manifest(folder: FolderFiles) -> bool:
+    path = os.path.join(folder.path, MANIFEST)
+    return b"PostgreSQL-Backup-Manifest" in folder.host.read_head(path, 100, follow_links=False)
 
 
 def _by_its_files(names: list[str]) -> str:
