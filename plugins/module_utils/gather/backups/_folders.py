@@ -65,6 +65,7 @@ BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
 DATA_BEFORE_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
 """What pg_dump leaves behind when it fails: it writes its table of contents last."""
 SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
+SETTINGS_OF_MARIABACKUP = "backup-my.cnf"
 FIRST_BLOCK_BYTES = 4096
 START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
 LABEL_WRITTEN = re.compile(
@@ -103,7 +104,7 @@ def folder_kind(path: str, host: Host) -> str:
             return PG_BASEBACKUP
         if folder.has(MANIFEST) and _is_manifest(folder):  # and what it lists first is missing
             return PG_BASEBACKUP
-        if any(map(folder.has, CHECKPOINTS)):
+        if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS_OF_MARIABACKUP))):
             return MARIABACKUP
         if folder.has(METADATA) and STARTED.search(folder.text(METADATA)):
             return MYDUMPER

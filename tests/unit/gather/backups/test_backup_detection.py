@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from made_backups import (
     zip_of,
 )
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, Ran
 from upkeep.model.verdicts import Result
 
 HOUR = 3600.0
@@ -265,8 +266,10 @@ FOLDERS = {
     "mydumper, the rows cut": of_folder("mydumper", cut("shop.guest.sql", 500), "shop.guest.sql: ends without"),
     "mariabackup": of_folder("mariabackup", bool, "not prepared yet", "pass"),
     "mariabackup, ibdata1 missing": of_folder("mariabackup", gone("ibdata1"), "ibdata1 is missing"),
+    "mariabackup, its checkpoints missing": of_folder("mariabackup", gone("xtrabackup_checkpoints"), "does not say what was copied"),
     "base backup": of_folder("pg15_base", bool, "its checksums match, but for the write-ahead log", "pass"),
     "base backup, a file missing": of_folder("pg15_base", gone("base/1/112"), "112"),
+    "base backup, PG_VERSION missing": of_folder("pg15_base", gone("PG_VERSION"), "PG_VERSION"),
     "base backup, a bit flipped": of_folder("pg15_base", bit("base/1/112", 99), "112"),
     "base backup, one file more": of_folder("pg15_base", added("base/1/99999"), "99999"),
     "base backup, the manifest cut": of_folder("pg15_base", cut("backup_manifest", 900), "backup_manifest: ends before its own checksum"),
@@ -354,3 +357,46 @@ def test_what_the_page_says_of_an_input_is_so(name: str, tmp_path: Path) -> None
     result = said_of(row, tmp_path)
 
     assert (result.status.value, row.says in result.message) == (row.status, True), result.message
+
+
+class ResticHost(TimedHost):
+    """A host whose restic says this."""
+
+    def __init__(self, snapshots: Ran, check: Ran) -> None:
+        super().__init__(NOW)
+        self._snapshots, self._check = snapshots, check
+
+    def run(self, command: Sequence[str], *_more: Any, **_named: Any) -> Ran:
+        return self._check if command[-1] == "check" else self._snapshots
+
+
+def listed(*days: str) -> Ran:
+    """Return what restic lists."""
+    made = [{"time": f"2026-11-{day}T03:15:00Z", "id": "6825a5d4e6b3"} for day in days]
+    return Ran(0, json.dumps(made), "")
+
+
+WHOLE = Ran(0, "no errors were found", "")
+FAULT = Ran(1, "", "pack 8ef75: does not exist\nFatal: repository contains errors\n")
+LOCKED = Ran(1, "", "Fatal: wrong password or no key found\n")
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "check", "fresh", "readable"),
+    [
+        (listed("24", "25"), WHOLE, "pass 11 h old", "pass snapshot 6825a5d4 is readable as restic"),
+        (listed("22"), WHOLE, "fail 83 h old", "pass snapshot 6825a5d4 is readable as restic"),
+        (listed(), WHOLE, "fail no backup at", "unknown there is no backup"),
+        (listed("25"), FAULT, "pass 11 h old", "fail snapshot 6825a5d4 cannot be read: restic check"),
+        (LOCKED, LOCKED, "unknown restic: Fatal: wrong password", "unknown restic: Fatal: wrong password"),
+    ],
+    ids=["whole", "old", "empty", "a pack missing", "wrong password"],
+)  # fmt: skip
+def test_what_the_page_says_of_a_repository_is_so(
+    snapshots: Ran, check: Ran, fresh: str, readable: str
+) -> None:
+    host = ResticHost(snapshots, check)
+    for name, says in (("backup_fresh", fresh), ("backup_readable", readable)):
+        entry = {"check": name, "sets": [{"name": "s", "repository": "sftp:host:/b"}]}
+        (result,) = judged(entry, host)
+        assert f"{result.status.value} {result.message}".startswith(says), result.message

@@ -302,6 +302,7 @@ def test_parts_of_a_table_belong_to_its_definition(name, copy_of):
         ("pg17_d_lz4", "toc.dat", "pg_directory", r"toc\.dat is missing"),
         ("mydumper", "metadata", "mydumper", "not finished"),
         ("mydumper_gz", "metadata", "mydumper", "not finished"),
+        ("mariabackup", "xtrabackup_checkpoints", "mariabackup", "does not say what was copied"),
     ],
 )
 def test_a_dump_without_its_list_of_files_is_no_tree(name, lists, kind, says, copy_of):
