@@ -50,12 +50,19 @@ def tar_of(*members: tuple[str, bytes], at: float = 0, kind: int = tarfile.GNU_F
 THREE = tar_of(("a.txt", noise(1500, 1)), ("b/c.txt", noise(700, 2)), ("d.txt", noise(2048, 3)))
 
 
-def zip_of(*members: tuple[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """Return a zip of these files."""
+BY_DEFAULT = (2026, 11, 25, 2, 15, 0)
+
+
+def zip_of(
+    *members: tuple[str, bytes],
+    how: int = zipfile.ZIP_DEFLATED,
+    at: tuple[int, int, int, int, int, int] = BY_DEFAULT,
+) -> bytes:
+    """Return a zip of these files, written at this time."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", how) as archive:
         for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name, (2026, 11, 25, 2, 15, 0)), content, how)
+            archive.writestr(zipfile.ZipInfo(name, at), content, how)
     return stream.getvalue()
 
 
