@@ -50,12 +50,19 @@ def tar_of(*members: tuple[str, bytes], at: float = 0, kind: int = tarfile.GNU_F
 THREE = tar_of(("a.txt", noise(1500, 1)), ("b/c.txt", noise(700, 2)), ("d.txt", noise(2048, 3)))
 
 
-def zip_of(*members: tuple[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """Return a zip of these files."""
+BY_DEFAULT = (2026, 11, 25, 2, 15, 0)
+
+
+def zip_of(
+    *members: tuple[str, bytes],
+    how: int = zipfile.ZIP_DEFLATED,
+    at: tuple[int, int, int, int, int, int] = BY_DEFAULT,
+) -> bytes:
+    """Return a zip of these files, written at this time."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", how) as archive:
         for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name, (2026, 11, 25, 2, 15, 0)), content, how)
+            archive.writestr(zipfile.ZipInfo(name, at), content, how)
     return stream.getvalue()
 
 
@@ -115,3 +122,26 @@ def zeroed(data: bytes, block: int = 512) -> Iterator[tuple[str, bytes]]:
         piece = data[place : place + block]
         if piece.strip(b"\0"):
             yield f"zeros at {place}", data[:place] + bytes(len(piece)) + data[place + len(piece) :]
+
+
+def linked_tar(*members: tuple[str, bytes, str]) -> bytes:
+    """Return a tar of (name, type, target)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    return stream.getvalue()
+
+
+def linked_zip() -> bytes:
+    """Return a zip with a link that leads out, and a file behind it."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        link = zipfile.ZipInfo("x")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc")
+        archive.writestr("x/pwn", "root")
+        archive.writestr("y/ok", "fine")
+    return stream.getvalue()

@@ -128,6 +128,23 @@ def test_borg_says_why_it_cannot_read(borg: Path, wanted: dict[str, Any], words:
     assert "falsch" not in str(raised.value)
 
 
+def test_a_damaged_repository_of_borg_is_listed_and_not_called_whole(
+    borg: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(borg, tmp_path / "r")
+    segment = max((tmp_path / "r" / "data").glob("*/*"), key=lambda path: path.stat().st_size)
+    data = segment.read_bytes()
+    segment.write_bytes(data[:9999] + bytes([data[9999] ^ 1]) + data[10_000:])
+    environment = {**os.environ, "BORG_BASE_DIR": f"{tmp_path}/own", "BORG_PASSPHRASE": PASSWORD}
+    check = ["borg", "check", "--repository-only", f"{tmp_path}/r"]
+    assert subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 1
+
+    seen = see(tmp_path / "r")
+    reading = content({"repository": f"{tmp_path}/r"}, seen, Budget(5, 10**6), Host())
+
+    assert reading.state == "listed"
+
+
 def test_another_format_than_that_of_borg_1_is_an_error(borg: Path, tmp_path: Path) -> None:
     shutil.copytree(borg, tmp_path / "r")
     config = tmp_path / "r" / "config"

@@ -124,7 +124,7 @@ def read_pg_basebackup(folder: FolderFiles, budget: Budget) -> Reading:
 
     Raises: BrokenError, UnreadError, OutOfBudgetError, HostError.
     """
-    plain = folder.has(VERSION_FILE)
+    plain = folder.has(VERSION_FILE) or not any(map(TAR.fullmatch, folder.names()))
     found = Reading([f"base backup of PostgreSQL{'' if plain else ' in tars'}"])
     if not folder.has(MANIFEST):
         if folder.has(f"{MANIFEST}.tmp"):

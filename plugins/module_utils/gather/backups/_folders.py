@@ -33,6 +33,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
     FINISHED,
     INFOS,
     METADATA,
+    SQL_FILE,
     STARTED,
     TOC,
     UNFINISHED_METADATA,
@@ -62,6 +63,10 @@ PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
     "tree",
 )
 BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
+DATA_BEFORE_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
+"""What pg_dump leaves behind when it fails: it writes its table of contents last."""
+SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
+SETTINGS_OF_MARIABACKUP = "backup-my.cnf"
 FIRST_BLOCK_BYTES = 4096
 START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
 LABEL_WRITTEN = re.compile(
@@ -98,7 +103,9 @@ def folder_kind(path: str, host: Host) -> str:
             folder.has(MANIFEST) or any(folder.has(f"pg_wal{name[4:]}") for name in BASE_TARS)
         ):
             return PG_BASEBACKUP
-        if any(map(folder.has, CHECKPOINTS)):
+        if folder.has(MANIFEST) and _is_manifest(folder):  # and what it lists first is missing
+            return PG_BASEBACKUP
+        if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS_OF_MARIABACKUP))):
             return MARIABACKUP
         if folder.has(METADATA) and STARTED.search(folder.text(METADATA)):
             return MYDUMPER
@@ -106,6 +113,21 @@ def folder_kind(path: str, host: Host) -> str:
             "-schema" in name for name in host.names(path)
         ):
             return MYDUMPER
+        return _by_its_files(host.names(path))
+    return ""
+
+
+def _is_manifest(folder: FolderFiles) -> bool:
+    path = os.path.join(folder.path, MANIFEST)
+    return b"PostgreSQL-Backup-Manifest" in folder.host.read_head(path, 100, follow_links=False)
+
+
+def _by_its_files(names: list[str]) -> str:
+    """Return which program left such files behind, and not yet, or no longer, its list of them; empty if none did."""
+    if names and all(map(DATA_BEFORE_TOC.fullmatch, names)):
+        return PG_DIRECTORY
+    if any(map(SCHEMA_OF_MYDUMPER.search, names)) and all(map(SQL_FILE.fullmatch, names)):
+        return MYDUMPER
     return ""
 
 

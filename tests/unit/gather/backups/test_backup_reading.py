@@ -23,6 +23,8 @@ from made_backups import (
     by_program,
     cuts,
     flips,
+    linked_tar,
+    linked_zip,
     noise,
     packed,
     sqlite_of,
@@ -254,17 +256,6 @@ def test_a_wrapping_without_checksums_proves_nothing(tmp_path: Path) -> None:
         assert (found["state"], found["proof"]) == ("whole", "none"), (name, found)
 
 
-def linked(*members: tuple[str, bytes, str]) -> bytes:
-    """Return a tar of (name, type, target)."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, kind, target in members:
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, target
-            archive.addfile(member)
-    return stream.getvalue()
-
-
 SYM, HARD, REG = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.REGTYPE
 
 
@@ -290,19 +281,11 @@ SYM, HARD, REG = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.REGTYPE
 def test_a_member_that_a_link_leads_out_is_named(
     members_: list[tuple[str, bytes, str]], hostile: list[str], tmp_path: Path
 ) -> None:
-    assert read("a.tar", linked(*members_), tmp_path)["hostile"] == hostile
+    assert read("a.tar", linked_tar(*members_), tmp_path)["hostile"] == hostile
 
 
 def test_a_link_in_a_zip_leads_out_too(tmp_path: Path) -> None:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        link = zipfile.ZipInfo("x")
-        link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/etc")
-        archive.writestr("x/pwn", "root")
-        archive.writestr("y/ok", "fine")
-
-    assert read("a.zip", stream.getvalue(), tmp_path)["hostile"] == ["x/pwn"]
+    assert read("a.zip", linked_zip(), tmp_path)["hostile"] == ["x/pwn"]
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,33 @@ def test_parts_of_a_table_belong_to_its_definition(name, copy_of):
     assert read(folder).state == "whole"
 
 
+@pytest.mark.parametrize(
+    ("name", "lists", "kind", "says"),
+    [
+        ("pg15_d", "toc.dat", "pg_directory", r"toc\.dat is missing"),
+        ("pg17_d_lz4", "toc.dat", "pg_directory", r"toc\.dat is missing"),
+        ("mydumper", "metadata", "mydumper", "not finished"),
+        ("mydumper_gz", "metadata", "mydumper", "not finished"),
+        ("mariabackup", "xtrabackup_checkpoints", "mariabackup", "does not say what was copied"),
+    ],
+)
+def test_a_dump_without_its_list_of_files_is_no_tree(name, lists, kind, says, copy_of):
+    folder = copy_of(name)
+    (folder / lists).unlink()
+
+    assert folder_kind(str(folder), Host()) == kind
+    with pytest.raises(BrokenError, match=says) as caught:
+        read(folder)
+    assert caught.value.cut
+
+
+def test_a_folder_of_numbered_files_and_others_is_a_tree(tmp_path):
+    for name in ("1.dat", "3356.dat", "notes"):
+        (tmp_path / name).write_text("x")
+
+    assert folder_kind(str(tmp_path), Host()) == ""
+
+
 def test_a_folder_with_some_file_named_metadata_is_a_tree(tmp_path):
     (tmp_path / "metadata").write_text("title: holidays\n")
 

@@ -1,0 +1,166 @@
+"""Whatever happens to a base backup with a manifest: what passes as proved has the content that was backed up."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from made_backups import THREE, cuts, flips, packed, zeroed
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
+    NONE,
+    Budget,
+    Reading,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import reading
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    folder_kind,
+    read_folder,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+
+RECORDED = Path(__file__).parents[2] / "recorded" / "backups" / "folders" / "pg15_base"
+FILES = sorted(str(path.relative_to(RECORDED)) for path in RECORDED.rglob("*") if path.is_file())
+CHANGED_LATER = "postgresql.auto.conf"
+"""pg_basebackup may write it after the manifest, and pg_verifybackup leaves it out."""
+PLACES = 30
+"""Of a file, that are damaged."""
+
+
+class BareHost(Host):
+    """A host without pg_verifybackup, so that each file is compared here."""
+
+    def which(self, program: str) -> str | None:
+        return None
+
+    def glob(self, pattern: str, limit: int = 10_000) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(RECORDED, tmp_path / "base"))
+
+
+def read(folder: Path) -> tuple[str, Reading | None]:
+    """Return the state, and what was read of a whole one."""
+    host = BareHost()
+    kind = folder_kind(str(folder), host) or "tree"
+    content, found, _cut = reading(
+        lambda: read_folder(str(folder), kind, Budget(60, 1 << 30), host)
+    )
+    return content["state"], found
+
+
+def damages(data: bytes, seed: str) -> Iterator[tuple[str, bytes]]:
+    """Give what may happen to a file: some bits, some ends, each block of zeros."""
+    every = max(1, len(data) // PLACES)
+    yield from flips(data, every, seed=random.Random(seed).randrange(1000))
+    yield from cuts(data, every * 3)
+    yield from zeroed(data)
+    yield "one byte more", data + b"\0"
+    yield "a block more", data + bytes(8192)
+
+
+def test_the_recorded_one_is_proved(base: Path) -> None:
+    state, found = read(base)
+
+    assert found is not None
+    assert (state, found.proof, found.members) == ("whole", "part", 10)
+    assert found.unproved.startswith("the write-ahead log of timeline 1 from 0/700028 to")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_damaged_file_passes_as_proved(name: str, base: Path) -> None:
+    path = base / name
+    kept = path.read_bytes()
+    for what, data in damages(kept, name):
+        if data == kept:
+            continue
+        path.write_bytes(data)
+        state, found = read(base)
+        if name == CHANGED_LATER and found is not None:
+            assert CHANGED_LATER in found.unproved, what
+        else:
+            assert state in ("broken", "unread"), what
+            assert found is None, what
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_removed_file_passes_as_proved(name: str, base: Path) -> None:
+    (base / name).unlink()
+
+    state, found = read(base)
+
+    if name in ("backup_manifest", CHANGED_LATER):
+        assert found is not None
+        assert found.proof == NONE or CHANGED_LATER in found.unproved
+    else:
+        assert (state, found) == ("broken", None)
+
+
+@pytest.mark.parametrize("left", ["pg_wal.tar", "16385.tar.gz"])
+def test_a_base_backup_in_tars_that_lost_the_main_one_is_no_tree(left: str, tmp_path: Path) -> None:
+    shutil.copy(RECORDED / "backup_manifest", tmp_path)
+    (tmp_path / left).write_bytes(packed("gz", THREE) if left.endswith(".gz") else THREE)
+
+    assert read(tmp_path) == ("broken", None)
+
+
+def as_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+
+
+def as_link(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("/etc/hostname")
+
+
+ADDED = ["notes", "base/1/113", "base/1/1417.1", "global/config_exec_params", "pg_tblspc/1/PG_15/1"]
+
+
+@pytest.mark.parametrize("made", [as_file, as_link])
+@pytest.mark.parametrize("name", ADDED)
+def test_no_added_file_passes_as_proved_without_a_word(
+    name: str, made: Callable[[Path], None], base: Path
+) -> None:
+    made(base / name)
+
+    state, found = read(base)
+
+    assert state == "broken" or (found is not None and "links" in found.unproved)
+    assert state == "broken" or made is as_link
+
+
+@pytest.mark.parametrize("name", [one for one in FILES if one != "backup_manifest"])
+def test_no_file_that_became_a_link_to_its_content_is_read_through_it(
+    name: str, base: Path, tmp_path: Path
+) -> None:
+    (base / name).rename(tmp_path / "moved")
+    (base / name).symlink_to(tmp_path / "moved")
+
+    state, found = read(base)
+
+    assert state != "whole" or (found is not None and "links" in found.unproved)
+
+
+def test_two_files_with_their_contents_exchanged_are_seen(base: Path) -> None:
+    one, two = base / "global/1262", base / "base/1/112"
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+
+    assert read(base) == ("broken", None)
+
+
+def test_the_same_bytes_written_anew_pass(base: Path) -> None:
+    for name in FILES:
+        data = (base / name).read_bytes()
+        (base / name).unlink()
+        (base / name).write_bytes(data)
+
+    assert read(base)[0] == "whole"
