@@ -89,6 +89,12 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     return found
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not load what `make oldest` would leave out."""
+    path = collection_path.relative_to(TESTS.parent).as_posix()
+    return True if "oldest" in config.getoption("markexpr") and oldest.ignores(path) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     left_behind.guard()
     shared.begin()

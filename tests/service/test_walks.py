@@ -141,41 +141,40 @@ def test_a_walk_does_what_it_says_and_touches_what_the_table_says(
     assert len(touched) == walk.files
 
 
-def test_what_all_walks_write_passes_the_tests_of_all_checks_and_lint(
+def test_what_all_walks_and_tools_new_write_passes_all_tests_but_that_of_the_empty_canary_and_lint(
     scratch: ScratchCopy, types: Path
 ) -> None:
+    """All in one copy: the linters and thousands of tests run once. The walks and what is beside them share no file."""
     for step in (one for walk in WALKS for one in walk.steps):
         if isinstance(step, WrittenFile):
             scratch.write(step)
         elif step.line.startswith((".venv/bin/python tools/new ", "echo ")):
             assert scratch.type(step.line).returncode == 0
-
-    assert scratch.complaints(types) == []
-    for tests in (
-        "tests/unit/checks tests/unit/judging tests/unit/rules tests/unit/site tests/unit/test_[cdp]*.py",
-        "tests/unit/test_foreign_input.py -k 'passes_on_foreign_input and (reboot or accounts)'",
-    ):
-        done = scratch.type(f"env -u UPKEEP_STATE .venv/bin/pytest -q {tests}")
-        assert done.returncode == 0, done.stdout
-
-
-# --- tools/new -------------------------------------------------------------------------------------------------------
-def test_what_is_written_passes_all_tests_but_the_canarys_which_says_what_is_lacking(
-    scratch: ScratchCopy, types: Path
-) -> None:
     made = scratch.type(".venv/bin/python tools/new check hosts idle_hosts --gather host_resources")
     assert made.returncode == 0, made.stderr
-    assert set(made.stdout.splitlines()[:-1]) == scratch.touched()
 
-    paths = " ".join(
-        f"tests/unit/{one}" for one in ("checks", "judging", "site", "test_pure_rooms.py")
+    assert scratch.complaints(types) == []
+    foreign = scratch.type(
+        "env -u UPKEEP_STATE .venv/bin/pytest -q tests/unit/test_foreign_input.py"
+        " -k 'passes_on_foreign_input and (reboot or accounts)'"
     )
-    tests = scratch.type(f"env -u UPKEEP_STATE .venv/bin/pytest -q {paths}")
+    assert foreign.returncode == 0, foreign.stdout
+    tests = scratch.type(
+        "env -u UPKEEP_STATE .venv/bin/pytest -q"
+        " tests/unit/checks tests/unit/judging tests/unit/rules tests/unit/site tests/unit/test_[cdp]*.py"
+    )
     assert re.findall(r"^E +AssertionError: (.*)", tests.stdout, re.MULTILINE) == [
         f"{EMPTY}, and into `origin` where it is from"
     ]
     assert re.search(r"^1 failed, \d+ passed", tests.stdout, re.MULTILINE), tests.stdout
-    assert scratch.complaints(types) == []
+
+
+# --- tools/new -------------------------------------------------------------------------------------------------------
+def test_what_is_made_is_named_and_nothing_else_is_touched(scratch: ScratchCopy) -> None:
+    made = scratch.type(".venv/bin/python tools/new check hosts idle_hosts --gather host_resources")
+
+    assert made.returncode == 0, made.stderr
+    assert set(made.stdout.splitlines()[:-1]) == scratch.touched()
 
 
 @pytest.mark.parametrize(

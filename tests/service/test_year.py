@@ -211,14 +211,12 @@ def all_day(site: Year) -> None:
     timing = timing_of(site.site.schedule, "all-day")
     assert timing
     ((begins, ends),) = site.down
-    rows = []
+    key, rows = site.site.key, []  # the key is found out anew each time
     for due in due_times(timing, local("2026-12-31 23:59"), local("2027-12-31 23:59")):
         missed = begins <= due < ends
         state = occurrence.MISSED if missed else occurrence.DONE
         cause = "no driver was running" if missed else ""
-        rows.append(
-            NewOccurrence(site.site.key, "all-day", due, due, due, None, state=state, cause=cause)
-        )
+        rows.append(NewOccurrence(key, "all-day", due, due, due, None, state=state, cause=cause))
     for start in range(0, len(rows), 20_000):
         with site.store.begin() as db:
             occurrences.make(db, rows[start : start + 20_000])

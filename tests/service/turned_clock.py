@@ -22,9 +22,15 @@ SECONDS, MARK = "TURNED_BY_SECONDS", "TURNED_BY"
 CUSTOMIZE = f"""
 import os, sys, time
 if "{SECONDS}" in os.environ:
-    sys.modules["pytest"] = None  # which it would load for its own tests: that is most of a program's start
+    # What it would load to decorate tests and to read texts: that is most of a program's start.
+    loads = {{name: None for name in ("pytest", "dateutil.parser")}}
+    loads |= {{name: type(sys)(name) for name in ("inspect", "unittest")}}
+    loads["unittest"].TestCase = object
+    loads = {{name: one for name, one in loads.items() if name not in sys.modules}}
+    sys.modules.update(loads)
     import time_machine
-    del sys.modules["pytest"]
+    for name in loads:
+        del sys.modules[name]
     time_machine.travel(time.time() + float(os.environ["{SECONDS}"]), tick=True).start()
 """
 

@@ -18,6 +18,8 @@ class YamlTrouble:
 
 _QUOTE = "write the value in quotes"
 _ALIKE = "indent both by the same number of spaces"
+_DEPTH = "while increasing flow level"
+"""libyaml's own context: PyYAML's reader has no such limit, and takes seconds for what is nested so deep."""
 # Found in PyYAML 6.0's scanner, parser, composer and constructor: the start of `context`, a pattern of `problem`;
 # whether the line is where it began, as of an open quote; the words.
 _WORDS: tuple[tuple[str, str, bool, str], ...] = (
@@ -44,6 +46,7 @@ _WORDS: tuple[tuple[str, str, bool, str], ...] = (
     ("while parsing a flow sequence", ".*", True, "the bracket [ that is opened here is never closed"),
     ("while parsing a flow mapping", ".*", True,
      f"the brace {{{{ that is opened here is never closed; if the value begins with it, {_QUOTE}"),
+    (_DEPTH, ".*", False, "more than 1000 brackets [ or braces {{ are open here"),
     ("while parsing a flow", ".*but found '<stream end>'", False, "the text ends within a bracket [ or a brace {{"),
     ("while parsing a flow", "expected the node content, but found ','", False, "a comma with nothing before it"),
     ("while constructing a mapping", "found unhashable key", False,
@@ -74,11 +77,12 @@ def explain(problem: str, context: str, lines: tuple[int, int], text: str) -> Ya
 
 def in_words(exc: yaml.MarkedYAMLError, text: str) -> YamlTrouble:
     """Return what is wrong with a text, of which PyYAML's own loaders, or libyaml's, have raised exc."""
-    try:
-        for _event in yaml.parse(text, Loader=yaml.SafeLoader):
-            pass
-    except yaml.MarkedYAMLError as own:  # libyaml has other words
-        exc = own
+    if exc.context != _DEPTH:
+        try:
+            for _event in yaml.parse(text, Loader=yaml.SafeLoader):
+                pass
+        except yaml.MarkedYAMLError as own:  # libyaml has other words
+            exc = own
     at, began = (mark.line + 1 if mark else 0 for mark in (exc.problem_mark, exc.context_mark))
     return explain(exc.problem or "", exc.context or "", (at, began), text)
 

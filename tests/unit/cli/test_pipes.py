@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import warm
 
 from upkeep.model.roles import Role
 from upkeep.store import Store, open_store, users
@@ -29,12 +28,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
 
 def piped(line: str) -> tuple[str, str]:
     """Return what a command prints into a pipe, and on standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "upkeep.cli.main", *shlex.split(line)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(shlex.split(line))
     return done.stdout, done.stderr
 
 

@@ -73,6 +73,11 @@ def test_the_ways_to_write_a_register(path: str, text: str) -> None:
     [
         ("r.yml", "a: &x [1]\nb: *x\n", "line 2 has an alias, such as *name"),
         ("r.yml", "[" * 30, "line 1 is nested deeper than 20"),
+        (
+            "r.yml",
+            "[" * 5_000,
+            "not YAML, line 1: more than 1000 brackets [ or braces { are open here",
+        ),
         ("r.yml", "a: 1\na: 2\n", "not YAML, line 2: 'a' appears twice"),
         ("r.yml", "- {name: anna}\n- {name: anna}\n", "'anna' appears twice"),
         ("r.yml", "- {role: clerk, name: }\n", "entry 1 has no 'name', by which it would be known"),
