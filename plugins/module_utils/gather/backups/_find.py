@@ -106,7 +106,9 @@ class Candidates:
 
     def sort(self, now: float) -> None:
         """Order the backups, newest first; those without a time come last."""
-        self.backups.sort(key=lambda one: (-(one.decided(now).at or 0.0), one.path))
+        self.backups.sort(
+            key=lambda one: (-(one.decided(now).at or 0.0), -(one.written or 0.0), one.path)
+        )
 
 
 def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:

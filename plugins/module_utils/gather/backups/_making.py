@@ -24,11 +24,15 @@ class Writers:
     nobody: the lack of a writer says little.
     """
 
-    def __init__(self, folders: list[str], host: Host) -> None:
-        self._folders = tuple(f"{folder.rstrip('/')}/" for folder in folders)
+    def __init__(self, host: Host) -> None:
+        self._folders: tuple[str, ...] = ()
         self._host = host
         self._open: dict[tuple[int, int], str] | None = None
         self._below: dict[str, str] = {}
+
+    def watch(self, folders: list[str]) -> None:
+        """Look below these real folders too, when it is asked the first time."""
+        self._folders += tuple(f"{folder.rstrip('/')}/" for folder in folders)
 
     def why(self, device: int, inode: int) -> str:
         """Return why the file is not finished, such as `held open by gzip`; empty if nobody is seen to write to it."""

@@ -109,6 +109,7 @@ SHAPE_VERSION = 2
 HANG_SECONDS = 10.0
 RECENT_SECONDS = 600
 """A backup that was written so lately and ends too early is one that is being made, maybe from another host."""
+READ_AT_MOST = 4
 EARLIER = 14
 REPOSITORY_BYTES = 1 << 60
 SHOWN = 20
@@ -117,9 +118,11 @@ SHOWN = 20
 class Set:
     """One declared set while it is looked at."""
 
-    def __init__(self, wanted: dict[str, Any], host: Host) -> None:
-        self.wanted, self.host, self.now = wanted, host, host.now()
-        self.hung: dict[str, str] = {}
+    def __init__(
+        self, wanted: dict[str, Any], hung: dict[str, str], writers: Writers, host: Host
+    ) -> None:
+        self.wanted, self.hung, self.writers = wanted, hung, writers
+        self.host, self.now = host, host.now()
         self.found = Candidates()
         self.making: list[dict[str, Any]] = []
         self.data: dict[str, Any] = {
@@ -139,6 +142,7 @@ class Set:
         """
         self.refuse_hung(_places_of(self.wanted))
         if self.wanted["paths"]:
+            self.writers.watch(looked_at(self.wanted["paths"], self.host))
             self.found = candidates(self.wanted["paths"], self.wanted["kind"], self.host)
         elif not self.wanted["repository"]:
             raise HostError("neither paths nor a repository are declared")
@@ -166,9 +170,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     seen: dict[int, Observation] = {}
     todo: list[tuple[int, Set]] = []
     hung = _hung(params["sets"], host)
+    writers = Writers(host)
     for index, wanted in enumerate(params["sets"]):
-        one = Set({**wanted, "read": wanted["read"] and params["read"]}, host)
-        one.hung = hung
+        wanted = {**wanted, "read": wanted["read"] and params["read"]}
+        one = Set(wanted, hung, writers, host)
         todo.append((index, one))
         try:
             one.find()
@@ -255,17 +260,19 @@ def _of_paths(one: Set, budget: Budget) -> str:
 def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] | None]:
     """Return the newest backup that is finished, and how it reads; those that are not finished are taken away.
 
-    What a backup says of itself may show only when it is read, and that it is older than another one.
+    What a backup says of itself may show only when it is read, and that it is older than another one. Then that is read
+    too; of those that were read, the newest counts.
     """
     backups = one.found.backups
-    writers = Writers(looked_at(one.wanted["paths"], one.host), one.host)
     known: dict[str, dict[str, Any]] = {}
     while backups:
         one.found.sort(one.now)
         top = backups[0]
-        why = next(filter(None, (writers.why(*each) for each in top.ids)), "")
+        if len(known) == READ_AT_MOST or any(said["state"] == "partial" for said in known.values()):
+            top = next(each for each in backups if each.path in known)
+        why = next(filter(None, (one.writers.why(*each) for each in top.ids)), "")
         if top.form == "folder":
-            why = writers.why_below(one.host.realpath(top.path))
+            why = one.writers.why_below(one.host.realpath(top.path))
         if why:
             _take_away(one, top, why)
             continue

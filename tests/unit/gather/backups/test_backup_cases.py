@@ -256,3 +256,13 @@ def test_a_hundred_small_sets_do_not_starve_each_other(tmp_path: Path) -> None:
 
     assert {one.status.value for one in found} == {"pass"}
     assert [one.subject for one in found][:2] == ["large", "shop 0"]
+
+
+def test_of_many_archives_with_old_members_not_all_are_read(tmp_path: Path) -> None:
+    for number in range(9):
+        made(tmp_path, f"{number}.tar", 2 + number * 24, old_tar(300))
+
+    fresh = results("backup_fresh", tmp_path)
+
+    assert "300 h old by its newest member" in fresh.message
+    assert fresh.message.endswith("/0.tar")
