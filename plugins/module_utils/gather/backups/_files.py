@@ -296,12 +296,12 @@ def _read_other(stream: Counted, what: str, due: str, found: Reading) -> bool:
 
 
 class Joined(io.RawIOBase):
-    """Several open files as one, in their order."""
+    """Several open files as one, in their order. sizes: theirs."""
 
     def __init__(self, files: list[IO[bytes]]) -> None:
         super().__init__()
         self._files = files
-        self._sizes = [os.fstat(one.fileno()).st_size for one in files]
+        self.sizes = [os.fstat(one.fileno()).st_size for one in files]
         self._place = 0
 
     def readable(self) -> bool:
@@ -314,13 +314,13 @@ class Joined(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place and return it."""
-        self._place = offset + (0, self._place, sum(self._sizes))[whence]
+        self._place = offset + (0, self._place, sum(self.sizes))[whence]
         return self._place
 
     def readinto(self, buffer: Any) -> int:
         """Read into the buffer; return how many bytes."""
         start = self._place
-        for one, size in zip(self._files, self._sizes):
+        for one, size in zip(self._files, self.sizes):
             if start < size:
                 one.seek(start)
                 data = one.read(min(len(buffer), size - start))

@@ -17,6 +17,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base
     VERSION_FILE,
     read_pg_basebackup,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
+    TAR as BASE_TAR,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_manifest import (
     MANIFEST,
 )
@@ -63,8 +66,8 @@ PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
     "tree",
 )
 BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
-DATA_BEFORE_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
-"""What pg_dump leaves behind when it fails: it writes its table of contents last."""
+DATA_WITHOUT_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
+"""A file of a dump by pg_dump; where there are only such, its table of contents was lost."""
 SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
 SETTINGS_OF_MARIABACKUP = "backup-my.cnf"
 FIRST_BLOCK_BYTES = 4096
@@ -103,7 +106,7 @@ def folder_kind(path: str, host: Host) -> str:
             folder.has(MANIFEST) or any(folder.has(f"pg_wal{name[4:]}") for name in BASE_TARS)
         ):
             return PG_BASEBACKUP
-        if folder.has(MANIFEST) and _is_manifest(folder):  # and what it lists first is missing
+        if _begins_as_base(folder):  # and what was to come is missing
             return PG_BASEBACKUP
         if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS_OF_MARIABACKUP))):
             return MARIABACKUP
@@ -117,17 +120,24 @@ def folder_kind(path: str, host: Host) -> str:
     return ""
 
 
-def _is_manifest(folder: FolderFiles) -> bool:
+def _begins_as_base(folder: FolderFiles) -> bool:
+    """Return whether the folder has the first or the last file of a base backup."""
+    if START.search(folder.text(LABEL)):
+        return True
     path = os.path.join(folder.path, MANIFEST)
-    return b"PostgreSQL-Backup-Manifest" in folder.host.read_head(path, 100, follow_links=False)
+    return folder.has(MANIFEST) and b"PostgreSQL-Backup-Manifest" in folder.host.read_head(
+        path, 100, follow_links=False
+    )
 
 
 def _by_its_files(names: list[str]) -> str:
-    """Return which program left such files behind, and not yet, or no longer, its list of them; empty if none did."""
-    if names and all(map(DATA_BEFORE_TOC.fullmatch, names)):
+    """Return which program wrote such files, whose list of them is not there; empty if none is known to."""
+    if names and all(map(DATA_WITHOUT_TOC.fullmatch, names)):
         return PG_DIRECTORY
     if any(map(SCHEMA_OF_MYDUMPER.search, names)) and all(map(SQL_FILE.fullmatch, names)):
         return MYDUMPER
+    if any(name in BASE_TARS for name in names) and all(map(BASE_TAR.fullmatch, names)):
+        return PG_BASEBACKUP
     return ""
 
 

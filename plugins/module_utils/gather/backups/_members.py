@@ -184,12 +184,15 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
     """
     links, total, newest = Links(), 0, 0.0
     try:
+        volumes = _volumes(raw)
         with zipfile.ZipFile(raw) as archive:
             members = archive.infolist()
             found.members = len(members)
             if not members:
                 raise BrokenError("an empty zip")
             _count(raw, len(members))
+            if volumes:
+                _move(archive, raw, volumes)
             if any(one.flag_bits & 1 for one in members):
                 found.state, found.why = "encrypted", "the members of the zip are encrypted"
             for one in members:
@@ -207,7 +210,7 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
                 written = _zip_time(one)
                 newest = written if newest < written <= now else newest
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OSError) as exc:
-        cut = isinstance(exc, zipfile.BadZipFile) and not _has_directory(raw)
+        cut = isinstance(exc, zipfile.BadZipFile) and not _end(raw)
         raise BrokenError(f"zip: {str(exc)[:200] or type(exc).__name__}", cut=cut) from exc
     except (NotImplementedError, RuntimeError) as exc:
         raise UnreadError(f"zip: {str(exc)[:200]}") from exc
@@ -216,12 +219,39 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
         found.taken, found.taken_words = newest, NEWEST_MEMBER
 
 
-def _count(raw: IO[bytes], members: int) -> None:
-    """Raise BrokenError if the record at the zip's end tells another number; its reader goes by the bytes alone."""
+def _end(raw: IO[bytes]) -> bytes:
+    """Return the record with which each zip ends; empty if there is none."""
     raw.seek(max(0, raw.seek(0, 2) - 65_600))
     tail = raw.read()
     place = tail.rfind(b"PK\x05\x06")
-    (said,) = struct.unpack("<H", tail[place + 10 : place + 12])
+    return tail[place:] if 0 <= place <= len(tail) - 22 else b""
+
+
+def _volumes(raw: IO[bytes]) -> list[int]:
+    """Return the sizes of the volumes, if the zip was made in several; its reader knows of one alone.
+
+    Raises: UnreadError if they are not all here, or its end does not say where they are.
+    """
+    end = _end(raw)
+    last = int.from_bytes(end[4:6], "little")
+    sizes: list[int] = getattr(getattr(raw, "raw", None), "sizes", [])
+    if last and (last + 1 != len(sizes) or end[16:20] == b"\xff" * 4):
+        raise UnreadError("a zip in several volumes, which are not all here or cannot be read here")
+    return sizes if last else []
+
+
+def _move(archive: zipfile.ZipFile, raw: IO[bytes], volumes: list[int]) -> None:
+    """Let each member begin where it is: its volume and its place in that are told."""
+    added = archive.start_dir - int.from_bytes(_end(raw)[16:20], "little")
+    for one in archive.infolist():
+        one.header_offset += sum(volumes[: one.volume]) - added
+        if hasattr(one, "_end_offset"):
+            one._end_offset = None
+
+
+def _count(raw: IO[bytes], members: int) -> None:
+    """Raise BrokenError if the record at the zip's end tells another number; its reader goes by the bytes alone."""
+    (said,) = struct.unpack("<H", _end(raw)[10:12])
     if said != 0xFFFF and said != members & 0xFFFF:
         raise BrokenError(f"the zip lists {members} members, and its end says {said}")
 
@@ -247,16 +277,6 @@ def _zip_time(one: zipfile.ZipInfo) -> float:
         return time.mktime((*one.date_time, 0, 0, -1))
     except (ValueError, OverflowError):
         return 0.0
-
-
-def _has_directory(raw: IO[bytes]) -> bool:
-    """Return whether the zip has the record with which each one ends."""
-    try:
-        size = raw.seek(0, 2)
-        raw.seek(max(0, size - 65_600))
-        return b"PK\x05\x06" in raw.read()
-    except (OSError, ValueError):
-        return False
 
 
 def read_packed_zip(stream: Counted, found: Reading) -> None:

@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
+    due_in,
+    read_file,
+    reading,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._volumes import (
     MISSING_LIMIT,
     VolumeSet,
     grouped,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 
 def named(stem: str, *ends: str) -> list[str]:
@@ -187,6 +194,26 @@ def test_what_zip_makes_is_one_backup(tmp_path: Path) -> None:
         "s.z03",
         "s.zip",
     ]
+
+
+def test_what_zip_makes_in_volumes_is_read_member_by_member(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(os.urandom(90_000))
+    subprocess.run(["zip", "-q", "-s", "64k", "s.zip", "a", "b", "c"], cwd=tmp_path, check=True)
+    paths = [str(tmp_path / f"s.{end}") for end in ("z01", "z02", "z03", "z04", "zip")]
+
+    def state(*these: str) -> tuple[str, str]:
+        due = due_in("s.zip")
+        said = reading(lambda: read_file(list(these), due, Budget(60, 10**9), Host()))[0]
+        return said["state"], said.get("proof", said["why"])
+
+    assert state(*paths) == ("whole", "all")
+    assert state(*paths[:2], paths[-1])[0] == "unread"
+    assert state(paths[-1])[0] == state(*paths[1:])[0] == "broken"
+    third = Path(paths[2])
+    data = third.read_bytes()
+    third.write_bytes(data[:9000] + bytes([data[9000] ^ 1]) + data[9001:])
+    assert state(*paths) == ("broken", "zip: Bad CRC-32 for file 'b'")
 
 
 @given(

@@ -110,6 +110,29 @@ def test_a_base_backup_in_tars_that_lost_the_main_one_is_no_tree(left: str, tmp_
     assert read(tmp_path) == ("broken", None)
 
 
+@pytest.mark.parametrize("left", [1, 3, 7])
+def test_a_base_backup_that_pg_basebackup_did_not_finish_is_no_tree(
+    left: int, base: Path, tmp_path: Path
+) -> None:
+    order = sorted(FILES, key=lambda name: (name != "backup_label", name == "global/pg_control"))
+    order.remove("backup_manifest")
+    for name in order[:left]:
+        (tmp_path / "cut" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(base / name, tmp_path / "cut" / name)
+
+    assert read(tmp_path / "cut") == ("broken", None)
+
+
+def test_a_lone_tar_of_a_base_backup_is_read_to_its_end(tmp_path: Path) -> None:
+    whole = packed("gz", THREE)
+    states = []
+    for data in (whole, whole[:-900]):
+        (tmp_path / "base.tar.gz").write_bytes(data)
+        states.append(read(tmp_path)[0])
+
+    assert states == ["whole", "broken"]
+
+
 def as_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
