@@ -197,6 +197,7 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
                 found.state, found.why = "encrypted", "the members of the zip are encrypted"
             for one in members:
                 target = ""
+                _same_head(raw, one)
                 if found.state != "encrypted":
                     with archive.open(one) as content:
                         counted = Counted(content.read, stream.budget)
@@ -247,6 +248,21 @@ def _move(archive: zipfile.ZipFile, raw: IO[bytes], volumes: list[int]) -> None:
         one.header_offset += sum(volumes[: one.volume]) - added
         if hasattr(one, "_end_offset"):
             one._end_offset = None
+
+
+def _same_head(raw: IO[bytes], one: zipfile.ZipInfo) -> None:
+    """Raise BrokenError if a member's own head differs from the list: unzip goes by the head, Python by the list."""
+    raw.seek(one.header_offset)
+    head = raw.read(30)
+    if len(head) < 30 or not head.startswith(b"PK\x03\x04"):
+        return  # its reader will say so
+    flags, method, checksum, packed, size = struct.unpack("<6xHH4xIII4x", head)
+    elsewhere = flags & 8 or 0xFFFFFFFF in (packed, size)  # behind the member, or in a zip64 field
+    same = method == one.compress_type and (
+        elsewhere or (checksum, packed, size) == (one.CRC, one.compress_size, one.file_size)
+    )
+    if not same:
+        raise BrokenError("the head of a member of the zip differs from the zip's list")
 
 
 def _count(raw: IO[bytes], members: int) -> None:

@@ -163,6 +163,7 @@ AN_END = {
     "zst without checksums": whole("shop.tar.zst", lambda: by_program("zstd", "-q", "-c", "--no-check", data=THREE), NOT_PROVED),
     "zip, cut": one("shop.zip", zip_of(("a", noise(900)))[:-30], "zip: File is not a zip file"),
     "zip, a bit flipped in a member": one("shop.zip", flipped(zip_of(("a", noise(900))), 500), "zip: Bad CRC-32"),
+    "zip, a bit flipped in the head of a member": one("shop.zip", flipped(zip_of(("a", noise(900))), 14), "the head of a member of the zip differs"),
     "custom dump, cut": one("shop.dump", recorded("pg15_zlib.dump")[:-900], "ends in", now=WEEK_LATER),
     "custom dump, a bit flipped in the data": one("shop.dump", flipped(recorded("pg15_zlib.dump"), 4300), "cannot be read", now=WEEK_LATER),
     "custom dump, not packed": whole("shop.dump", recorded("pg15_none.dump"), NOT_PROVED, now=WEEK_LATER),

@@ -130,6 +130,14 @@ def test_nothing_with_other_content_passes_where_checksums_prove_it(name: str) -
             assert content(name, data) == content(name, whole), (what, found)
 
 
+@pytest.mark.parametrize("place", [8, 14, 18, 22])
+def test_a_zip_whose_member_begins_otherwise_than_its_list_says_is_broken(place: int) -> None:
+    # unzip goes by what stands before the member, Python's reader by the list
+    damaged = ZIP[:place] + bytes([ZIP[place] ^ 1]) + ZIP[place + 1 :]
+
+    assert quickly("a.zip", damaged)["state"] == "broken"
+
+
 @pytest.mark.parametrize("packer", ["zst", "lz4"])
 def test_nothing_with_other_content_passes_a_program_of_the_host(packer: str) -> None:
     data = packed(packer, SMALL)
