@@ -72,7 +72,8 @@ KINDS = (
 SHORT = {"tgz": "tar.gz", "tbz2": "tar.bz2", "tbz": "tar.bz2", "txz": "tar.xz", "tzst": "tar.zst"}
 SUFFIXES = {
     **{packer: packer for packer in PACKERS},
-    **dict.fromkeys(("gpg", "pgp", "age", "enc"), "encrypted"),
+    **dict.fromkeys(("gpg", "pgp", "age"), "encrypted"),
+    "enc": "enc",
     **dict.fromkeys(("csv", "tsv", "json", "txt", "log", "ldif", "xml", "yml", "yaml"), "text"),
     "tar": "tar",
     "zip": "zip",
@@ -84,10 +85,16 @@ SUFFIXES = {
     "sqlite3": "sqlite",
     "db": "database",
 }
-"""What a suffix says is due. A dump may be of any format; a database may be SQLite or another one."""
+"""What a suffix says is due. A dump may be of any format; a database may be SQLite or another one; what is in an .enc
+may have no header, as `openssl enc -K` writes none."""
 DUMPS = ("sql", "dump", "database", "sqlite", "custom")
 CERTAIN = ("tar", "zip", "sqlite", "custom", "encrypted")
 """What is due must be that, and nothing else."""
+DUE_WORDS = {
+    "custom": "a dump of pg_dump in custom format",
+    "encrypted": "anything encrypted",
+    "enc": "anything encrypted",
+}
 FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "rar"),
@@ -205,9 +212,9 @@ def _read_content(
     said = complaint(head, len(head) if len(head) < 4096 else 1 << 20) if due != "text" else ""
     if said and what == "text":
         raise BrokenError(f"holds a message of {said} instead of a backup")
-    if due in CERTAIN and what not in (due, "encrypted"):
-        names = {"custom": "a dump of pg_dump in custom format", "encrypted": "anything encrypted"}
-        raise BrokenError(f"holds {_named(what)}, and not {names.get(due, due)}")
+    certain = due in CERTAIN or (due == "enc" and what != "other")
+    if certain and what not in (due, "encrypted"):
+        raise BrokenError(f"holds {_named(what)}, and not {DUE_WORDS.get(due, due)}")
     if due in DUMPS and what == "text":
         raise BrokenError(f"holds {_named(what)}, and no dump")
     if what == "tar":
