@@ -29,6 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
     HostError,
 )
 
+DEPTH_LIMIT = 200
 ENTRY_LIMIT = 200_000
 WALK_SECONDS = 20.0  # where no budget is given
 NAME_CHARACTERS = 200
@@ -78,11 +79,13 @@ class FolderFiles:
 
         blind: pass over what cannot be seen.
 
-        Raises: UnreadError; OutOfBudgetError if there are more than limit entries.
+        Raises: UnreadError; OutOfBudgetError if there are more than limit entries, or folders in folders without end.
         """
         todo, count = [""], 0
         while todo:
             folder = todo.pop()
+            if folder.count("/") > DEPTH_LIMIT:
+                raise OutOfBudgetError(f"folders are nested deeper than {DEPTH_LIMIT}")
             for name in self._names(folder, blind):
                 count += 1
                 if count > limit:
