@@ -36,6 +36,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._memb
     read_packed_zip,
     read_tar,
     read_zip,
+    zip_end,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
     read_custom,
@@ -209,6 +210,8 @@ def _read_content(
     head = stream.peek()
     now = host.now() + FUTURE_SECONDS
     what = content_of(head)
+    if what == "other" and due == "zip" and raw is not None and zip_end(raw):
+        what = "zip"  # a program before it extracts it
     said = complaint(head, len(head) if len(head) < 4096 else 1 << 20) if due != "text" else ""
     if said and what == "text":
         raise BrokenError(f"holds a message of {said} instead of a backup")

@@ -211,7 +211,7 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
                 written = _zip_time(one)
                 newest = written if newest < written <= now else newest
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OSError) as exc:
-        cut = isinstance(exc, zipfile.BadZipFile) and not _end(raw)
+        cut = isinstance(exc, zipfile.BadZipFile) and not zip_end(raw)
         raise BrokenError(f"zip: {str(exc)[:200] or type(exc).__name__}", cut=cut) from exc
     except (NotImplementedError, RuntimeError) as exc:
         raise UnreadError(f"zip: {str(exc)[:200]}") from exc
@@ -220,7 +220,7 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
         found.taken, found.taken_words = newest, NEWEST_MEMBER
 
 
-def _end(raw: IO[bytes]) -> bytes:
+def zip_end(raw: IO[bytes]) -> bytes:
     """Return the record with which each zip ends; empty if there is none."""
     raw.seek(max(0, raw.seek(0, 2) - 65_600))
     tail = raw.read()
@@ -233,7 +233,7 @@ def _volumes(raw: IO[bytes]) -> list[int]:
 
     Raises: UnreadError if they are not all here, or its end does not say where they are.
     """
-    end = _end(raw)
+    end = zip_end(raw)
     last = int.from_bytes(end[4:6], "little")
     sizes: list[int] = getattr(getattr(raw, "raw", None), "sizes", [])
     if last and (last + 1 != len(sizes) or end[16:20] == b"\xff" * 4):
@@ -243,7 +243,7 @@ def _volumes(raw: IO[bytes]) -> list[int]:
 
 def _move(archive: zipfile.ZipFile, raw: IO[bytes], volumes: list[int]) -> None:
     """Let each member begin where it is: its volume and its place in that are told."""
-    added = archive.start_dir - int.from_bytes(_end(raw)[16:20], "little")
+    added = archive.start_dir - int.from_bytes(zip_end(raw)[16:20], "little")
     for one in archive.infolist():
         one.header_offset += sum(volumes[: one.volume]) - added
         if hasattr(one, "_end_offset"):
@@ -267,7 +267,7 @@ def _same_head(raw: IO[bytes], one: zipfile.ZipInfo) -> None:
 
 def _count(raw: IO[bytes], members: int) -> None:
     """Raise BrokenError if the record at the zip's end tells another number; its reader goes by the bytes alone."""
-    (said,) = struct.unpack("<H", _end(raw)[10:12])
+    (said,) = struct.unpack("<H", zip_end(raw)[10:12])
     if said != 0xFFFF and said != members & 0xFFFF:
         raise BrokenError(f"the zip lists {members} members, and its end says {said}")
 

@@ -107,7 +107,11 @@ def read_sql(stream: Counted, found: Reading) -> None:
         raise BrokenError(f"ends without the last line of {program}", cut=True)
     _refuse_rest(stream.tail[trailers[-1].end() :], program)
     if begins > ends:
-        raise BrokenError(f"has {begins} beginnings of a dump by {program} and {ends} ends")
+        counted = f"has {begins} beginnings of a dump by {program} and {ends} ends"
+        if program == "mysqldump":
+            raise BrokenError(counted)
+        # pg_dump writes the lines of a function, and of a text with --inserts, as they are: anybody may have put them there.
+        raise UnreadError(f"{counted}: one of them was cut, or a text in it looks like one")
     found.taken = taken(stream.tail)
     found.taken_words = TRAILER if found.taken is not None else ""
 

@@ -215,6 +215,8 @@ def test_a_tar_ends_for_us_where_its_end_mark_is(packer: str, tmp_path: Path) ->
         ("a.sql.gz", packed("gz", MYSQL_DUMP + ERROR), "broken", "message of mysqldump"),
         ("a.sql.gz", packed("gz", MYSQL_DUMP[:150] + b"\n" + MYSQL_DUMP), "broken", "2 beginnings"),
         ("a.sql.gz", packed("gz", MYSQL_DUMP + PG_DUMP), "whole", ""),
+        ("a.sql", PG_DUMP.replace(b"stdin;", b"stdin;\n-- PostgreSQL database dump"), "unread", "2 beginnings"),
+        ("setup.zip", b"MZ" + noise(5000) + ZIP, "whole", ""),
         ("a.sql.gz", packed("gz", b"CREATE TABLE a (x int);\n"), "unread", "nothing marks its end"),
         ("a.sql.gz", packed("gz", b"\xff\xfe" + "-- MySQL dump".encode("utf-16-le")), "unread", "no known"),
         ("a.csv.gz", packed("gz", b"error,count\n1,2\n"), "whole", ""),
