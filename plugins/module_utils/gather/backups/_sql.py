@@ -110,7 +110,7 @@ def read_sql(stream: Counted, found: Reading) -> None:
         counted = f"has {begins} beginnings of a dump by {program} and {ends} ends"
         if program == "mysqldump":
             raise BrokenError(counted)
-        # pg_dump writes the lines of a function, and of a text with --inserts, as they are: anybody may have put them there.
+        # pg_dump writes the lines of a function, and of a text with --inserts, as they are: they may be anything.
         raise UnreadError(f"{counted}: one of them was cut, or a text in it looks like one")
     found.taken = taken(stream.tail)
     found.taken_words = TRAILER if found.taken is not None else ""
