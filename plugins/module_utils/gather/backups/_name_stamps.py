@@ -153,7 +153,7 @@ def days(text: str, year: int) -> list[DayInName]:
         for match in _everywhere(pattern, text):
             for first, length in _dates(match, year):
                 day = DayInName(first, match.start(), match.end(), grade, length)
-                day = _with_clocks(_graded(day, text), match, text)
+                day = _graded(_with_clocks(day, match, text), text)
                 old = found.get((day.start, day.end, first))
                 if _is_whole(day, text) and (old is None or day.grade < old.grade):
                     found[(day.start, day.end, first)] = day
@@ -221,8 +221,10 @@ def _glued(text: str, start: int, end: int) -> bool:
 
 
 def _graded(day: DayInName, text: str) -> DayInName:
-    """Return the day, no more than weak if letters stand right before it."""
+    """Return the day, no more than weak if letters stand right before it, and no time to the second behind it."""
     glued = text[max(0, day.start - 1) : day.start].isalnum()
+    if any(clock.start >= day.end and clock.precision <= 1 for clock in day.clocks):
+        return day
     return replace(day, grade=WEAK) if glued and day.grade == STRONG else day
 
 

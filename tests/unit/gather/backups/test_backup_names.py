@@ -396,3 +396,23 @@ def test_names_that_were_misread_are_right_at_each_hour(
 
     assert found is not None
     assert found.at == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "believed"),
+    [
+        ("shop2026-09-27T143507.vbk", True),  # Veeam
+        ("shop20260927_143507.sql", True),
+        ("srv2019-1103-shop.sql.gz", False),
+        ("shop2026-09-27.sql", False),
+        ("shop2026-09-27-1435.sql", False),
+    ],
+)
+def test_of_a_copy_a_date_behind_letters_is_believed_only_with_its_time(
+    name: str, believed: bool
+) -> None:
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
+
+    named = named_at(name, now, now)
+
+    assert (named is not None and named.at < now - 30 * DAY) is believed, named
