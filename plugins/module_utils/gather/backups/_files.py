@@ -63,6 +63,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 MOST_LAYERS = 5
 FUTURE_SECONDS = 600
+FIRST_LINES_BYTES = 64
 PACKERS = ("gz", "bz2", "xz", "zst", "lz4")
 KINDS = (
     *("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "tar.lz4", "gz", "bz2", "xz", "zst", "lz4"),
@@ -267,6 +268,9 @@ def content_of(head: bytes) -> str:
         return "zeros"
     if is_text(head):
         return "sql" if is_sql(head) else "text"
+    first = head[:FIRST_LINES_BYTES]
+    if is_text(first) and program_of(first):  # mysqldump writes binary columns as they are
+        return "sql"
     return "other"
 
 

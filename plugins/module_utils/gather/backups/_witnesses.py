@@ -62,7 +62,9 @@ def decide(witnesses: list[TimeWitness], now: float) -> TakenTime:
     newest = max(believed, key=lambda one: one.at)
     disagree = newest.at - oldest.at > DISAGREE_SECONDS
     counts = oldest if disagree else believed[0]
-    return TakenTime(counts.at, counts.by, believed, disagree, future_at)
+    # Nothing in a file is later than its last write: what says so, such as a zip, has the time of another zone.
+    at = min([counts.at, *(one.at for one in believed if one.by == WRITTEN)])
+    return TakenTime(at, counts.by, believed, disagree, future_at)
 
 
 def as_data(taken: TakenTime) -> dict[str, Any]:

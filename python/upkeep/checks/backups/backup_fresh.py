@@ -17,7 +17,19 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._back
     BackupTaken,
 )
 from upkeep.judging.check import DECLARED, Check
-from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Verdict,
+    failed,
+    passed,
+    unknown,
+)
+
+ACTIVE_SECONDS = 900
+"""A backup that was written to so lately is being made."""
+WAIT = "decide: check again when it is finished; if it is not soon, find in its log why"
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,10 @@ def judge(seen: BackupSeen, limits: Limits, now: datetime) -> Verdict:
             f"; {len(seen.making)} unfinished: {seen.making[0].path}" if seen.making else ""
         )
         where = ", ".join(seen.where)[:300]
+        for making in seen.making:
+            if abs((seen.at - making.written_at).total_seconds()) < ACTIVE_SECONDS:
+                why = f"{making.path} is being made ({making.why})"
+                return unknown(f"no finished backup at {where} yet; {why}", remedy=WAIT)
         return failed(Severity.CRITICAL, f"no backup at {where}{links}{unfinished}")
     count = Measure("backups", seen.count)
     if newest.taken_at is None:

@@ -11,8 +11,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._back
     BackupTaken,
     BackupWitness,
 )
-from upkeep.checks.backups.backup_fresh import Limits, judge
-from upkeep.model.verdicts import Measure, Severity, Verdict, failed, passed
+from upkeep.checks.backups.backup_fresh import WAIT, Limits, judge
+from upkeep.model.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 NEWEST: dict[str, Any] = {"path": "/b/a.gz", "taken_by": "written"}
@@ -102,8 +102,16 @@ def test_a_backup_that_is_being_made_fails_only_if_it_stays_so(
     assert judge(seen(age, making=making), Limits(), NOW) == verdict
 
 
+def test_the_first_backup_of_a_set_while_it_is_made_is_unknown() -> None:
+    making = [BackupMaking("/b/x.gz", ago(0.1), "held open by gzip")]
+
+    assert judge(BackupSeen(NOW, ["/b/*"], 0, making=making), Limits(), NOW) == unknown(
+        "no finished backup at /b/* yet; /b/x.gz is being made (held open by gzip)", remedy=WAIT
+    )
+
+
 def test_absence_is_critical_and_says_what_there_is_instead() -> None:
-    making = [BackupMaking("/b/x.part", NOW, ""), BackupMaking("/b/y", NOW, "")]
+    making = [BackupMaking("/b/x.part", ago(1), ""), BackupMaking("/b/y", ago(1), "")]
     none = seen(0, count=0, newest=None, links=["/b/latest"], making=making)
 
     assert judge(none, Limits(), NOW) == failed(

@@ -266,3 +266,16 @@ def test_of_many_archives_with_old_members_not_all_are_read(tmp_path: Path) -> N
 
     assert "300 h old by its newest member" in fresh.message
     assert fresh.message.endswith("/0.tar")
+
+
+def test_members_of_another_zone_make_no_backup_newer_than_its_writing(tmp_path: Path) -> None:
+    made(tmp_path, "shop.tar", 10, tar_of(("a", b"x"), at=NOW - 2 * HOUR))
+
+    assert results("backup_fresh", tmp_path).message.startswith("10 h old")
+
+
+def test_a_dump_with_binary_columns_is_a_dump(tmp_path: Path) -> None:
+    binary = MYSQL_DUMP.replace(b"VALUES (1)", b"VALUES (_binary '\x00\x01\x02\xff')")
+    made(tmp_path, "shop.sql.gz", 2, packed("gz", binary))
+
+    assert "SQL of mysqldump" in results("backup_readable", tmp_path).message
