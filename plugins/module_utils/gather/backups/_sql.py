@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
@@ -26,6 +27,19 @@ DUMPS = (
     ("mysqldump", rb"-- (?:MySQL|MariaDB) dump [^\n]*", rb"-- Dump completed"),
     ("sqlite3 .dump", rb"PRAGMA foreign_keys=OFF;\r?", rb"COMMIT;"),
 )  # fmt: skip
+PLAIN = tuple(name for name, _begin, _end in DUMPS[:3])
+"""Whose marks stand in no text of many lines, but for those of functions."""
+MARKS = (
+    *((what, name) for name in PLAIN for what in ("begin", "end")),
+    ("said", ""),
+)
+MARK = re.compile(
+    b"|".join(rb"(\n" + begin + rb"\n)|(\n" + end + rb")" for _name, begin, end in DUMPS[:3])
+    + rb"|(\n(?:mysqldump|mariadb-dump|pg_dump(?:all)?): \S)"
+)
+FIXED = (b"-- PostgreSQL database ", b"-- MySQL dump ", b"-- MariaDB dump ", b"-- Dump c", b"dump: ", b"dumpall: ")  # fmt: skip
+"""Each mark has one of these."""
+ZEROS = bytes(512)
 STATEMENT = re.compile(
     rb"(?i)\s*(?:--|/\*|#|\\(?:un)?restrict\b|\\connect\b|delimiter\b|go\b|(?:set|create|insert|begin|start|pragma|drop|use|"
     rb"copy|alter|delete|update|select|grant|revoke|lock|unlock|replace|merge|declare|commit|analyze|truncate|call)\b)"
@@ -60,10 +74,8 @@ def is_text(head: bytes) -> bool:
 
 def program_of(head: bytes) -> str:
     """Return the program that begins a dump so; empty if it is none that is known."""
-    for program, begin, _end in DUMPS:
-        if re.search(rb"(?m)^" + begin + rb"$", head):
-            return program
-    return ""
+    found = [(re.search(rb"(?m)^" + begin + rb"$", head), name) for name, begin, _end in DUMPS]
+    return min(((one.start(), name) for one, name in found if one), default=(0, ""))[1]
 
 
 def is_sql(head: bytes) -> bool:
@@ -86,14 +98,14 @@ def complaint(head: bytes, size: int) -> str:
 
 
 def read_sql(stream: Counted, found: Reading) -> None:
-    """Read a dump to its end, which must be the last line that its program writes.
+    """Read a dump to its end, which must be the last line that its program writes; several may follow each other.
 
     Raises: BrokenError, UnreadError if nothing marks its end, OutOfBudgetError.
     """
     head = stream.peek()
     program = program_of(head)
     said = COMPLAINT.match(head.lstrip())
-    begins, ends = _counts(stream)
+    marks = _marks(stream, program)
     found.bytes = stream.count
     if said and program:
         name = said.group(1).decode("ascii")
@@ -101,48 +113,69 @@ def read_sql(stream: Counted, found: Reading) -> None:
     if not program:
         raise UnreadError("SQL of an unknown program: nothing marks its end")
     found.what.append(f"SQL of {program}")
-    end = next(end for name, _begin, end in DUMPS if name == program)
-    trailers = list(re.finditer(rb"(?m)^" + end + rb"[^\n]*$", stream.tail))
-    if not trailers:
-        raise BrokenError(f"ends without the last line of {program}", cut=True)
-    _refuse_rest(stream.tail[trailers[-1].end() :], program)
-    if begins > ends:
-        counted = f"has {begins} beginnings of a dump by {program} and {ends} ends"
-        if program == "mysqldump":
-            raise BrokenError(counted)
-        # pg_dump writes the lines of a function, and of a text with --inserts, as they are: they may be anything.
-        raise UnreadError(f"{counted}: one of them was cut, or a text in it looks like one")
+    seen = [one for one in DUMPS if one[0] == program or marks["begin", one[0]]]
+    last = re.compile(rb"(?m)^(?:" + rb"|".join(end for _name, _begin, end in seen) + rb")[^\n]*$")
+    trailers = list(last.finditer(stream.tail))
+    if not trailers or (program in PLAIN and not marks["end", program]):
+        lacks = [name for name in PLAIN if marks["begin", name] > marks["end", name]]
+        raise BrokenError(f"ends without the last line of {[*lacks, program][0]}", cut=True)
+    rest = stream.tail[trailers[-1].end() :]
+    if program_of(rest):
+        raise BrokenError(f"ends without the last line of {program_of(rest)}", cut=True)
+    _refuse_rest(rest, program)
+    _refuse_marks(marks, program)
+    before = stream.tail[: trailers[-1].start()].rstrip()
+    if not _ended(before[:-2] if before.endswith(b"\n--") else before):
+        raise UnreadError("its last line stands behind no complete statement: it may be a text")
     found.taken = taken(stream.tail)
     found.taken_words = TRAILER if found.taken is not None else ""
 
 
-def _counts(stream: Counted) -> tuple[int, int]:
-    """Read to the end; return how many dumps begin and end in lines of their own."""
-    head = stream.peek()
-    program = program_of(head)
-    begin, end = next(((b, e) for name, b, e in DUMPS if name == program), (b"", b""))
-    if program in ("", "sqlite3 .dump"):  # its COMMIT may stand in a text of many lines
-        stream.drain()
-        return 0, 0
-    begun = re.compile(rb"\n" + begin + rb"\n")
-    ended = re.compile(rb"\n" + end)
-    # To look for a fixed text first is several times as fast.
-    marks: tuple[bytes, ...] = (b"-- PostgreSQL database ",)
-    if program == "mysqldump":
-        marks = (
-            b"-- MySQL dump " if b"-- MySQL dump " in head else b"-- MariaDB dump ",
-            b"-- Dump c",
-        )
-    begins = ends = 0
+def _marks(stream: Counted, program: str) -> Counter[tuple[str, str]]:
+    """Read to the end; return how many dumps of each program begin and end in lines of their own, and what is odd."""
+    marks: Counter[tuple[str, str]] = Counter()
+    odd = b"\0" if program.startswith("pg") else ZEROS
     carry = b"\n"
     for data in iter(stream.read, b""):
         seam = carry + data[:LINE_BYTES]
-        if any(mark in data or mark in seam for mark in marks):
+        marks["zeros", ""] += odd in data
+        # To look for a fixed text first is several times as fast. A COMMIT of sqlite3 may stand in a text of many lines.
+        if program and any(mark in data or mark in seam for mark in FIXED):
             window = carry + data
-            begins += sum(one.end() > len(carry) for one in begun.finditer(window))
-            ends += sum(one.end() > len(carry) for one in ended.finditer(window))
+            for one in MARK.finditer(window):
+                if one.end() > len(carry):
+                    marks[MARKS[(one.lastindex or 1) - 1]] += 1
+                    marks["plain", ""] += one.lastindex == len(MARKS) and _ended(
+                        window[: one.start()]
+                    )
         carry = (seam if len(data) < LINE_BYTES else data)[-LINE_BYTES:]
-    return begins, ends
+    return marks
+
+
+def _refuse_marks(marks: Counter[tuple[str, str]], program: str) -> None:
+    """Raise BrokenError or UnreadError for a dump without an end, a message or zero bytes in the middle."""
+    if marks["zeros", ""]:
+        raise BrokenError(f"has zero bytes in it, which {program} does not write")
+    for name in PLAIN:
+        begins, ends = marks["begin", name], marks["end", name]
+        if begins > ends:
+            counted = f"has {begins} beginnings of a dump by {name} and {ends} ends"
+            if program == name == "mysqldump":
+                raise BrokenError(counted)
+            # pg_dump writes the lines of a function, and of a text with --inserts, as they are: they may be anything.
+            raise UnreadError(f"{counted}: one of them was cut, or a text in it looks like one")
+    # mysqldump escapes the ends of lines in rows; behind a statement stands no text of a function either.
+    if program == "mysqldump" and marks["plain", ""]:
+        raise BrokenError("has a message of mysqldump in the middle: something may be missing")
+    if marks["said", ""]:
+        raise UnreadError("a line in it is a message of its program, or a text that looks like one")
+
+
+def _ended(before: bytes) -> bool:
+    """Return whether a statement, or a line of a comment, has ended there."""
+    before = before.rstrip()
+    line = before[before.rfind(b"\n") + 1 :]
+    return not line or line.endswith((b";", b"*/")) or line.startswith((b"--", b"\\"))
 
 
 def _refuse_rest(rest: bytes, program: str) -> None:

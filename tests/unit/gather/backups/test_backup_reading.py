@@ -46,6 +46,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._file
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 HOST = Host()
+PG_ROLES = (
+    b"--\n-- PostgreSQL database cluster dump\n--\n\nSET client_encoding = 'UTF8';\nCREATE ROLE shop;\n\n"
+    b"--\n-- PostgreSQL database cluster dump complete\n--\n\n"
+)
 SMALL = tar_of(("a.txt", noise(300, 1)), ("b.txt", b"rows\n" * 40))
 ZIP = zip_of(("a.txt", b"rows\n" * 60), ("b/c.bin", noise(300, 4)))
 
@@ -216,6 +220,25 @@ def test_a_tar_ends_for_us_where_its_end_mark_is(packer: str, tmp_path: Path) ->
         ("a.sql.gz", packed("gz", MYSQL_DUMP[:150] + b"\n" + MYSQL_DUMP), "broken", "2 beginnings"),
         ("a.sql.gz", packed("gz", MYSQL_DUMP + PG_DUMP), "whole", ""),
         ("a.sql", PG_DUMP.replace(b"stdin;", b"stdin;\n-- PostgreSQL database dump"), "unread", "2 beginnings"),
+        ("a.sql", PG_ROLES + PG_DUMP, "whole", ""),
+        ("a.sql", PG_ROLES + MYSQL_DUMP, "whole", ""),
+        ("a.sql", MYSQL_DUMP + PG_DUMP + PG_ROLES, "whole", ""),
+        ("a.sql", PG_ROLES[:90] + PG_DUMP, "broken", "without the last line of pg_dumpall"),
+        ("a.sql", PG_ROLES + PG_DUMP[:900], "broken", "without the last line of pg_dump"),
+        ("a.sql", PG_DUMP + PG_ROLES[:90], "broken", "without the last line of pg_dumpall"),
+        ("a.sql", MYSQL_DUMP + PG_ROLES[:90], "broken", "without the last line of pg_dumpall"),
+        ("a.sql", PG_DUMP + MYSQL_DUMP[:140], "broken", "without the last line of mysqldump"),
+        ("a.sql", MYSQL_DUMP + PG_DUMP * 9 + MYSQL_DUMP[:140], "broken", "without the last line of mysqldump"),
+        ("a.sql", MYSQL_DUMP + PG_DUMP[:900] + MYSQL_DUMP, "unread", "1 beginnings of a dump by pg_dump and 0 ends"),
+        ("a.sql", MYSQL_DUMP.replace(b"INSERT", ERROR + b"INSERT"), "broken", "message of mysqldump in the middle"),
+        ("a.sql", MYSQL_DUMP + ERROR + MYSQL_DUMP, "broken", "message of mysqldump in the middle"),
+        ("a.sql", MYSQL_DUMP.replace(b"INTO", b"INTO\n" + ERROR), "unread", "a text that looks like one"),
+        ("a.sql", PG_DUMP.replace(b"\\.\n", b"\\.\npg_dump: error: x\n"), "unread", "a text that looks like one"),
+        ("a.sql", PG_DUMP.replace(b"\n7\t", b"\n7\0\t"), "broken", "zero bytes in it, which pg_dump"),
+        ("a.sql", MYSQL_DUMP.replace(b"INSERT", bytes(900) + b"INSERT"), "broken", "zero bytes in it"),
+        ("a.sql", MYSQL_DUMP.replace(b"(1)", b"('" + bytes(500) + b"')"), "whole", ""),
+        ("a.sql", PG_DUMP[:900] + b"a\n--\n-- PostgreSQL database dump complete\n--\n", "unread", "behind no complete"),
+        ("a.sql", MYSQL_DUMP.replace(b";\n-- Dump", b",('a\n-- Dump"), "unread", "behind no complete"),
         ("setup.zip", b"MZ" + noise(5000) + ZIP, "whole", ""),
         ("a.sql.gz", packed("gz", b"CREATE TABLE a (x int);\n"), "unread", "nothing marks its end"),
         ("a.sql.gz", packed("gz", b"\xff\xfe" + "-- MySQL dump".encode("utf-16-le")), "unread", "no known"),
