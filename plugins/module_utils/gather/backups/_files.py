@@ -175,8 +175,10 @@ def read_stream(
             wanted = due.layers[number] if number < len(due.layers) else ""
             if wanted and kind != wanted and not sealed_by(head):
                 raise BrokenError(f"does not begin as {wanted}")
-            if not kind or number == MOST_LAYERS:
+            if not kind:
                 break
+            if number == MOST_LAYERS:
+                raise UnreadError(f"it is packed more than {MOST_LAYERS} times")
             found.what.append(kind)
             layers.append(stack.enter_context(unwrapped(kind, stream, host)))
             stream = layers[-1].stream

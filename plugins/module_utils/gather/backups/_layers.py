@@ -12,6 +12,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import lzma
+import re
 import zlib
 from typing import Any, Callable, Generator, Iterator
 
@@ -29,6 +30,8 @@ ZST_WINDOW_BITS = 27
 GZ, BZ2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 ZST, LZ4, LZ4_LEGACY = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"
 MAGIC = ((GZ, "gz"), (BZ2, "bz2"), (XZ, "xz"), (ZST, "zst"), (LZ4, "lz4"), (LZ4_LEGACY, "lz4"))
+STDIN = re.compile(r"^(?:zstd|lz4): |/\*stdin\*\\ ?: ")
+"""What a program says of itself and of what it is given."""
 LAYERS = frozenset(kind for _magic, kind in MAGIC)
 
 
@@ -152,19 +155,23 @@ class _Members:
         if kind == "xz" and self._one.check == lzma.CHECK_NONE:
             self.layer.checked = False
         rest = self._one.unused_data
-        padded = False
+        padding = 0
         while True:
             bare = rest.lstrip(b"\0")
-            padded = padded or len(bare) < len(rest)
+            padding += len(rest) - len(bare)
             if len(bare) >= len(self.magic):
                 break
             more = self.outer.read(PACKED_BYTES)
             if not more:
                 if bare:
                     raise BrokenError(f"{len(bare)} bytes follow the end of the {kind}", cut=True)
+                if kind == "xz" and padding % 4:
+                    raise BrokenError(
+                        f"{padding} zero bytes follow the end of the xz, no multiple of 4"
+                    )
                 return False
             rest = bare + more
-        if not bare.startswith(self.magic) or (padded and kind != "xz"):
+        if not bare.startswith(self.magic) or (padding and (kind != "xz" or padding % 4)):
             raise BrokenError(f"something follows the end of the {kind} that is none")
         self._begin()
         self._given = bare
@@ -234,7 +241,10 @@ class _Frames:
                 (window,) = yield 1
                 if 10 + (window >> 3) > ZST_WINDOW_BITS:
                     raise UnreadError(f"zstd needs {1 << (window >> 3) - 10} MiB of memory for it")
-            more = (0, 1, 2, 4)[flags & 3] + ((single, 2, 4, 8)[sized])
+            dictionary = (0, 1, 2, 4)[flags & 3]
+            if dictionary and any((yield dictionary)):
+                raise UnreadError("it was packed with a dictionary, which is not in it")
+            more = (single, 2, 4, 8)[sized]
             if more:
                 yield -more
             last = 0
@@ -309,7 +319,8 @@ def _by_program(layer: Layer, outer: Counted, host: Host) -> Iterator[Callable[[
                 data = unpacked(size)
             except EndedError as exc:
                 cut = not outer.peek(1) and not frames.between
-                raise BrokenError(f"{program}: {str(exc)[:200]}", cut=cut) from exc
+                said = " ".join(str(exc).split())
+                raise BrokenError(f"{program}: {STDIN.sub('', said)[:200]}", cut=cut) from exc
             if not data and not frames.between:
                 raise BrokenError(f"the {layer.kind} ends too early", cut=True)
             return data

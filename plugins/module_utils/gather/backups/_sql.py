@@ -37,7 +37,14 @@ MARK = re.compile(
     b"|".join(rb"(\n" + begin + rb"\n)|(\n" + end + rb")" for _name, begin, end in DUMPS[:3])
     + rb"|(\n(?:mysqldump|mariadb-dump|pg_dump(?:all)?): \S)"
 )
-FIXED = (b"-- PostgreSQL database ", b"-- MySQL dump ", b"-- MariaDB dump ", b"-- Dump c", b"dump: ", b"dumpall: ")  # fmt: skip
+FIXED = (
+    b"-- PostgreSQL data",
+    b"-- MySQL dump",
+    b"-- MariaDB dump",
+    b"-- Dump c",
+    b"dump: ",
+    b"dumpall: ",
+)
 """Each mark has one of these."""
 ZEROS = bytes(512)
 STATEMENT = re.compile(
@@ -139,7 +146,7 @@ def _marks(stream: Counted, program: str) -> Counter[tuple[str, str]]:
     for data in iter(stream.read, b""):
         seam = carry + data[:LINE_BYTES]
         marks["zeros", ""] += odd in data
-        # To look for a fixed text first is several times as fast. A COMMIT of sqlite3 may stand in a text of many lines.
+        # To look for a fixed text first is several times as fast.
         if program and any(mark in data or mark in seam for mark in FIXED):
             window = carry + data
             for one in MARK.finditer(window):

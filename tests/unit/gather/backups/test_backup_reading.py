@@ -46,6 +46,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._file
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 HOST = Host()
+ROWS = b"rows\n" * 9
+ZST_HEAD = b"\x28\xb5\x2f\xfd"
+
+
+def wrapped(times: int, data: bytes) -> bytes:
+    """Return data in so many layers of gz."""
+    return wrapped(times - 1, packed("gz", data)) if times else data
+
+
 PG_ROLES = (
     b"--\n-- PostgreSQL database cluster dump\n--\n\nSET client_encoding = 'UTF8';\nCREATE ROLE shop;\n\n"
     b"--\n-- PostgreSQL database cluster dump complete\n--\n\n"
@@ -253,6 +262,13 @@ def test_a_tar_ends_for_us_where_its_end_mark_is(packer: str, tmp_path: Path) ->
         ("a.gz", packed("gz", THREE) + bytes(1024) + b"x", "broken", "follow"),
         ("a.bz2", packed("bz2", THREE) + packed("bz2", b"")[:9] + b"junk" * 9, "broken", "bz2"),
         ("a.xz", packed("xz", THREE) + bytes(4) + packed("xz", b"x"), "broken", "and more follows"),
+        ("a.xz", packed("xz", ROWS) + bytes(3), "broken", "3 zero bytes follow the end of the xz"),
+        ("a.xz", packed("xz", ROWS) + bytes(3) + packed("xz", b"x"), "broken", "something follows"),
+        ("a.xz", packed("xz", ROWS) + bytes(512), "whole", ""),
+        ("a.gz", wrapped(6, packed("gz", ROWS)[:-9]), "unread", "packed more than 5 times"),
+        ("a.gz", wrapped(5, ROWS), "whole", ""),
+        ("a.zst", ZST_HEAD + b"\x23" + noise(4) + bytes(9), "unread", "packed with a dictionary"),
+        ("a.zst", ZST_HEAD + b"\x23" + b"\0\0\0\0" + noise(99), "broken", "zstd"),
         ("a.7z", b"7z\xbc\xaf\x27\x1c" + noise(99), "unread", "not read here: 7z"),
         ("a.tar.enc", noise(900), "unread", "nothing shows that it is complete"),
         ("a.tar.enc", THREE, "broken", "holds tar, and not anything encrypted"),
