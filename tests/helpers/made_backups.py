@@ -131,7 +131,8 @@ def linked_tar(*members: tuple[str, bytes, str]) -> bytes:
         for name, kind, target in members:
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, target
-            archive.addfile(member)
+            member.size = 4 if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(b"root"))
     return stream.getvalue()
 
 

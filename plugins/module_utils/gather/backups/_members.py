@@ -16,8 +16,8 @@ import zlib
 from typing import IO
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
-    ALL,
     CHUNK_BYTES,
+    PART,
     BrokenError,
     Counted,
     Reading,
@@ -28,8 +28,12 @@ BLOCK_BYTES = 512
 LINKS_LIMIT = 100_000
 LINK_CHARACTERS = 4096
 HOPS = 40
+LEVEL_FLAGS = 6
+"""How hard it was packed: of no use to a reader."""
 EARLIEST = 315_619_200
 """In seconds since 1970: the end of 1979, before which a member's time was not set."""
+NO_CONTENT = "empty: no file with content"
+UNPROVED_OF_ZIP = "the names and kinds of its members"
 NEWEST_MEMBER = "its newest member"
 
 
@@ -49,6 +53,10 @@ class Links:
                 f"it has more than {LINKS_LIMIT} symbolic links: not all were followed"
             )
         self._to[posixpath.normpath(name)] = target[:LINK_CHARACTERS]
+
+    def replace(self, name: str) -> None:
+        """Take down that something else is written in place of what may be a link; GNU tar removes that before."""
+        self._to.pop(posixpath.normpath(name), None)
 
     def repeat(self, name: str, other: str) -> None:
         """Take down that other is a hard link to name, which may be a symbolic link."""
@@ -77,7 +85,9 @@ class Links:
                 here.append(part)
                 continue
             hops += 1
-            if hops > HOPS or target.startswith("/"):
+            if hops > HOPS:  # a loop, which leads nowhere
+                return False
+            if target.startswith("/"):
                 return True
             todo = [one for one in target.split("/") if one not in ("", ".")] + todo
         return False
@@ -85,7 +95,11 @@ class Links:
 
 def escapes(name: str) -> bool:
     """Return whether a member of that name would be written outside of the folder in which it is extracted."""
-    return name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or name[1:3] == ":\\"
+    return (
+        name.startswith(("/", "\\"))
+        or ".." in re.split(r"[/\\]", name)
+        or name[1:3] in (":\\", ":/")
+    )
 
 
 class TarMember(tarfile.TarInfo):
@@ -128,7 +142,7 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
 
     Raises: BrokenError, UnreadError, OutOfBudgetError.
     """
-    links, end, members, newest = Links(), 0, 0, 0.0
+    links, end, members, newest, filled = Links(), 0, 0, 0.0, False
     try:
         with tarfile.open(  # type: ignore[call-overload]
             fileobj=stream,
@@ -142,6 +156,7 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
                 archive.members = []  # it would keep all of them
                 end = archive.offset
                 _follow(member, links, found)
+                filled = filled or _has_content(member)
                 if newest < member.mtime <= now:
                     newest = float(member.mtime)
     except tarfile.ReadError as exc:
@@ -157,9 +172,23 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
         )
     if stream.count < end + 2 * BLOCK_BYTES:
         raise BrokenError(f"the tar ends at byte {stream.count} without its end mark", cut=True)
+    if not filled:
+        raise BrokenError(NO_CONTENT)
     found.members, found.bytes = members, stream.count
     if newest > EARLIEST:
         found.taken, found.taken_words = newest, NEWEST_MEMBER
+
+
+def _has_content(member: tarfile.TarInfo) -> bool:
+    """Return whether there is more to the member than a name; a folder may list what was deleted (tar -g).
+
+    Raises: UnreadError if it goes on in another volume.
+    """
+    if member.type == b"M" or (member.type == b"V" and " Volume " in member.name):
+        raise UnreadError("a tar in several volumes, which are not read here")
+    if member.isdir():
+        return "GNU.dumpdir" in member.pax_headers
+    return member.size > 0 or not member.isreg()
 
 
 def _follow(member: tarfile.TarInfo, links: Links, found: Reading) -> None:
@@ -171,6 +200,7 @@ def _follow(member: tarfile.TarInfo, links: Links, found: Reading) -> None:
             found.escapes(name)
         links.add(name, member.linkname)
         return
+    links.replace(name)
     if links.leads_out(name) or (member.islnk() and escapes(member.linkname)):
         found.escapes(name)
     if member.islnk():
@@ -193,6 +223,8 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
             _count(raw, len(members))
             if volumes:
                 _move(archive, raw, volumes)
+            else:
+                _alone(archive, raw)
             if any(one.flag_bits & 1 for one in members):
                 found.state, found.why = "encrypted", "the members of the zip are encrypted"
             for one in members:
@@ -212,10 +244,15 @@ def read_zip(raw: IO[bytes], stream: Counted, found: Reading, now: float) -> Non
                 newest = written if newest < written <= now else newest
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OSError) as exc:
         cut = isinstance(exc, zipfile.BadZipFile) and not zip_end(raw)
-        raise BrokenError(f"zip: {str(exc)[:200] or type(exc).__name__}", cut=cut) from exc
+        said = str(getattr(exc, "strerror", "") or exc) or type(exc).__name__
+        # Python goes on with the name of a member, which may tell whose data it is.
+        said = re.split(r" for file | in directory |: ['\"]| b?['\"]", said)[0]
+        raise BrokenError(f"zip: {said[:200]}", cut=cut) from exc
     except (NotImplementedError, RuntimeError) as exc:
         raise UnreadError(f"zip: {str(exc)[:200]}") from exc
-    found.proof, found.bytes = ALL, total
+    if not any(one.file_size for one in members):
+        raise BrokenError(NO_CONTENT)
+    found.proof, found.unproved, found.bytes = PART, UNPROVED_OF_ZIP, total
     if newest > EARLIEST:
         found.taken, found.taken_words = newest, NEWEST_MEMBER
 
@@ -256,13 +293,30 @@ def _same_head(raw: IO[bytes], one: zipfile.ZipInfo) -> None:
     head = raw.read(30)
     if len(head) < 30 or not head.startswith(b"PK\x03\x04"):
         return  # its reader will say so
-    flags, method, checksum, packed, size = struct.unpack("<6xHH4xIII4x", head)
+    flags, method, checksum, packed, size, length = struct.unpack("<6xHH4xIIIH2x", head)
+    name = raw.read(length)
     elsewhere = flags & 8 or 0xFFFFFFFF in (packed, size)  # behind the member, or in a zip64 field
-    same = method == one.compress_type and (
+    same = (flags ^ one.flag_bits) & ~LEVEL_FLAGS == 0 and method == one.compress_type
+    same = same and name == one.orig_filename.encode("utf-8" if flags & 0x800 else "cp437")
+    if not same or not (
         elsewhere or (checksum, packed, size) == (one.CRC, one.compress_size, one.file_size)
-    )
-    if not same:
+    ):
         raise BrokenError("the head of a member of the zip differs from the zip's list")
+
+
+def _alone(archive: zipfile.ZipFile, raw: IO[bytes]) -> None:
+    """Raise BrokenError if another zip stands before it, or anything but zero bytes behind it."""
+    end = zip_end(raw)
+    if end[22 + int.from_bytes(end[20:22], "little") :].strip(b"\0"):
+        raise BrokenError("something follows the end of the zip")
+    raw.seek(0)
+    first = min(one.header_offset for one in archive.infolist())
+    if first < 0:
+        raise BrokenError("the zip lacks something at its beginning")
+    if first and raw.read(4) == b"PK\x03\x04":  # else a program that extracts it
+        raise BrokenError(
+            "another zip, or a part of one, stands before the first member of the zip"
+        )
 
 
 def _count(raw: IO[bytes], members: int) -> None:
