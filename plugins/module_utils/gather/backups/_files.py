@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     ALL,
+    HEAD_BYTES,
     NONE,
     BrokenError,
     Budget,
@@ -47,6 +48,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._seal
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
     complaint,
+    from_utf16,
     is_sql,
     is_text,
     program_of,
@@ -97,6 +99,7 @@ DUE_WORDS = {
     "encrypted": "anything encrypted",
     "enc": "anything encrypted",
 }
+PROGRAMS = (b"MZ", b"\x7fELF", b"#!")
 FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "rar"),
@@ -213,9 +216,12 @@ def _read_content(
     head = stream.peek()
     now = host.now() + FUTURE_SECONDS
     what = content_of(head)
-    if what == "other" and due == "zip" and raw is not None and zip_end(raw):
-        what = "zip"  # a program before it extracts it
-    said = complaint(head, len(head) if len(head) < 4096 else 1 << 20) if due != "text" else ""
+    if due == "zip" and head.startswith(PROGRAMS) and raw is not None and zip_end(raw):
+        what = "zip"  # which the program before it extracts
+    size = len(head) if len(head) < HEAD_BYTES else 1 << 20
+    if what == "other" and due != "text":
+        what = _refuse_written(head, due, size)
+    said = complaint(head, size) if due != "text" else ""
     if said and what == "text":
         raise BrokenError(f"holds a message of {said} instead of a backup")
     certain = due in CERTAIN or (due == "enc" and what != "other")
@@ -240,7 +246,7 @@ def _read_content(
         read_sqlite(stream, found)
     elif what == "encrypted":
         read_sealed(stream, found)
-    elif what == "sql" and (due in DUMPS or (due != "text" and program_of(head))):
+    elif what == "sql" and (due in DUMPS or program_of(head)):
         read_sql(stream, found)
     elif what == "redis":
         _read_redis(stream, found)
@@ -268,6 +274,8 @@ def content_of(head: bytes) -> str:
         return foreign
     if not head.strip(b"\0"):
         return "zeros"
+    if len(head) < HEAD_BYTES and not head.strip():
+        return "blank"
     if is_text(head):
         return "sql" if is_sql(head) else "text"
     first = head[:FIRST_LINES_BYTES]
@@ -276,11 +284,32 @@ def content_of(head: bytes) -> str:
     return "other"
 
 
+def _refuse_written(head: bytes, due: str, size: int) -> str:
+    """Return what bytes are that are neither text nor a known format: `other`, or `text` if it is one in UTF-16.
+
+    Raises: BrokenError if a program's message stands before a custom dump, UnreadError for a dump in UTF-16.
+    """
+    place = head.find(b"\nPGDMP")
+    if is_text(head[: max(0, place)]):
+        said = complaint(head[:place], place) or "a program"
+        raise BrokenError(f"begins with a message of {said}, behind which pg_restore sees no dump")
+    text = from_utf16(head)
+    if not text:
+        return "other"
+    said = complaint(text, size)
+    if said:
+        raise BrokenError(f"holds a message of {said} in UTF-16 instead of a backup")
+    if is_sql(text) or text.startswith(b"PGDMP"):
+        raise UnreadError("a dump in UTF-16, as PowerShell's > writes it: no server takes it")
+    return "text" if due in DUMPS else "other"
+
+
 def _named(what: str) -> str:
     """Return the content in words."""
     words = {
         "text": "a text",
         "zeros": "zero bytes",
+        "blank": "blanks",
         "other": "something unknown",
         "custom": "a dump of pg_dump",
     }
@@ -300,8 +329,8 @@ def _read_other(stream: Counted, what: str, due: str, found: Reading) -> bool:
     wrapped = bool(found.what)
     found.what.append({"other": "unknown content", "zeros": "unknown content"}.get(what, what))
     stream.drain()
-    if not stream.ends:
-        raise BrokenError("holds nothing but zero bytes")
+    if not stream.ends or what == "blank":
+        raise BrokenError(f"holds nothing but {_named(what)}")
     if what not in ("text", "other", "sql", "zeros"):
         raise UnreadError(f"a format that is not read here: {what}")
     if due in DUMPS:

@@ -60,7 +60,8 @@ COMPLAINT = re.compile(
     rb"(?:\S{0,200}/)?(" + PROGRAMS + rb")(?:\.exe)?(?:\[\d+\])?: \S", re.IGNORECASE
 )
 COMPLAINTS = re.compile(
-    rb"(?im)^(?:error|fatal|traceback|<!doctype html|<html|<\?xml[^>]*>\s*<error)\b|command not found|"
+    rb"(?im)^(?:error|fatal|traceback|<!doctype html|<html|<\?xml[^>]*>\s*<error|\{\s*\"error)\b|"
+    rb"\A\s*(?:killed|terminated|aborted|segmentation fault|timeout)\b.{0,20}\s*\Z|command not found|"
     rb"no such file or directory|permission denied|no space left on device|access denied|connection refused|"
     rb"could not connect|authentication failed"
 )
@@ -79,6 +80,15 @@ def is_text(head: bytes) -> bool:
     return bool(head) and head.translate(None, NO_TEXT) == head
 
 
+def from_utf16(head: bytes) -> bytes:
+    """Return a text in UTF-16, of which every second byte is zero in most languages, in UTF-8; empty if it is none."""
+    order = "be" if head.startswith((b"\xfe\xff", b"\0")) else "le"
+    text = head.decode(f"utf-16-{order}", "ignore").lstrip("\ufeff").encode("utf-8", "ignore")
+    if head.count(0) * 3 < len(head) or len(head) < 4:
+        return b""
+    return text if is_text(text) or text.startswith(b"PGDMP") else b""
+
+
 def program_of(head: bytes) -> str:
     """Return the program that begins a dump so; empty if it is none that is known."""
     found = [(re.search(rb"(?m)^" + begin + rb"$", head), name) for name, begin, _end in DUMPS]
@@ -88,6 +98,8 @@ def program_of(head: bytes) -> str:
 def is_sql(head: bytes) -> bool:
     """Return whether a text begins with a statement or a comment of SQL."""
     text = head[3:] if head.startswith(b"\xef\xbb\xbf") else head
+    if text.startswith(b"-----"):
+        return False  # an armor
     return bool(program_of(head)) or bool(STATEMENT.match(text.lstrip()))
 
 

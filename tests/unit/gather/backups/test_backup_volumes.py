@@ -207,13 +207,13 @@ def test_what_zip_makes_in_volumes_is_read_member_by_member(tmp_path: Path) -> N
         said = reading(lambda: read_file(list(these), due, Budget(60, 10**9), Host()))[0]
         return said["state"], said.get("proof", said["why"])
 
-    assert state(*paths) == ("whole", "all")
+    assert state(*paths) == ("whole", "part")
     assert state(*paths[:2], paths[-1])[0] == "unread"
     assert state(paths[-1])[0] == state(*paths[1:])[0] == "broken"
     third = Path(paths[2])
     data = third.read_bytes()
     third.write_bytes(data[:9000] + bytes([data[9000] ^ 1]) + data[9001:])
-    assert state(*paths) == ("broken", "zip: Bad CRC-32 for file 'b'")
+    assert state(*paths) == ("broken", "zip: Bad CRC-32")
 
 
 @given(
