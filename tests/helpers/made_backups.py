@@ -67,7 +67,7 @@ def zip_of(
 
 
 def sqlite_of(rows: int = 200) -> bytes:
-    """Return a database of SQLite."""
+    """Return a database of SQLite; without any table if rows is negative."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.db")
         database = sqlite3.connect(path)
@@ -75,6 +75,8 @@ def sqlite_of(rows: int = 200) -> bytes:
         database.executemany(
             "insert into t values (?, ?)", [(n, noise(60, n)) for n in range(rows)]
         )
+        if rows < 0:
+            database.execute("drop table t")
         database.commit()
         database.close()
         return path.read_bytes()

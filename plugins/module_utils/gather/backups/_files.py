@@ -151,7 +151,12 @@ def read_file(paths: list[str], due: DueContent, budget: Budget, host: Host) -> 
         raw: Any = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
         found = Reading()
         try:
-            read_stream(Counted(raw.read, budget), due, found, host, raw)
+            counted = Counted(raw.read, budget)
+            if counted.peek(16) == SQLITE and len(paths) == 1:
+                log = paths[0] + "-wal"
+                if host.exists(log) and host.stat(log).st_size:
+                    raise UnreadError("SQLite, a part of which is in the -wal beside it: not read")
+            read_stream(counted, due, found, host, raw)
             if found.what[-1:] == ["SQLite"] and len(found.what) == 1 and len(paths) == 1:
                 check_sqlite(paths[0], budget)
         except OSError as exc:

@@ -8,7 +8,12 @@ Sources: the age file format, v1; RFC 9580, chapters 4 and 5; openssl-enc(1); RF
 
 from __future__ import annotations
 
+import binascii
+import io
+import re
+
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
+    HEAD_BYTES,
     BrokenError,
     Counted,
     Reading,
@@ -17,7 +22,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 AGE = b"age-encryption.org/v1\n"
 AGE_CHUNK_BYTES = (64 << 10) + 16
 ARMORS = (b"-----BEGIN AGE ENCRYPTED FILE-----", b"-----BEGIN PGP MESSAGE-----")
-SALTED = b"Salted__"
+SALTED, SALTED_TEXT = b"Salted__", b"U2FsdGVkX1"
+"""As of openssl enc, and of its option -a."""
+NOTHING_BYTES = 64
+"""Up to here there is less than a line in a packet with encrypted data: its head and its end have 41 bytes or more."""
 ENVELOPED = (bytes.fromhex("2a864886f70d010703"), bytes.fromhex("2a864886f70d0109100117"))
 PKESK, SKESK, SED, MARKER, SEIPD, AEAD = 1, 3, 9, 10, 18, 20
 VERSIONS = {PKESK: (2, 3, 6), SKESK: (4, 5, 6), SEIPD: (1, 2), AEAD: (1,), MARKER: (ord("P"),)}
@@ -30,7 +38,7 @@ def sealed_by(head: bytes) -> str:
         return "age"
     if head.startswith(ARMORS[1]) or _is_packet(head):
         return "OpenPGP"
-    if head.startswith(SALTED):
+    if head.startswith((SALTED, SALTED_TEXT)):
         return "openssl"
     if head[:1] == b"\x30" and any(oid in head[:64] for oid in ENVELOPED):
         return "CMS"
@@ -81,16 +89,40 @@ def read_sealed(stream: Counted, found: Reading) -> None:
         stream.drain()
         if armor.replace(b"BEGIN", b"END") not in stream.tail:
             raise BrokenError(f"the message of {program} ends too early", cut=True)
+        if len(head) < HEAD_BYTES:
+            inner = Counted(io.BytesIO(_bare(head)).read, stream.budget)
+            (_read_age if program == "age" else _read_packets)(inner)
     elif program == "age":
         _read_age(stream)
     elif program == "OpenPGP":
         _read_packets(stream)
     else:
         stream.drain()
-        if program == "openssl" and stream.count <= 16:
-            raise BrokenError("only a header of openssl, and nothing behind it", cut=True)
-        _whole_cms(head, stream) if program == "CMS" else None
+        if program == "openssl":
+            _whole_openssl(head, stream)
+        else:
+            _whole_cms(head, stream)
     found.bytes = stream.count
+
+
+def _bare(text: bytes) -> bytes:
+    """Return what stands in an armor, behind its own head and before its checksum."""
+    body = max(re.split(rb"\r?\n\r?\n", text.split(b"-----")[2]), key=len)
+    try:
+        return binascii.a2b_base64(re.sub(rb"\n=.*", b"", body))
+    except ValueError as exc:
+        raise BrokenError("an armor with something else in it than base64") from exc
+
+
+def _whole_openssl(head: bytes, stream: Counted) -> None:
+    """Raise BrokenError if there is nothing behind the salt but what fills one block, or base64 has an odd length."""
+    text = not head.startswith(SALTED)
+    if stream.count <= (46 if text else 32):
+        cut = stream.count < (44 if text else 32)
+        raise BrokenError("openssl encrypted nothing, or less than 16 bytes", cut=cut)
+    lines = stream.tail.split()
+    if text and len(lines) > 1 and len(lines[-1]) % 4:
+        raise BrokenError("the base64 of openssl ends too early", cut=True)
 
 
 def _read_age(stream: Counted) -> None:
@@ -114,11 +146,15 @@ def _read_age(stream: Counted) -> None:
 
 
 def _read_packets(stream: Counted) -> None:
-    """Read the packets of an OpenPGP message, each to its end."""
+    """Read the packets of an OpenPGP message, each to its end; the last one has the data."""
+    began = 0
     while True:
         first = stream.read(1)
         if not first:
+            if stream.count - began <= NOTHING_BYTES:
+                raise BrokenError("OpenPGP encrypted nothing, or a few bytes")
             return
+        began = stream.count
         if not first[0] & 0x80:
             raise BrokenError("something follows the OpenPGP message that is no packet of it")
         partial = True

@@ -18,6 +18,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     UnreadError,
 )
 
+LEAF = 13
+WAL = "its write-ahead log (-wal), which is not in it"
+UNPROVED_WAL = f"its content, which has no checksum, nor what is in {WAL}"
 MAGIC = b"SQLite format 3\0"
 
 
@@ -26,11 +29,12 @@ def read_sqlite(stream: Counted, found: Reading) -> None:
 
     Raises: BrokenError, OutOfBudgetError.
     """
-    head = stream.peek(100)
+    head = stream.peek(105)
     stream.drain()
-    if len(head) < 100:
+    if len(head) < 105:
         raise BrokenError("ends in the header of SQLite", cut=True)
     page = int.from_bytes(head[16:18], "big")
+    wal = head[18:20] == b"\2\2"
     page = 65536 if page == 1 else page
     pages = int.from_bytes(head[28:32], "big")
     if page < 512 or page & (page - 1):
@@ -42,7 +46,13 @@ def read_sqlite(stream: Counted, found: Reading) -> None:
         raise BrokenError(
             f"has {stream.count} bytes, and its header says {said}", cut=stream.count < said
         )
-    found.bytes, found.members = stream.count, said // page
+    found.bytes = stream.count
+    if head[100] == LEAF and head[103:105] == b"\0\0":
+        raise BrokenError(
+            "an empty database: it has no table" + (f", unless in {WAL}" if wal else "")
+        )
+    if wal:
+        found.unproved = UNPROVED_WAL
 
 
 def check_sqlite(path: str, budget: Budget) -> None:
@@ -68,4 +78,4 @@ def check_sqlite(path: str, budget: Budget) -> None:
     finally:
         database.close()
     if said != ["ok"]:
-        raise BrokenError(f"SQLite: {'; '.join(map(str, said))[:300]}")
+        raise BrokenError(f"SQLite: {'; '.join(' '.join(map(str, said)).split(chr(10)))[:300]}")

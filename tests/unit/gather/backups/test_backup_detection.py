@@ -189,6 +189,8 @@ A_CONTENT = {
     "dump in UTF-16": one("shop.sql", PG_DUMP.decode().encode("utf-16"), "UTF-16", status="unknown"),
     ".txt, a dump, cut": one("shop.txt", PG_DUMP[:900], "without the last line of pg_dump"),
     "Killed": one("shop.gz", gz(b"Killed\n"), "holds a message of a program"),
+    "openssl enc of nothing, accepted": one("shop.enc", b"Salted__" + noise(24), "openssl encrypted nothing", limits={"encrypted_header": True}),
+    "SQLite without a table": one("shop.db", sqlite_of(rows=-1), "it has no table"),
     "zip, text behind it": one("shop.zip", zip_of(("a", b"x")) + b"zip warning: x", "something follows the end of the zip"),
     "zip, another zip before it": one("shop.zip", zip_of(("a", b"x")) * 2, "another zip"),
     "zip, whole": whole("shop.zip", zip_of(("a", b"x")), "match, but for the names and kinds of its members"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import lzma
 import re
 import shutil
+import sqlite3
 import subprocess
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +93,7 @@ CONTENTS = {
     "a.tar": (THREE, "tar", 3),
     "a.sql": (PG_DUMP, "SQL of pg_dump", None),
     "b.sql": (MYSQL_DUMP, "SQL of mysqldump", None),
-    "a.sqlite": (sqlite_of(), "SQLite", 6),
+    "a.sqlite": (sqlite_of(), "SQLite", None),
 }
 
 
@@ -397,7 +400,11 @@ def test_a_name_says_what_is_due(name: str, layers: tuple[str, ...], content_: s
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the same tar, as encrypted by each program."""
-    folder = tmp_path_factory.mktemp("keys")
+    return encrypted(THREE, tmp_path_factory.mktemp("keys"))
+
+
+def encrypted(what: bytes, folder: Path) -> dict[str, bytes]:
+    """Return the same, as encrypted by each program."""
     missing = [one for one in ("age-keygen", "gpg", "openssl") if shutil.which(one) is None]
     if missing:
         pytest.skip(f"{missing[0]} is not on PATH")
@@ -405,19 +412,19 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     to = re.search(r"public key: (\S+)", key.stderr + key.stdout)
     assert to is not None
     made = {
-        "age": by_program("age", "-r", to[1], data=THREE),
-        "age-armor": by_program("age", "-a", "-r", to[1], data=THREE),
-        "openssl": by_program("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x", data=THREE),
+        "age": by_program("age", "-r", to[1], data=what),
+        "age-armor": by_program("age", "-a", "-r", to[1], data=what),
+        "openssl": by_program("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x", data=what),
     }
     gpg = ["gpg", "--homedir", str(folder), "--batch", "--passphrase", "x", "--pinentry-mode"]
-    made["gpg"] = by_program(*gpg, "loopback", "-c", data=THREE)
-    made["gpg-armor"] = by_program(*gpg, "loopback", "-a", "-c", data=noise(40_000))
+    made["gpg"] = by_program(*gpg, "loopback", "-c", data=what)
+    made["gpg-armor"] = by_program(*gpg, "loopback", "-a", "-c", data=what * 6)
     subprocess.run(["gpgconf", "--homedir", folder, "--kill", "gpg-agent"], check=False)
     pair = ["-keyout", str(folder / "key"), "-out", str(folder / "cert"), "-subj", "/CN=b"]
     new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *pair]
     subprocess.run(new, check=True, capture_output=True)
     cms = ["openssl", "smime", "-encrypt", "-binary", "-aes256", "-outform", "DER"]
-    made["CMS"] = by_program(*cms, str(folder / "cert"), data=THREE)
+    made["CMS"] = by_program(*cms, str(folder / "cert"), data=what)
     return made
 
 
@@ -442,6 +449,58 @@ def test_an_encrypted_file_that_was_cut_is_broken(sealed: dict[str, bytes], tmp_
             assert (found["state"], found["cut"]) == ("broken", True), (program, found)
     for program, size in (("openssl", 16), ("age", 200)):
         assert read("a.enc", sealed[program][:size], tmp_path)["state"] == "broken", program
+
+
+def test_what_was_encrypted_of_nothing_is_broken(tmp_path: Path) -> None:
+    made = encrypted(b"", tmp_path)
+    made["openssl-a"] = base64.encodebytes(made["openssl"])
+    del made["CMS"]
+    for program, data in made.items():
+        found = read("a.enc", data, tmp_path)
+        assert (found["state"], "encrypted nothing" in found["why"]) == ("broken", True), (
+            program,
+            found,
+        )
+
+
+def test_the_base64_of_openssl_is_encrypted(sealed: dict[str, bytes], tmp_path: Path) -> None:
+    text = base64.encodebytes(sealed["openssl"])
+
+    assert read("a.enc", text, tmp_path)["state"] == "encrypted"
+    assert read("a.enc", text[:-3], tmp_path)["state"] == "broken"
+
+
+def in_wal_mode(*statements: str) -> bytes:
+    """Return a database in WAL mode, all of which is in its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = sqlite3.connect(f"{folder}/a.db", isolation_level=None)
+        for statement in ("pragma journal_mode=wal", *statements):
+            database.execute(statement)
+        database.close()
+        return Path(folder, "a.db").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "log", "state", "says"),
+    [
+        (in_wal_mode("create table t (x)"), b"", "whole", "its write-ahead log (-wal), which is not in it"),
+        (in_wal_mode("create table t (x)"), b"frames", "unread", "-wal beside it"),
+        (in_wal_mode(), b"", "broken", "no table, unless in its write-ahead log"),
+        (in_wal_mode("pragma user_version=3", "pragma journal_mode=delete"), b"", "broken", "it has no table"),
+        (sqlite_of(), b"", "whole", ""),
+    ],
+)  # fmt: skip
+def test_a_database_has_tables_and_its_log(
+    data: bytes, log: bytes, state: str, says: str, tmp_path: Path
+) -> None:
+    if log:
+        (tmp_path / "a.db-wal").write_bytes(log)
+
+    found = read("a.db", data, tmp_path)
+
+    assert (found["state"], says in found["why"] + found.get("unproved", "")) == (state, True), (
+        found
+    )
 
 
 def test_what_should_be_encrypted_and_is_not_is_broken(tmp_path: Path) -> None:
