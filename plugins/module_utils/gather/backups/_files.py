@@ -48,11 +48,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._seal
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
     complaint,
-    from_utf16,
     is_sql,
     is_text,
     program_of,
     read_sql,
+    written,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sqlite import (
     MAGIC as SQLITE,
@@ -67,13 +67,15 @@ MOST_LAYERS = 5
 FUTURE_SECONDS = 600
 FIRST_LINES_BYTES = 64
 PACKERS = ("gz", "bz2", "xz", "zst", "lz4")
+# What a site may say of its files.
 KINDS = (
     *("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "tar.lz4", "gz", "bz2", "xz", "zst", "lz4"),
     *("zip", "sql", "sql.gz", "sql.bz2", "sql.xz", "sql.zst", "sql.lz4", "postgresql", "sqlite"),
     *("encrypted", "other"),
 )
-"""What a site may say of its files."""
 SHORT = {"tgz": "tar.gz", "tbz2": "tar.bz2", "tbz": "tar.bz2", "txz": "tar.xz", "tzst": "tar.zst"}
+# What a suffix says is due. A dump may be of any format; a database may be SQLite or another one; what is in an .enc
+# may have no header, as `openssl enc -K` writes none.
 SUFFIXES = {
     **{packer: packer for packer in PACKERS},
     **dict.fromkeys(("gpg", "pgp", "age"), "encrypted"),
@@ -89,17 +91,16 @@ SUFFIXES = {
     "sqlite3": "sqlite",
     "db": "database",
 }
-"""What a suffix says is due. A dump may be of any format; a database may be SQLite or another one; what is in an .enc
-may have no header, as `openssl enc -K` writes none."""
 DUMPS = ("sql", "dump", "database", "sqlite", "custom")
+# What is due must be that, and nothing else.
 CERTAIN = ("tar", "zip", "sqlite", "custom", "encrypted")
-"""What is due must be that, and nothing else."""
 DUE_WORDS = {
     "custom": "a dump of pg_dump in custom format",
     "encrypted": "anything encrypted",
     "enc": "anything encrypted",
 }
 PROGRAMS = (b"MZ", b"\x7fELF", b"#!")
+# Formats that are known, and not read here.
 FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "rar"),
@@ -109,7 +110,6 @@ FOREIGN = (
     (b"XBSTCK01", "xbstream"),
     (b"\x6d\xe2\x99\x81", "archive of mongodump"),
 )
-"""Formats that are known, and not read here."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,8 @@ def _read_content(
         what = "zip"  # which the program before it extracts
     size = len(head) if len(head) < HEAD_BYTES else 1 << 20
     if what == "other" and due != "text":
-        what = _refuse_written(head, due, size)
+        what = written(head, size)
+        what = "other" if what == "text" and due not in DUMPS else what
     said = complaint(head, size) if due != "text" else ""
     if said and what == "text":
         raise BrokenError(f"holds a message of {said} instead of a backup")
@@ -287,26 +288,6 @@ def content_of(head: bytes) -> str:
     if is_text(first) and program_of(first):  # mysqldump writes binary columns as they are
         return "sql"
     return "other"
-
-
-def _refuse_written(head: bytes, due: str, size: int) -> str:
-    """Return what bytes are that are neither text nor a known format: `other`, or `text` if it is one in UTF-16.
-
-    Raises: BrokenError if a program's message stands before a custom dump, UnreadError for a dump in UTF-16.
-    """
-    place = head.find(b"\nPGDMP")
-    if is_text(head[: max(0, place)]):
-        said = complaint(head[:place], place) or "a program"
-        raise BrokenError(f"begins with a message of {said}, behind which pg_restore sees no dump")
-    text = from_utf16(head)
-    if not text:
-        return "other"
-    said = complaint(text, size)
-    if said:
-        raise BrokenError(f"holds a message of {said} in UTF-16 instead of a backup")
-    if is_sql(text) or text.startswith(b"PGDMP"):
-        raise UnreadError("a dump in UTF-16, as PowerShell's > writes it: no server takes it")
-    return "text" if due in DUMPS else "other"
 
 
 def _named(what: str) -> str:

@@ -17,7 +17,6 @@ import zlib
 from typing import Any, Callable, Generator, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
-    CHUNK_BYTES,
     BrokenError,
     Counted,
     UnreadError,
@@ -25,14 +24,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import EndedError, Host
 
 PACKED_BYTES = 1 << 16
+# More of its data at once zstd keeps only if it is told to: 128 MiB.
 ZST_WINDOW_BITS = 27
-"""More of its data at once zstd keeps only if it is told to: 128 MiB."""
 GZ, BZ2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 ZST, LZ4, LZ4_LEGACY = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"
 MAGIC = ((GZ, "gz"), (BZ2, "bz2"), (XZ, "xz"), (ZST, "zst"), (LZ4, "lz4"), (LZ4_LEGACY, "lz4"))
+# What a program says of itself and of what it is given.
 STDIN = re.compile(r"^(?:zstd|lz4): |/\*stdin\*\\ ?: ")
-"""What a program says of itself and of what it is given."""
-LAYERS = frozenset(kind for _magic, kind in MAGIC)
 
 
 class Layer:
@@ -326,12 +324,3 @@ def _by_program(layer: Layer, outer: Counted, host: Host) -> Iterator[Callable[[
             return data
 
         yield read
-
-
-def reads_all(layer: Layer) -> None:
-    """Read what is left of a layer, so that its last checksum is verified.
-
-    Raises: BrokenError and others if something is left that nobody expected.
-    """
-    while layer.stream.read(CHUNK_BYTES):
-        pass

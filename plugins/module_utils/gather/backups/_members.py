@@ -28,10 +28,10 @@ BLOCK_BYTES = 512
 LINKS_LIMIT = 100_000
 LINK_CHARACTERS = 4096
 HOPS = 40
+# How hard it was packed: of no use to a reader.
 LEVEL_FLAGS = 6
-"""How hard it was packed: of no use to a reader."""
+# In seconds since 1970: the end of 1979, before which a member's time was not set.
 EARLIEST = 315_619_200
-"""In seconds since 1970: the end of 1979, before which a member's time was not set."""
 NO_CONTENT = "empty: no file with content"
 UNPROVED_OF_ZIP = "the names and kinds of its members"
 NEWEST_MEMBER = "its newest member"
@@ -85,7 +85,8 @@ class Links:
                 here.append(part)
                 continue
             hops += 1
-            if hops > HOPS:  # a loop, which leads nowhere
+            # A loop leads nowhere.
+            if hops > HOPS:
                 return False
             if target.startswith("/"):
                 return True
@@ -313,10 +314,9 @@ def _alone(archive: zipfile.ZipFile, raw: IO[bytes]) -> None:
     first = min(one.header_offset for one in archive.infolist())
     if first < 0:
         raise BrokenError("the zip lacks something at its beginning")
-    if first and raw.read(4) == b"PK\x03\x04":  # else a program that extracts it
-        raise BrokenError(
-            "another zip, or a part of one, stands before the first member of the zip"
-        )
+    # else a program that extracts it
+    if first and raw.read(4) == b"PK\x03\x04":
+        raise BrokenError("another zip stands before the zip")
 
 
 def _count(raw: IO[bytes], members: int) -> None:

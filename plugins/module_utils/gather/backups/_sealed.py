@@ -22,10 +22,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 AGE = b"age-encryption.org/v1\n"
 AGE_CHUNK_BYTES = (64 << 10) + 16
 ARMORS = (b"-----BEGIN AGE ENCRYPTED FILE-----", b"-----BEGIN PGP MESSAGE-----")
+# As of openssl enc, and of its option -a.
 SALTED, SALTED_TEXT = b"Salted__", b"U2FsdGVkX1"
-"""As of openssl enc, and of its option -a."""
+# Up to here there is less than a line in a packet with encrypted data: its head and its end have 41 bytes or more.
 NOTHING_BYTES = 64
-"""Up to here there is less than a line in a packet with encrypted data: its head and its end have 41 bytes or more."""
 ENVELOPED = (bytes.fromhex("2a864886f70d010703"), bytes.fromhex("2a864886f70d0109100117"))
 PKESK, SKESK, SED, MARKER, SEIPD, AEAD = 1, 3, 9, 10, 18, 20
 VERSIONS = {PKESK: (2, 3, 6), SKESK: (4, 5, 6), SEIPD: (1, 2), AEAD: (1,), MARKER: (ord("P"),)}

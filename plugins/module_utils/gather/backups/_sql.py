@@ -27,32 +27,25 @@ DUMPS = (
     ("mysqldump", rb"-- (?:MySQL|MariaDB) dump [^\n]*", rb"-- Dump completed"),
     ("sqlite3 .dump", rb"PRAGMA foreign_keys=OFF;\r?", rb"COMMIT;"),
 )  # fmt: skip
+# Whose marks stand in no text of many lines, but for those of functions.
 PLAIN = tuple(name for name, _begin, _end in DUMPS[:3])
-"""Whose marks stand in no text of many lines, but for those of functions."""
 MARKS = (
     *((what, name) for name in PLAIN for what in ("begin", "end")),
     ("said", ""),
 )
+# It begins with a fixed byte, so that a text is searched several times as fast.
 MARK = re.compile(
-    b"|".join(rb"(\n" + begin + rb"\n)|(\n" + end + rb")" for _name, begin, end in DUMPS[:3])
-    + rb"|(\n(?:mysqldump|mariadb-dump|pg_dump(?:all)?): \S)"
+    rb"\n(?=[-mp])(?:"
+    + b"|".join(rb"(" + begin + rb"\n)|(" + end + rb")" for _name, begin, end in DUMPS[:3])
+    + rb"|((?:mysqldump|mariadb-dump|pg_dump(?:all)?): \S))"
 )
-FIXED = (
-    b"-- PostgreSQL data",
-    b"-- MySQL dump",
-    b"-- MariaDB dump",
-    b"-- Dump c",
-    b"dump: ",
-    b"dumpall: ",
-)
-"""Each mark has one of these."""
 ZEROS = bytes(512)
 STATEMENT = re.compile(
     rb"(?i)\s*(?:--|/\*|#|\\(?:un)?restrict\b|\\connect\b|delimiter\b|go\b|(?:set|create|insert|begin|start|pragma|drop|use|"
     rb"copy|alter|delete|update|select|grant|revoke|lock|unlock|replace|merge|declare|commit|analyze|truncate|call)\b)"
 )
 PROGRAMS = (
-    rb"pg_dump(?:all)?|pg_basebackup|pg_restore|psql|my(?:sql)?dump|mysqldump|mariadb-dump|mydumper|mysql|mariadb|mariabackup|"
+    rb"pg_dump(?:all)?|pg_basebackup|pg_restore|psql|mysqldump|mariadb-dump|mydumper|mysql|mariadb|mariabackup|"
     rb"xtrabackup|mongodump|sqlite3|redis-cli|influxd?|tar|gzip|bzip2|xz|zstd|(?:-?ba|da|z|k)?sh|ssh|scp|rsync|sudo|cat|"
     rb"docker|kubectl|borg|restic|cp|dd|su|runuser|env|nice|timeout"
 )
@@ -66,8 +59,8 @@ COMPLAINTS = re.compile(
     rb"could not connect|authentication failed"
 )
 SMALL_BYTES = 4096
+# More than the first or the last line of a dump has.
 LINE_BYTES = 200
-"""More than the first or the last line of a dump has."""
 TRAILER_AT = re.compile(
     rb"-- (?:Dump c|C)ompleted on (\d{4})-(\d\d)-(\d\d) +(\d\d?):(\d\d):(\d\d)(?: (UTC|GMT|[+-]\d\d))?"
 )
@@ -99,7 +92,8 @@ def is_sql(head: bytes) -> bool:
     """Return whether a text begins with a statement or a comment of SQL."""
     text = head[3:] if head.startswith(b"\xef\xbb\xbf") else head
     if text.startswith(b"-----"):
-        return False  # an armor
+        # an armor
+        return False
     return bool(program_of(head)) or bool(STATEMENT.match(text.lstrip()))
 
 
@@ -114,6 +108,26 @@ def complaint(head: bytes, size: int) -> str:
     if first:
         return first.group(1).decode("ascii").lower()
     return "a program" if size < SMALL_BYTES and COMPLAINTS.search(head) else ""
+
+
+def written(head: bytes, size: int) -> str:
+    """Return what bytes are that are neither text nor a known format: `other`, or `text` if it is one in UTF-16.
+
+    Raises: BrokenError if a program's message stands before a custom dump, UnreadError for a dump in UTF-16.
+    """
+    place = head.find(b"\nPGDMP")
+    if is_text(head[: max(0, place)]):
+        said = complaint(head[:place], place) or "a program"
+        raise BrokenError(f"begins with a message of {said}, behind which pg_restore sees no dump")
+    text = from_utf16(head)
+    if not text:
+        return "other"
+    said = complaint(text, size)
+    if said:
+        raise BrokenError(f"holds a message of {said} in UTF-16 instead of a backup")
+    if is_sql(text) or text.startswith(b"PGDMP"):
+        raise UnreadError("a dump in UTF-16, as PowerShell's > writes it: no server takes it")
+    return "text"
 
 
 def read_sql(stream: Counted, found: Reading) -> None:
@@ -156,18 +170,14 @@ def _marks(stream: Counted, program: str) -> Counter[tuple[str, str]]:
     odd = b"\0" if program.startswith("pg") else ZEROS
     carry = b"\n"
     for data in iter(stream.read, b""):
-        seam = carry + data[:LINE_BYTES]
         marks["zeros", ""] += odd in data
-        # To look for a fixed text first is several times as fast.
-        if program and any(mark in data or mark in seam for mark in FIXED):
-            window = carry + data
-            for one in MARK.finditer(window):
-                if one.end() > len(carry):
-                    marks[MARKS[(one.lastindex or 1) - 1]] += 1
-                    marks["plain", ""] += one.lastindex == len(MARKS) and _ended(
-                        window[: one.start()]
-                    )
-        carry = (seam if len(data) < LINE_BYTES else data)[-LINE_BYTES:]
+        window = carry + data
+        for one in MARK.finditer(window) if program else ():
+            if one.end() > len(carry):
+                marks[MARKS[(one.lastindex or 1) - 1]] += 1
+                before = window[max(0, one.start() - LINE_BYTES) : one.start()]
+                marks["plain", ""] += one.lastindex == len(MARKS) and _ended(before)
+        carry = window[-LINE_BYTES:]
     return marks
 
 
