@@ -191,7 +191,8 @@ def read_stream(
             layers.append(stack.enter_context(unwrapped(kind, stream, host)))
             stream = layers[-1].stream
         own_end = _read_content(stream, due.content, found, host, None if layers else raw)
-        for layer in reversed(layers):  # whose last bytes have its checksum
+        # whose last bytes have its checksum
+        for layer in reversed(layers):
             layer.stream.drain()
         if layers:
             outermost.drain()
@@ -222,7 +223,8 @@ def _read_content(
     now = host.now() + FUTURE_SECONDS
     what = content_of(head)
     if due == "zip" and head.startswith(PROGRAMS) and raw is not None and zip_end(raw):
-        what = "zip"  # which the program before it extracts
+        # which the program before it extracts
+        what = "zip"
     size = len(head) if len(head) < HEAD_BYTES else 1 << 20
     if what == "other" and due != "text":
         what = written(head, size)
@@ -285,7 +287,8 @@ def content_of(head: bytes) -> str:
     if is_text(head):
         return "sql" if is_sql(head) else "text"
     first = head[:FIRST_LINES_BYTES]
-    if is_text(first) and program_of(first):  # mysqldump writes binary columns as they are
+    # mysqldump writes binary columns as they are
+    if is_text(first) and program_of(first):
         return "sql"
     return "other"
 

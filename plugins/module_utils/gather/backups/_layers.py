@@ -48,9 +48,8 @@ class Layer:
 def layer_of(head: bytes) -> str:
     """Return the wrapping that begins so; empty if none does."""
     kind = next((kind for magic, kind in MAGIC if head.startswith(magic)), "")
-    if (
-        not kind and head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5
-    ):  # a skippable frame, as of pzstd
+    # A skippable frame, as of pzstd.
+    if not kind and head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:
         behind = head[8 + int.from_bytes(head[4:8], "little") :][:4]
         kind = {ZST: "zst", LZ4: "lz4"}.get(behind, "")
     return kind
@@ -164,9 +163,7 @@ class _Members:
                 if bare:
                     raise BrokenError(f"{len(bare)} bytes follow the end of the {kind}", cut=True)
                 if kind == "xz" and padding % 4:
-                    raise BrokenError(
-                        f"{padding} zero bytes follow the end of the xz, no multiple of 4"
-                    )
+                    raise BrokenError(f"{padding} zero bytes follow the end of the xz")
                 return False
             rest = bare + more
         if not bare.startswith(self.magic) or (padding and (kind != "xz" or padding % 4)):
@@ -241,7 +238,7 @@ class _Frames:
                     raise UnreadError(f"zstd needs {1 << (window >> 3) - 10} MiB of memory for it")
             dictionary = (0, 1, 2, 4)[flags & 3]
             if dictionary and any((yield dictionary)):
-                raise UnreadError("it was packed with a dictionary, which is not in it")
+                raise UnreadError("it was packed with a dictionary")
             more = (single, 2, 4, 8)[sized]
             if more:
                 yield -more

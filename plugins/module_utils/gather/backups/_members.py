@@ -154,7 +154,8 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
         ) as archive:
             for member in archive:
                 members += 1
-                archive.members = []  # it would keep all of them
+                # it would keep all of them
+                archive.members = []
                 end = archive.offset
                 _follow(member, links, found)
                 filled = filled or _has_content(member)
@@ -293,7 +294,8 @@ def _same_head(raw: IO[bytes], one: zipfile.ZipInfo) -> None:
     raw.seek(one.header_offset)
     head = raw.read(30)
     if len(head) < 30 or not head.startswith(b"PK\x03\x04"):
-        return  # its reader will say so
+        # its reader will say so
+        return
     flags, method, checksum, packed, size, length = struct.unpack("<6xHH4xIIIH2x", head)
     name = raw.read(length)
     elsewhere = flags & 8 or 0xFFFFFFFF in (packed, size)  # behind the member, or in a zip64 field
@@ -338,9 +340,8 @@ def _zip_time(one: zipfile.ZipInfo) -> float:
     extra = one.extra
     while len(extra) >= 4:
         kind, size = struct.unpack("<HH", extra[:4])
-        if (
-            kind == 0x5455 and size >= 5 and len(extra) >= 9 and extra[4] & 1
-        ):  # "extended timestamp"
+        # "extended timestamp"
+        if kind == 0x5455 and size >= 5 and len(extra) >= 9 and extra[4] & 1:
             return float(int.from_bytes(extra[5:9], "little", signed=True))
         extra = extra[4 + size :]
     try:

@@ -71,7 +71,8 @@ def _length(first: int, rest: bytes) -> tuple[int | None, int]:
     if rest[0] < 224:
         return (rest[0] - 192 << 8) + rest[1] + 192, 2
     if rest[0] < 255:
-        return 1 << (rest[0] & 0x1F), 1  # a part of it
+        # a part of it
+        return 1 << (rest[0] & 0x1F), 1
     return int.from_bytes(rest[1:5], "big"), 5
 
 
@@ -111,7 +112,7 @@ def _bare(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(re.sub(rb"\n=.*", b"", body))
     except ValueError as exc:
-        raise BrokenError("an armor with something else in it than base64") from exc
+        raise BrokenError("an armor without base64") from exc
 
 
 def _whole_openssl(head: bytes, stream: Counted) -> None:
@@ -119,7 +120,7 @@ def _whole_openssl(head: bytes, stream: Counted) -> None:
     text = not head.startswith(SALTED)
     if stream.count <= (46 if text else 32):
         cut = stream.count < (44 if text else 32)
-        raise BrokenError("openssl encrypted nothing, or less than 16 bytes", cut=cut)
+        raise BrokenError("openssl encrypted nothing, or a few bytes", cut=cut)
     lines = stream.tail.split()
     if text and len(lines) > 1 and len(lines[-1]) % 4:
         raise BrokenError("the base64 of openssl ends too early", cut=True)

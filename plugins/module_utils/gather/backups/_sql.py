@@ -12,6 +12,7 @@ import re
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
@@ -31,7 +32,7 @@ DUMPS = (
 PLAIN = tuple(name for name, _begin, _end in DUMPS[:3])
 MARKS = (
     *((what, name) for name in PLAIN for what in ("begin", "end")),
-    ("said", ""),
+    "said",
 )
 # It begins with a fixed byte, so that a text is searched several times as fast.
 MARK = re.compile(
@@ -118,7 +119,7 @@ def written(head: bytes, size: int) -> str:
     place = head.find(b"\nPGDMP")
     if is_text(head[: max(0, place)]):
         said = complaint(head[:place], place) or "a program"
-        raise BrokenError(f"begins with a message of {said}, behind which pg_restore sees no dump")
+        raise BrokenError(f"begins with a message of {said}, which pg_restore does not take")
     text = from_utf16(head)
     if not text:
         return "other"
@@ -164,26 +165,26 @@ def read_sql(stream: Counted, found: Reading) -> None:
     found.taken_words = TRAILER if found.taken is not None else ""
 
 
-def _marks(stream: Counted, program: str) -> Counter[tuple[str, str]]:
+def _marks(stream: Counted, program: str) -> Counter[Any]:
     """Read to the end; return how many dumps of each program begin and end in lines of their own, and what is odd."""
-    marks: Counter[tuple[str, str]] = Counter()
+    marks: Counter[Any] = Counter()
     odd = b"\0" if program.startswith("pg") else ZEROS
     carry = b"\n"
     for data in iter(stream.read, b""):
-        marks["zeros", ""] += odd in data
+        marks["zeros"] += odd in data
         window = carry + data
         for one in MARK.finditer(window) if program else ():
             if one.end() > len(carry):
                 marks[MARKS[(one.lastindex or 1) - 1]] += 1
                 before = window[max(0, one.start() - LINE_BYTES) : one.start()]
-                marks["plain", ""] += one.lastindex == len(MARKS) and _ended(before)
+                marks["plain"] += one.lastindex == len(MARKS) and _ended(before)
         carry = window[-LINE_BYTES:]
     return marks
 
 
-def _refuse_marks(marks: Counter[tuple[str, str]], program: str) -> None:
+def _refuse_marks(marks: Counter[Any], program: str) -> None:
     """Raise BrokenError or UnreadError for a dump without an end, a message or zero bytes in the middle."""
-    if marks["zeros", ""]:
+    if marks["zeros"]:
         raise BrokenError(f"has zero bytes in it, which {program} does not write")
     for name in PLAIN:
         begins, ends = marks["begin", name], marks["end", name]
@@ -194,9 +195,9 @@ def _refuse_marks(marks: Counter[tuple[str, str]], program: str) -> None:
             # pg_dump writes the lines of a function, and of a text with --inserts, as they are: they may be anything.
             raise UnreadError(f"{counted}: one of them was cut, or a text in it looks like one")
     # mysqldump escapes the ends of lines in rows; behind a statement stands no text of a function either.
-    if program == "mysqldump" and marks["plain", ""]:
-        raise BrokenError("has a message of mysqldump in the middle: something may be missing")
-    if marks["said", ""]:
+    if program == "mysqldump" and marks["plain"]:
+        raise BrokenError("has a message of mysqldump in the middle")
+    if marks["said"]:
         raise UnreadError("a line in it is a message of its program, or a text that looks like one")
 
 

@@ -39,7 +39,8 @@ def read_sqlite(stream: Counted, found: Reading) -> None:
     pages = int.from_bytes(head[28:32], "big")
     if page < 512 or page & (page - 1):
         raise BrokenError(f"the header of SQLite has a page size of {page}")
-    if head[24:28] != head[92:96]:  # a writer that is older than 3.7 left another length there
+    # a writer that is older than 3.7 left another length there
+    if head[24:28] != head[92:96]:
         pages = 0
     said = pages * page if pages else -(-stream.count // page) * page
     if stream.count != said:
