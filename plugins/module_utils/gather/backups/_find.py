@@ -22,7 +22,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
+    taken_in_head,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import due_in
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
+    folder_written,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
     MARIABACKUP,
     MYDUMPER,
@@ -31,12 +37,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     TREE,
     folder_kind,
     folder_time,
-    folder_written,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
-    taken_in_head,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
     TRAILER,
     is_text,

@@ -35,8 +35,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find
     folder_of,
     looked_at,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     folder_written,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
     read_folder,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
