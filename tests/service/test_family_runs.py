@@ -70,6 +70,8 @@ def test_a_family_and_its_checks_alone_are_asked_alike_and_find_alike(folder: Pa
         *("disk_inodes", {"check": "disk_space", "high_percent": 95}, "disk_space_trend"),
         {"check": "backup_fresh", "sets": sets},
         {"check": "backup_readable", "sets": sets},
+        {"check": "backup_retention", "sets": sets},
+        {"check": "backup_second_copy", "sets": sets},
         {"check": "backup_size", "sets": sets, "at_least_percent": 60},
     ]
     together = [

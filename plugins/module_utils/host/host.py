@@ -362,7 +362,7 @@ class _Through:
             if data is not None:
                 return self._ended()
             writers = [] if self.process.stdin.closed else [self.process.stdin]
-            _readable, writable, _ = select.select([self.process.stdout], writers, [])
+            _readable, writable, _failed = select.select([self.process.stdout], writers, [])
             if writable:
                 self._feed()
 

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import typer
 import yaml
 
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets
 from upkeep.cli.actions import does
 from upkeep.cli.checks import check_of
 from upkeep.cli.lazy import Verb
@@ -250,6 +251,13 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
     return entry
 
 
+def _without_secrets(check: Check, entry: Mapping[str, Any], given: list[str]) -> list[str]:
+    """Return the parameters as they may be printed: whoever typed a password does not want it in a log."""
+    arguments = getattr(payload.gathers().get(check.gather), "ARGUMENTS", {})
+    hidden = sorted(secrets.values(arguments, entry), key=len, reverse=True)
+    return secrets.scrub(given, hidden) if any(hidden) else given
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 
@@ -334,7 +342,9 @@ def run_check(
     procedure = Procedure(title=check_of(check).title)
     task = _task(site, f"check {check}", procedure, limit)
     if given or not site.name:
-        task = dataclasses.replace(task, entries=(_entry(check_of(check), given),))
+        entry = _entry(check_of(check), given)
+        task = dataclasses.replace(task, entries=(entry,))
+        given = _without_secrets(check_of(check), entry, given)
     refuse_unknown(limit, Path(site.inventory))
     with run_store(site.settings) as store:
         task = _asked(store, site, dataclasses.replace(task, checks=(check,), by_hand=check))

@@ -78,7 +78,7 @@ SHORT = {"tgz": "tar.gz", "tbz2": "tar.bz2", "tbz": "tar.bz2", "txz": "tar.xz", 
 # may have no header, as `openssl enc -K` writes none.
 SUFFIXES = {
     **{packer: packer for packer in PACKERS},
-    **dict.fromkeys(("gpg", "pgp", "age"), "encrypted"),
+    **dict.fromkeys(("gpg", "pgp", "age", "asc"), "encrypted"),
     "enc": "enc",
     **dict.fromkeys(("csv", "tsv", "json", "txt", "log", "ldif", "xml", "yml", "yaml"), "text"),
     "tar": "tar",
@@ -178,7 +178,9 @@ def read_stream(
         for number in range(MOST_LAYERS + 1):
             head = stream.peek()
             if not head:
-                raise BrokenError("empty" if not layers else f"{layers[-1].kind} of nothing")
+                if not layers:
+                    raise BrokenError("empty", cut=True)
+                raise BrokenError(f"{layers[-1].kind} of nothing")
             kind = layer_of(head)
             wanted = due.layers[number] if number < len(due.layers) else ""
             if wanted and kind != wanted and not sealed_by(head):

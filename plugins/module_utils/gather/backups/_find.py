@@ -22,17 +22,23 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
+    taken_in_head,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import due_in
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
+    folder_written,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+    MARIABACKUP,
+    MYDUMPER,
+    PG_BASEBACKUP,
+    PG_DIRECTORY,
     TREE,
     folder_kind,
     folder_time,
-    folder_written,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._names import named_at
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
-    taken_in_head,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
     TRAILER,
     is_text,
@@ -50,13 +56,18 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 UNFINISHED = (
     *(".part", ".partial", ".tmp", ".temp", ".incomplete", ".inprogress", ".filepart"),
-    *("_inprogress", ".writing", ".crdownload", ".unfinished", "~"),
+    *("_inprogress", ".writing", ".crdownload", ".unfinished", ".new", ".uploading", "~"),
 )
+BEGUN = ("incomplete", "partial", "unfinished", "inprogress", "tmp.", "tmp_", "tmp-", ".")
+"""How the name of what is not finished begins."""
 BESIDE = (
-    *(".sha256", ".sha256sum", ".sha512", ".md5", ".md5sum", ".sha1", ".sig", ".asc"),
+    *(".sha256", ".sha256sum", ".sha512", ".md5", ".md5sum", ".sha1"),
     ".minisig",
     *(".log", ".lock", ".pid", ".sha512sum", ".sha1sum"),
 )
+SIGNED = (".asc", ".sig")
+SCRIPTS = (".sh", ".py", ".pl", ".md", ".html", ".conf", ".cfg", ".ini", ".service", ".env")
+FOLDER_KINDS = (PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE)
 MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "sha1sums", "manifest", "backup_manifest")
 LOOKED_INTO = 20
 """The newest backups, at most this many, are asked for the time that they say themselves."""
@@ -111,34 +122,109 @@ class Candidates:
         )
 
 
+class _Entries:
+    """What the patterns of a set match: files and folders with their stats, and links."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.files: dict[str, os.stat_result] = {}
+        self.folders: dict[str, os.stat_result] = {}
+        self.links: set[str] = set()
+
+    def match(self, pattern: str, kind: str) -> None:
+        """Take what a pattern matches; behind a link that it matches nothing is taken.
+
+        Raises: HostError if one cannot see.
+        """
+        paths = self.host.glob(pattern)
+        if not paths:
+            _refuse_unseen(pattern, self.host)
+        start = folder_of(pattern)
+        for path in paths:
+            path = path.rstrip("/") or path
+            if not self._behind_link(os.path.dirname(path), start):
+                self.take(path)
+        if kind == "auto" and paths == [pattern]:
+            self._open(pattern.rstrip("/"))
+
+    def _behind_link(self, folder: str, start: str) -> bool:
+        """Return whether a folder that varies in the set is a link, or lies behind one."""
+        if not f"{folder}/".startswith(start) or f"{folder}/" == start:
+            return False
+        if folder in self.links or self._behind_link(os.path.dirname(folder), start):
+            return True
+        if stat.S_ISLNK(self.host.stat(folder, follow_links=False).st_mode):
+            self.links.add(folder)
+        return folder in self.links
+
+    def take(self, path: str) -> None:
+        """Put a path where it belongs."""
+        name = os.path.basename(path).lower()
+        if name.endswith(BESIDE) or name.split(".")[0] in MANIFESTS or name == "lost+found":
+            return
+        try:
+            info = self.host.stat(path, follow_links=False)
+        except HostError as exc:
+            if isinstance(exc.__cause__, FileNotFoundError):
+                return
+            raise
+        if stat.S_ISLNK(info.st_mode):
+            self.links.add(path)
+        elif stat.S_ISREG(info.st_mode):
+            self.files[path] = info
+        elif stat.S_ISDIR(info.st_mode):
+            self.folders[path] = info
+
+    def _open(self, path: str) -> None:
+        """Take the files of a folder that the site names instead of a pattern, if they are backups by their names.
+
+        A folder of another format is a backup itself, and one of other files is a copy of them.
+        """
+        if path not in self.folders or folder_kind(path, self.host):
+            return
+        names = [name for name in self.host.names(path) if not name.startswith(".")]
+        groups = grouped([os.path.join(path, name) for name in names])
+        named = [one for one in groups if _is_backup(os.path.basename(one.name))]
+        if named:
+            del self.folders[path]
+        for one in named:
+            for each in one.paths:
+                self.take(each)
+
+    def leave_out_others(self) -> list[str]:
+        """Leave out signatures, and texts and scripts that lie beside backups; return what is to be said of them."""
+        for path in [path for path in self.files if path.endswith(SIGNED)]:
+            if path[: path.rindex(".")] in self.files:
+                del self.files[path]
+        others = [path for path in self.files if _is_other(os.path.basename(path))]
+        if not others or len(others) == len(self.files):
+            return []
+        for path in others:
+            del self.files[path]
+        return [f"{len(others)} texts or scripts beside the backups are not counted"]
+
+
 def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
     """Return what lies at these paths and patterns. kind: what the site says of it, or `auto`.
 
     Raises: HostError if one cannot see.
     """
     found = Candidates()
-    files: dict[str, os.stat_result] = {}
-    folders: dict[str, os.stat_result] = {}
-    links: set[str] = set()
+    entries = _Entries(host)
     for pattern in patterns:
-        paths = host.glob(pattern)
-        if not paths:
-            _readable_folder(pattern, host)
-        for path in paths:
-            _sort_out(path.rstrip("/") or path, host, files, folders, links)
-        if kind == "auto" and paths == [pattern]:
-            _open_folder(pattern.rstrip("/"), host, files, folders, links)
-    found.links = sorted(links)
+        entries.match(pattern, kind)
+    found.links = sorted(entries.links)
+    found.notes = entries.leave_out_others() if kind == "auto" else []
     now = host.now()
-    known, trees = _folders_of(folders, kind, host)
+    known, trees = _folders_of(
+        entries.folders if kind in (*FOLDER_KINDS, "auto") else {}, kind, host
+    )
     inside = tuple(f"{one.path}/" for one in known)
+    files = entries.files if kind not in FOLDER_KINDS else {}
     left = sorted(path for path in files if not path.startswith(inside))
     _take_files(left, files, found)
     if not (known or left):
-        known = [_folder(path, TREE, folders[path], host) for path in trees]
-    trees = [path for path in trees if not any(one.startswith(f"{path}/") for one in left)]
-    if known and known[0].kind != TREE and trees:
-        found.notes.append(f"{len(trees)} folders of no known format are not counted as backups")
+        known = [_folder(path, TREE, entries.folders[path], host) for path in trees]
     for one in known:
         (found.unfinished if one.unfinished else found.backups).append(one)
     starts = tuple(folder_of(pattern) for pattern in patterns)
@@ -148,60 +234,22 @@ def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
     for one in found.backups[:LOOKED_INTO]:
         one.inside = _inside(one, host)
     found.sort(now)
+    future = [one.path for one in found.backups if one.decided(now).at is None]
+    if future and len(future) < len(found.backups):
+        found.notes.append(f"{future[0]} is dated in the future, or not at all, and is not counted")
     return found
 
 
-def _sort_out(
-    path: str,
-    host: Host,
-    files: dict[str, os.stat_result],
-    folders: dict[str, os.stat_result],
-    links: set[str],
-) -> None:
-    """Put a path where it belongs."""
-    name = os.path.basename(path).lower()
-    if name.endswith(BESIDE) or name.split(".")[0] in MANIFESTS or name == "lost+found":
-        return
-    try:
-        info = host.stat(path, follow_links=False)
-    except HostError as exc:
-        if isinstance(exc.__cause__, FileNotFoundError):
-            return
-        raise
-    if stat.S_ISLNK(info.st_mode):
-        links.add(path)
-    elif stat.S_ISREG(info.st_mode):
-        files[path] = info
-    elif stat.S_ISDIR(info.st_mode):
-        folders[path] = info
-
-
-def _open_folder(
-    path: str,
-    host: Host,
-    files: dict[str, os.stat_result],
-    folders: dict[str, os.stat_result],
-    links: set[str],
-) -> None:
-    """Take the files of a folder that the site names instead of a pattern, if their names say that they are backups.
-
-    A folder of another format is a backup itself, and one of other files is a copy of them.
-    """
-    if path not in folders or folder_kind(path, host):
-        return
-    paths = [os.path.join(path, name) for name in host.names(path) if not name.startswith(".")]
-    named = [one for one in grouped(paths) if _is_backup(os.path.basename(one.name))]
-    if named:
-        del folders[path]
-    for one in named:
-        for each in one.paths:
-            _sort_out(each, host, files, folders, links)
+def _is_other(name: str) -> bool:
+    """Return whether a name says that it is a text or a script, and no backup."""
+    due = due_in(name)
+    return not due.layers and (due.content == "text" or name.lower().endswith(SCRIPTS))
 
 
 def _is_backup(name: str) -> bool:
     """Return whether a name says that it is one of a backup, finished or not."""
     due = due_in(name)
-    return bool(due.layers) or due.content not in ("", "text") or name.lower().endswith(UNFINISHED)
+    return bool(due.layers or _unfinished(name)) or due.content not in ("", "text")
 
 
 def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candidates) -> None:
@@ -217,13 +265,9 @@ def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candi
             written=max(info.st_mtime for info in infos),
             missing=list(group.missing),
             ids=[(info.st_dev, info.st_ino) for info in infos],
+            unfinished=_unfinished(os.path.basename(group.paths[0])),
         )
-        name = os.path.basename(one.path)
-        if name.lower().endswith(UNFINISHED) or name.startswith("."):
-            one.unfinished = "its name says that it is not finished"
-            found.unfinished.append(one)
-        else:
-            found.backups.append(one)
+        (found.unfinished if one.unfinished else found.backups).append(one)
 
 
 def _folders_of(
@@ -251,10 +295,17 @@ def _folder(path: str, kind: str, info: os.stat_result, host: Host) -> Candidate
     except OutOfBudgetError:
         size, written = None, info.st_mtime
     name = os.path.basename(path)
-    one = Candidate(path, name, "folder", [path], size, written, kind)
-    if name.lower().endswith(UNFINISHED):
-        one.unfinished = "its name says that it is not finished"
-    return one
+    return Candidate(
+        path, name, "folder", [path], size, written, kind, unfinished=_unfinished(name)
+    )
+
+
+def _unfinished(name: str) -> str:
+    """Return why a backup of that name is not finished; empty if it may be."""
+    lower = name.lower()
+    if lower.endswith(UNFINISHED) or lower.startswith(BEGUN):
+        return "its name says that it is not finished"
+    return ""
 
 
 def folder_of(pattern: str) -> str:
@@ -301,11 +352,13 @@ def _in_file(one: Candidate, host: Host) -> tuple[float | None, str]:
     return None, ""
 
 
-def _readable_folder(pattern: str, host: Host) -> None:
-    """Raise HostError if nothing matches only because a folder may not be read."""
+def _refuse_unseen(pattern: str, host: Host) -> None:
+    """Raise HostError if nothing matches only because something may not be seen."""
     folder = os.path.dirname(WILD.split(pattern)[0])
     if host.exists(folder or "/"):
         host.names(folder or "/")
+    if not WILD.search(pattern):
+        host.exists(pattern)
 
 
 def looked_at(patterns: list[str], host: Host) -> list[str]:

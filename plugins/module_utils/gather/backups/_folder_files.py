@@ -144,7 +144,9 @@ class FolderFiles:
         Raises: as `stream` does, and what is wrong with the wrapping, with the file's name.
         """
         kind = ENDINGS.get(os.path.splitext(name)[1], "")
-        with named(name), self.stream(name, budget) as outer:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(named(name))
+            outer = stack.enter_context(self.stream(name, budget))
             if not kind:
                 yield outer, None
                 return
@@ -153,9 +155,9 @@ class FolderFiles:
                 raise BrokenError("empty", cut=True)
             if layer_of(head) != kind:
                 raise BrokenError(f"does not begin as {kind}")
-            with unwrapped(kind, outer, self.host) as layer:
-                yield layer.stream, layer
-                layer.stream.drain()
+            layer = stack.enter_context(unwrapped(kind, outer, self.host))
+            yield layer.stream, layer
+            layer.stream.drain()
             outer.drain()
 
     def text(self, name: str, limit_bytes: int = 1 << 16) -> str:

@@ -53,9 +53,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     FolderFiles,
     local_moment,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
-    folder_written as folder_written,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (

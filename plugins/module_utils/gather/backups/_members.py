@@ -13,7 +13,8 @@ import tarfile
 import time
 import zipfile
 import zlib
-from typing import IO
+from tarfile import HeaderError
+from typing import IO, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     CHUNK_BYTES,
@@ -103,22 +104,26 @@ def escapes(name: str) -> bool:
     )
 
 
+END_MARK = tarfile.EOFHeaderError  # type: ignore[attr-defined]
+TOO_EARLY = (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]
+
+
 class TarMember(tarfile.TarInfo):
     """A member of a tar whose reader does not take what it cannot read for the end of the archive."""
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> TarMember:
+    def fromtarfile(cls, tarfile: Any) -> TarMember:
         """Return the next member.
 
         Raises: BrokenError; EOFHeaderError at the end mark alone.
         """
         try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            return super().fromtarfile(tarfile)
+        except END_MARK:
             raise
-        except tarfile.HeaderError as exc:
-            ended = isinstance(exc, (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError))  # type: ignore[attr-defined]
-            where = getattr(tarfile_, "offset", 0)
+        except HeaderError as exc:
+            ended = isinstance(exc, TOO_EARLY)
+            where = getattr(tarfile, "offset", 0)
             if ended:
                 raise BrokenError(
                     f"the tar ends at byte {where} without its end mark", cut=True

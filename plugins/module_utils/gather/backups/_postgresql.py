@@ -28,12 +28,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
     ends_with,
     toc_of,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
-    read_toc as read_toc,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
-    taken_in_head as taken_in_head,
-)
 
 DATA_BLOCK, BLOBS_BLOCK = 1, 3
 OUTPUT_BYTES = 1 << 20

@@ -178,7 +178,7 @@ def _counted(number: int, width: int, base: int, signs: str) -> str:
         number -= (base - 1) * base ** (1 + longer)
         longer += 1
     mark = ""
-    for _ in range(width + longer):
+    for _place in range(width + longer):
         number, digit = divmod(number, base)
         mark = signs[digit] + mark
     return signs[-1] * longer + mark

@@ -27,6 +27,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._file
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
     FOLDER_ENTRIES,
+    FOLDER_KINDS,
     Candidate,
     Candidates,
     as_taken,
@@ -34,8 +35,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find
     folder_of,
     looked_at,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     folder_written,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
     read_folder,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -69,7 +72,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked_value
 
-FOLDER_KINDS = ("pg_directory", "pg_basebackup", "mydumper", "mariabackup", "tree")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "sets": {
         "type": "list",
@@ -140,12 +142,11 @@ class Set:
 
         Raises: HostError if one cannot see.
         """
+        refuse_mistakes(self.wanted)
         self.refuse_hung(_places_of(self.wanted))
         if self.wanted["paths"]:
             self.writers.watch(looked_at(self.wanted["paths"], self.host))
             self.found = candidates(self.wanted["paths"], self.wanted["kind"], self.host)
-        elif not self.wanted["repository"]:
-            raise HostError("neither paths nor a repository are declared")
 
     def refuse_hung(self, places: list[str]) -> None:
         """Raise HostError if one of the places does not answer."""
@@ -166,20 +167,23 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     All are looked at first. Then those with little to read are read, and leave the time that they do not need to the
     others. Repositories come last: their programs wait long for a server that is down.
     """
-    ends = time.monotonic() + params["read_seconds"]
     seen: dict[int, Observation] = {}
     todo: list[tuple[int, Set]] = []
     hung = _hung(params["sets"], host)
     writers = Writers(host)
+    names = [wanted["name"] for wanted in params["sets"]]
     for index, wanted in enumerate(params["sets"]):
         wanted = {**wanted, "read": wanted["read"] and params["read"]}
         one = Set(wanted, hung, writers, host)
         todo.append((index, one))
         try:
+            if names.index(wanted["name"]) != index:
+                raise_mistake(f"another set is called {wanted['name']!r} too")
             one.find()
         except HostError as exc:
             seen[index] = not_seen(wanted["name"], exc)
     todo = sorted((one for one in todo if one[0] not in seen), key=lambda one: one[1].size())
+    ends = time.monotonic() + params["read_seconds"]
     for place, (index, one) in enumerate(todo):
         share = max(0.0, ends - time.monotonic()) / (len(todo) - place)
         budget = Budget(share, params["read_bytes"])
@@ -188,6 +192,41 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         except HostError as exc:
             seen[index] = not_seen(one.wanted["name"], exc)
     return [seen[index] for index in sorted(seen)]
+
+
+def raise_mistake(text: str) -> None:
+    """Raise HostError for a mistake in what the site declares."""
+    raise HostError(f"sets: {text}")
+
+
+def refuse_mistakes(wanted: dict[str, Any]) -> None:
+    """Raise HostError if a set is declared in a way that means nothing."""
+    if not wanted["name"].strip():
+        raise_mistake("a set has an empty name")
+    if wanted["rpo_hours"] is not None and wanted["rpo_hours"] <= 0:
+        raise_mistake(f"rpo_hours: found {wanted['rpo_hours']:g}; expected more than 0")
+    kind, repository = wanted["kind"], wanted["repository"]
+    if repository and kind not in ("auto", *REPOSITORY_KINDS):
+        raise_mistake(
+            f"kind: found {kind} with a repository; expected {', '.join(REPOSITORY_KINDS)}"
+        )
+    if not repository and kind in REPOSITORY_KINDS:
+        raise_mistake(f"kind: {kind} with paths; write the repository as `repository`")
+    for what, declared in (("", wanted), ("second_copy: ", wanted["second_copy"])):
+        if declared is not None:
+            refuse_places(what, declared)
+
+
+def refuse_places(what: str, declared: dict[str, Any]) -> None:
+    """Raise HostError if it is not said where backups lie. what: in which part of the set."""
+    repository = declared["repository"] or ""
+    if not declared["paths"] and not repository:
+        raise_mistake(f"{what}neither paths nor a repository are declared")
+    relative = [path for path in declared["paths"] if not path.startswith("/")]
+    if repository and not repository.startswith("/") and ":" not in repository:
+        relative.append(repository)
+    if relative:
+        raise_mistake(f"{what}{masked_value(relative[0])[:200]!r} is not an absolute path")
 
 
 def _places_of(declared: dict[str, Any]) -> list[str]:
@@ -252,7 +291,7 @@ def _of_paths(one: Set, budget: Budget) -> str:
             except HostError as exc:
                 unread = {"path": newest.path, "algorithm": "", "state": "unread"}
                 data["manifest"] = {**unread, "why": str(exc)}
-    times = [each.decided(now).at for each in found.backups]
+    times = [each.decided(now).at for each in found.backups if each.bytes]
     data["retention"] = _tiers(one, [at for at in times if at is not None])
     return "\n".join(lines[:200])
 

@@ -60,10 +60,13 @@ def judge(seen: BackupSeen, limits: Limits, now: datetime) -> Verdict:
             if abs((seen.at - making.written_at).total_seconds()) < ACTIVE_SECONDS:
                 why = f"{making.path} is being made ({making.why})"
                 return unknown(f"no finished backup at {where} yet; {why}", remedy=WAIT)
-        return failed(Severity.CRITICAL, f"no backup at {where}{links}{unfinished}")
+        notes = "".join(f"; {note}" for note in seen.notes)
+        return failed(Severity.CRITICAL, f"no backup at {where}{links}{unfinished}{notes}")
     count = Measure("backups", seen.count)
     if newest.taken_at is None:
-        when = f"{newest.future_at:%Y-%m-%d %H:%M} UTC" if newest.future_at else "an unknown time"
+        if newest.future_at is None:
+            return unknown(f"nothing says when the backup was taken: {newest.path}", count)
+        when = f"{newest.future_at:%Y-%m-%d %H:%M} UTC"
         text = f"the only time of the backup is in the future: {when}: {newest.path}"
         return failed(Severity.MEDIUM, text, count)
     hours = (seen.at - newest.taken_at).total_seconds() / 3600
@@ -79,7 +82,8 @@ def judge(seen: BackupSeen, limits: Limits, now: datetime) -> Verdict:
             stuck = f"{making.path} is not finished, and was last written {idle:.0f} h ago ({making.why})"
             return failed(Severity.MEDIUM, f"{stuck}; the backup before it is {text}", *measures)
     making_now = f"; {len(seen.making)} unfinished" if seen.making else ""
-    return passed(f"{text}{making_now}", *measures)
+    notes = "".join(f"; {note}" for note in seen.notes)
+    return passed(f"{text}{making_now}{notes}", *measures)
 
 
 def _by(newest: BackupTaken) -> str:

@@ -279,3 +279,26 @@ def test_a_dump_with_binary_columns_is_a_dump(tmp_path: Path) -> None:
     made(tmp_path, "shop.sql.gz", 2, packed("gz", binary))
 
     assert "SQL of mysqldump" in results("backup_readable", tmp_path).message
+
+
+def test_nothing_of_what_is_in_a_backup_is_said(tmp_path: Path) -> None:
+    secret = b"PATIENT-SECRET-123"
+    dump = PG_DUMP.replace(b"name 7", b"name " + secret)
+    contents = {
+        "whole.sql.gz": packed("gz", dump),
+        "cut.sql": dump[:-40],
+        "error.sql.gz": packed("gz", b"mysqldump: Error: row " + secret + b"\n"),
+        "text.sql": secret + b"\n",
+        "behind.sql": dump + secret + b"\n",
+        "flipped.csv.gz": packed("gz", secret * 99)[:-6] + b"123456",
+        "a.tar": tar_of(("a", secret * 50))[:1500],
+        "a.db": b"SQLite format 3\0" + secret * 99,
+        "a.dump": b"PGDMP" + secret * 99,
+        "a.json": secret,
+    }
+    for name, data in contents.items():
+        made(tmp_path / name, name, 2, data)
+        for check in ("backup_readable", "backup_fresh", "backup_manifest"):
+            wanted = {"name": "shop", "paths": [f"{tmp_path}/{name}/*"]}
+            found = judged({"check": check, "sets": [wanted]}, TimedHost())
+            assert secret.decode() not in repr(found), (name, check)

@@ -20,7 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._chec
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._members import escapes
 from ansible_collections.astral.upkeep.plugins.module_utils.host.children import Answer
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 
 NOISE = os.urandom(50_000)
@@ -290,3 +290,142 @@ def test_a_folder_in_which_a_file_is_being_written_is_not_finished(tmp_path: Pat
 
     assert [one["path"] for one in making] == [str(folder)]
     assert making[0]["why"].startswith("held open by ")
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"paths": []}, "sets: neither paths nor a repository are declared"),
+        ({"paths": ["backup/*"]}, "sets: 'backup/*' is not an absolute path"),
+        ({"paths": ["/b/*"], "rpo_hours": 0}, "sets: rpo_hours: found 0; expected more than 0"),
+        ({"paths": ["/b/*"], "rpo_hours": -1}, "sets: rpo_hours: found -1; expected more than 0"),
+        ({"paths": ["/b/*"], "name": " "}, "sets: a set has an empty name"),
+        ({"paths": ["/b/*"], "second_copy": {"elsewhere": "x"}}, "sets: second_copy: neither paths"),
+        ({"paths": ["/b/*"], "second_copy": {"paths": ["x"]}}, "sets: second_copy: 'x' is not an"),
+        ({"paths": ["/b/*"], "kind": "restic"}, "sets: kind: restic with paths"),
+        ({"repository": "/r", "kind": "tar"}, "sets: kind: found tar with a repository; expected"),
+        ({"repository": "--rsh=x"}, "sets: '--rsh=x' is not an absolute path"),
+    ],
+)  # fmt: skip
+def test_a_set_that_is_declared_wrongly_says_how_and_costs_no_other(
+    declared: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"x"))
+    base = {key: spec.get("default") for key, spec in backups.ARGUMENTS["sets"]["options"].items()}
+    copy = backups.ARGUMENTS["sets"]["options"]["second_copy"]["options"]
+    wrong = {**base, "name": "wrong", "paths": [], **declared}
+    if wrong["second_copy"]:
+        blank = {key: spec.get("default") for key, spec in copy.items()}
+        wrong["second_copy"] = {**blank, **wrong["second_copy"]}
+    right = {**base, "name": "right", "paths": [f"{tmp_path}/*"]}
+    params = {"sets": [wrong, right], "read": True, "read_seconds": 60, "read_bytes": 10**9}
+
+    first, second = backups.gather(params, Host())
+
+    assert first.error.startswith(said), first.error
+    assert second.data["count"] == 1
+
+
+def test_two_sets_of_one_name_are_a_mistake(tmp_path: Path) -> None:
+    sets = [{"name": "shop", "paths": [f"{tmp_path}/*"]}] * 2
+    valid = ArgumentSpecValidator(backups.ARGUMENTS).validate({"sets": sets})
+
+    _first, second = backups.gather(valid.validated_parameters, Host())
+
+    assert second.error == "sets: another set is called 'shop' too"
+
+
+def test_no_link_that_a_pattern_matches_is_followed(tmp_path: Path) -> None:
+    for folder in ("shop/a", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "s.gz").write_bytes(gzip.compress(b"x"))
+    os.utime(tmp_path / "shop/a/s.gz", (time.time() - 30 * 86400,) * 2)
+    (tmp_path / "shop/b").symlink_to("../other")
+    (tmp_path / "way").symlink_to("shop")
+
+    for pattern in ("shop/*/s.gz", "shop/**/s.gz"):
+        data = see([f"{tmp_path}/{pattern}"]).data
+        assert data["newest"]["path"].endswith("/shop/a/s.gz"), pattern
+        assert data["links"] == [f"{tmp_path}/shop/b"] or pattern.startswith("shop/**")
+    # A link in the part that does not vary is the site's own word.
+    assert see([f"{tmp_path}/way/*/s.gz"]).data["count"] == 1
+
+
+def test_texts_and_scripts_beside_backups_are_no_backups(tmp_path: Path) -> None:
+    backup = tmp_path / "shop.csv.gz"
+    backup.write_bytes(gzip.compress(b"x"))
+    os.utime(backup, (time.time() - 40 * 86400,) * 2)
+    for name in ("status.txt", "last-run.json", "backup.sh", "README.md"):
+        (tmp_path / name).write_text("x")
+
+    data = see([f"{tmp_path}/*"]).data
+    assert (data["count"], data["newest"]["path"]) == (1, str(backup))
+    assert data["notes"] == ["4 texts or scripts beside the backups are not counted"]
+
+    backup.unlink()
+    assert see([f"{tmp_path}/*"]).data["count"] == 4
+
+
+def test_an_armored_backup_is_one_and_a_signature_beside_a_backup_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.sql.asc").write_bytes(
+        b"-----BEGIN PGP MESSAGE-----\n\nx\n-----END PGP MESSAGE-----\n"
+    )
+    (tmp_path / "b.gz").write_bytes(gzip.compress(b"x"))
+    (tmp_path / "b.gz.asc").write_bytes(b"-----BEGIN PGP SIGNATURE-----\n")
+
+    assert see([f"{tmp_path}/*"]).data["count"] == 2
+    assert see([f"{tmp_path}/*.sql.asc"]).data["content"]["state"] == "encrypted"
+
+
+def test_retention_counts_no_empty_file(tmp_path: Path) -> None:
+    for day in range(3):
+        path = tmp_path / f"{day}.gz"
+        path.write_bytes(gzip.compress(b"x") if day == 0 else b"")
+        os.utime(path, (time.time() - day * 86400 - 3600,) * 2)
+
+    (tier,) = see([f"{tmp_path}/*"], set={"retention": {"daily": 3}}).data["retention"]
+
+    assert tier["found"] == 1
+
+
+def test_what_is_dated_in_the_future_beside_others_is_said(tmp_path: Path) -> None:
+    for name, later in (("a.gz", 86400), ("b.gz", -3600)):
+        (tmp_path / name).write_bytes(gzip.compress(b"x"))
+        os.utime(tmp_path / name, (time.time() + later,) * 2)
+
+    (note,) = see([f"{tmp_path}/*"]).data["notes"]
+
+    assert note == f"{tmp_path}/a.gz is dated in the future, or not at all, and is not counted"
+
+
+def test_the_time_for_reading_begins_when_reading_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"x"))
+    find = backups.candidates
+
+    def slowly(*args: Any) -> Any:
+        clock[0] += 50
+        return find(*args)
+
+    clock = [0.0]
+    monkeypatch.setattr(backups, "candidates", slowly)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    assert see([f"{tmp_path}/*"], read_seconds=1).data["content"]["state"] == "whole"
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_not_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Closed(Host):
+        def exists(self, path: str) -> bool:
+            if path.endswith("a.gz"):
+                raise HostError(f"{path}: permission denied")
+            return super().exists(path)
+
+    wanted = {"sets": [{"name": "shop", "paths": ["/usr/a.gz"]}]}
+    valid = ArgumentSpecValidator(backups.ARGUMENTS).validate(wanted)
+    (seen,) = backups.gather(valid.validated_parameters, Closed())
+
+    assert seen.error == "/usr/a.gz: permission denied"

@@ -26,10 +26,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     Reading,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
+    folder_written,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
     folder_kind,
     folder_time,
-    folder_written,
     read_folder,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import DENIED, Host, HostError

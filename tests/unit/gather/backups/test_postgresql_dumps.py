@@ -19,10 +19,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     Reading,
     UnreadError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
-    read_custom,
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
     read_toc,
     taken_in_head,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgresql import (
+    read_custom,
 )
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "backups"
