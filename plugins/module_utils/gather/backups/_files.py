@@ -99,7 +99,6 @@ DUE_WORDS = {
     "encrypted": "anything encrypted",
     "enc": "anything encrypted",
 }
-PROGRAMS = (b"MZ", b"\x7fELF", b"#!")
 # Formats that are known, and not read here.
 FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
@@ -224,8 +223,8 @@ def _read_content(
     head = stream.peek()
     now = host.now() + FUTURE_SECONDS
     what = content_of(head)
-    if due == "zip" and head.startswith(PROGRAMS) and raw is not None and zip_end(raw):
-        # which the program before it extracts
+    if what == "other" and due == "zip" and raw is not None and zip_end(raw):
+        # A program may stand before it, which extracts it, or other volumes.
         what = "zip"
     size = len(head) if len(head) < HEAD_BYTES else 1 << 20
     if what == "other" and due != "text":

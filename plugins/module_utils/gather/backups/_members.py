@@ -29,6 +29,8 @@ BLOCK_BYTES = 512
 LINKS_LIMIT = 100_000
 LINK_CHARACTERS = 4096
 HOPS = 40
+# So begins what extracts the zip that it has behind it.
+PROGRAMS = (b"MZ", b"\x7fELF", b"#!")
 # How hard it was packed: of no use to a reader.
 LEVEL_FLAGS = 6
 # In seconds since 1970: the end of 1979, before which a member's time was not set.
@@ -321,9 +323,8 @@ def _alone(archive: zipfile.ZipFile, raw: IO[bytes]) -> None:
     first = min(one.header_offset for one in archive.infolist())
     if first < 0:
         raise BrokenError("the zip lacks something at its beginning")
-    # else a program that extracts it
-    if first and raw.read(4) == b"PK\x03\x04":
-        raise BrokenError("another zip stands before the zip")
+    if first and not raw.read(4).startswith(PROGRAMS):
+        raise BrokenError("something stands before the zip")
 
 
 def _count(raw: IO[bytes], members: int) -> None:

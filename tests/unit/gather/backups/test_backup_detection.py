@@ -192,7 +192,7 @@ A_CONTENT = {
     "openssl enc of nothing, accepted": one("shop.enc", b"Salted__" + noise(24), "openssl encrypted nothing", limits={"encrypted_header": True}),
     "SQLite without a table": one("shop.db", sqlite_of(rows=-1), "it has no table"),
     "zip, text behind it": one("shop.zip", zip_of(("a", b"x")) + b"zip warning: x", "something follows the end of the zip"),
-    "zip, another zip before it": one("shop.zip", zip_of(("a", b"x")) * 2, "another zip"),
+    "zip, another zip before it": one("shop.zip", zip_of(("a", b"x")) * 2, "something stands before the zip"),
     "zip, whole": whole("shop.zip", zip_of(("a", b"x")), "match, but for the names and kinds of its members"),
     "zip of an empty file": one("shop.zip", zip_of(("a", b"")), "empty: no file with content"),
     "tar of an empty file": one("shop.tar.gz", gz(tar_of(("a", b""))), "empty: no file with content"),

@@ -368,7 +368,7 @@ def test_texts_and_scripts_beside_backups_are_no_backups(tmp_path: Path) -> None
 
 def test_an_armored_backup_is_one_and_a_signature_beside_a_backup_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.sql.asc").write_bytes(
-        b"-----BEGIN PGP MESSAGE-----\n\nx\n-----END PGP MESSAGE-----\n"
+        b"-----BEGIN PGP MESSAGE-----\n\n0lsB" + b"AAAA" * 30 + b"\n-----END PGP MESSAGE-----\n"
     )
     (tmp_path / "b.gz").write_bytes(gzip.compress(b"x"))
     (tmp_path / "b.gz.asc").write_bytes(b"-----BEGIN PGP SIGNATURE-----\n")
