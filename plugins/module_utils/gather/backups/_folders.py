@@ -9,7 +9,6 @@ import calendar
 import contextlib
 import os
 import re
-import stat
 import time
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
@@ -25,7 +24,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     HEAD_BYTES,
-    BrokenError,
     Budget,
     Reading,
     UnreadError,
@@ -56,6 +54,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     folder_written as folder_written,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._trees import read_tree
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
@@ -70,7 +69,6 @@ DATA_WITHOUT_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|bl
 """A file of a dump by pg_dump; where there are only such, its table of contents was lost."""
 SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
 SETTINGS_OF_MARIABACKUP = "backup-my.cnf"
-FIRST_BLOCK_BYTES = 4096
 START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
 LABEL_WRITTEN = re.compile(
     r'"backup_label", "Size": \d+, "Last-Modified": "(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT"'
@@ -88,7 +86,6 @@ ZONE_SECONDS = {
     "EDT": -14400,
 }
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
-TREE_UNPROVED = "a tree of files has no checksums"
 
 
 def folder_kind(path: str, host: Host) -> str:
@@ -224,26 +221,8 @@ def read_folder(path: str, kind: str, budget: Budget, host: Host) -> Reading:
         MYDUMPER: read_mydumper,
         MARIABACKUP: read_mariabackup,
     }
-    found = readers.get(kind, _read_tree)(folder, budget)
+    found = readers.get(kind, read_tree)(folder, budget)
     if found.taken is None:
         said = folder_time(path, kind, host)
         found.taken, found.taken_words = said if said is not None else (None, "")
-    return found
-
-
-def _read_tree(folder: FolderFiles, budget: Budget) -> Reading:
-    """Read the first block of each file of a tree; its bytes are those of the files.
-
-    Raises: BrokenError, UnreadError, OutOfBudgetError.
-    """
-    found = Reading(["tree of files"], unproved=TREE_UNPROVED, members=0, bytes=0)
-    for name, status in folder.walk(budget):
-        if not stat.S_ISREG(status.st_mode):
-            continue
-        with folder.stream(name, budget) as stream:
-            if status.st_size and not stream.read(FIRST_BLOCK_BYTES):
-                raise BrokenError(f"{name[:200]}: cut while it was read", cut=True)
-        found.members, found.bytes = (found.members or 0) + 1, (found.bytes or 0) + status.st_size
-    if not found.members:
-        raise BrokenError("empty: no file in it")
     return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -454,6 +456,106 @@ def test_a_folder_that_becomes_a_link_is_not_entered(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "open", swapped)
     with pytest.raises(UnreadError, match="leads elsewhere"):
         read_folder(str(tree), "tree", Budget(60, 1 << 30), host)
+
+
+TRAILER = b"-- MariaDB dump 10.19\n--\nSELECT 1;\n-- Dump completed on 2026-09-01  2:15:01\n"
+GOOD = gzip.compress(TRAILER)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"shop.sql.gz": GOOD[:-9]}, "shop.sql.gz: the gz ends too early"),
+        ({"day/shop.sql.gz": b""}, "day/shop.sql.gz: empty"),
+        ({"a.sql.gz": GOOD, "b.sql": b""}, "b.sql: empty"),
+        ({"shop.sql.gz": gzip.compress(b"pg_dump: error: x\n")}, "holds a message of pg_dump"),
+        ({"shop.sql": b"pg_dump: error: x\n"}, "shop.sql: holds a message of pg_dump"),
+        ({"shop.sql": TRAILER[:40]}, "shop.sql: ends without the last line"),
+        ({"shop": TRAILER[:40]}, "shop: ends without the last line"),
+        ({"shop": GOOD[:-9]}, "shop: the gz ends too early"),
+        ({"shop.zip": b"PK\x03\x04" + bytes(100)}, "shop.zip: "),
+        ({"shop.tar": b"x" * 5000}, "shop.tar: holds a text, and not tar"),
+        ({"shop.sql.gpg": b""}, "shop.sql.gpg: empty"),
+        ({"s.gz.aa": GOOD[:40], "s.gz.ac": GOOD[40:]}, "the volume s.gz.ab is missing"),
+        ({"one": b"", "two": b""}, "empty: no file in it has any content"),
+    ],
+)
+def test_what_is_broken_in_a_tree_makes_it_broken(files, says, tmp_path):
+    written(tmp_path, {"README": b"kept by hand", **files} if "one" not in files else files)
+    with pytest.raises(BrokenError, match=re.escape(says)):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({"shop.sql.gz": GOOD}, 1),
+        ({"s.gz.aa": GOOD[:40], "s.gz.ab": GOOD[40:]}, 1),
+        ({"shop.sql.gz.part": GOOD[:40]}, 0),
+        ({"upgrade.sql": b"create table a (b int);\n", "Thumbs.db": b"\x01\x02" * 99}, 0),
+        ({"pubring.gpg": b"\x99\x01\x0d\x04" * 99, "empty.db": b""}, 0),
+        ({"notes.txt": b"a\n-- MariaDB dump 10.19\nb\n", "initrd.img": b"070701" * 99}, 0),
+    ],
+)
+def test_what_is_whole_in_a_tree_or_no_backup_leaves_it_whole(files, count, tmp_path):
+    written(tmp_path, {"README": b"kept by hand", **files})
+    found = read(tmp_path)
+    assert found.state == "whole"
+    assert found.what[1:] == ([f"archives and dumps in it: {count}"] if count else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "state"),
+    [
+        ("shop.7z", b"7z\xbc\xaf\x27\x1c" + b"x" * 99, "unread"),
+        ("shop.sql.gz", gzip.compress(b"\x01\x02" * 99), "unread"),
+        (
+            "shop.sql.gpg",
+            b"\x8c\x0d\x04\x09\x03\x08" + b"x" * 8 + b"\xff\xd2" + bytes([62]) + b"x" * 62,
+            "encrypted",
+        ),
+    ],
+)
+def test_a_tree_with_an_archive_that_is_not_read_here_is_not_whole(name, data, state, tmp_path):
+    written(tmp_path, {"a.sql.gz": GOOD, name: data})
+    found = read(tmp_path)
+    assert (found.state, found.why.split(":")[0]) == (state, name)
+
+
+def test_a_dump_in_a_folder_of_a_tree_is_read_as_one(tmp_path):
+    shutil.copytree(RECORDED / "pg15_d", tmp_path / "monday" / "shop")
+    assert read(tmp_path).what[1:] == ["archives and dumps in it: 1"]
+    lost = next((tmp_path / "monday" / "shop").glob("*.dat.gz"))
+    lost.unlink()
+    with pytest.raises(BrokenError, match=f"monday/shop: {lost.name[:-3]} is missing"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "at"),
+    [
+        ({}, "2026-09-01 02:15"),
+        ({"SHA256SUMS": b"x"}, "2026-09-01 02:15"),
+        ({"picture.jpg": b"\xff\xd8"}, None),
+        ({"data.csv.gz": gzip.compress(b"1,2\n")}, None),
+    ],
+)
+def test_a_tree_of_nothing_but_dumps_is_as_old_as_the_newest_of_them(more, at, tmp_path):
+    written(tmp_path, {"shop.sql.gz": GOOD, "old.sql": TRAILER.replace(b"-09-", b"-08-"), **more})
+    taken = read(tmp_path).taken
+    assert (taken and minute(taken)) == at
+
+
+def test_a_tree_for_whose_archives_the_budget_does_not_last_is_not_read_to_its_end(tmp_path):
+    written(tmp_path, {f"{number}.sql.gz": GOOD for number in range(30)})
+    with pytest.raises(OutOfBudgetError):
+        read(tmp_path, "tree", Budget(60, 1000))
+
+
+def written(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def manifest(
