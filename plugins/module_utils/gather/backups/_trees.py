@@ -47,6 +47,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 UNPROVED = "a tree of files has no checksums"
 READ = ("tar", "zip", "custom", "sqlite", "redis", *(name for _magic, name in FOREIGN))
+UNENDING = "nothing marks its end"
+"""What is said of SQL that somebody wrote by hand: a tree has such, and its wrapping was read to its end."""
 BEING_MADE = re.compile(r"\.(?:part|partial|tmp|temp|incomplete|filepart|crdownload)$|~$", re.I)
 BESIDE = re.compile(r"(?:sums?|\.(?:sha\d+|md5|sig|asc|txt|log|json|ya?ml))(?:\.txt)?$", re.I)
 
@@ -109,13 +111,23 @@ def _backups_in(
         with named(name):
             yield name, read_pg_directory(_below(folder, name), budget)
     for group in grouped([name for name in sizes if os.path.dirname(name) not in dumps]):
-        due = due_in(os.path.basename(group.name))
+        due = _due(os.path.basename(group.name))
         heads = [_head(folder, name, sizes[name], budget) for name in group.paths]
         judged = _is_backup(os.path.basename(group.name), due, heads[0])
         if judged and not {f"{group.name}-wal", f"{group.name}-journal"} & sizes.keys():
             yield group.paths[0], _read(folder, group, due, budget)
         else:
             yield group.paths[0], None
+
+
+def _due(name: str) -> DueContent:
+    """Return what is due in a file of a tree: in a packed page of a manual or a changelog is any text."""
+    due = due_in(name)
+    if due.content == "database":
+        return DueContent(due.layers)
+    inner = name.lower().split(".")[1:-1]
+    other = inner and not re.fullmatch(r"\d\d+", inner[-1])
+    return DueContent(due.layers, "text") if due.layers and not due.content and other else due
 
 
 def _is_toc(folder: FolderFiles, name: str) -> bool:
@@ -186,4 +198,6 @@ def _read(folder: FolderFiles, group: VolumeSet, due: DueContent, budget: Budget
                 [os.path.join(folder.path, one) for one in group.paths], due, budget, folder.host
             )
     except (UnreadError, HostError) as exc:
+        if str(exc).endswith(UNENDING):
+            return Reading()
         return Reading(state="unread", why=str(exc).rpartition(f"{shown(name)}: ")[2])
