@@ -14,6 +14,7 @@ import time
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
     LABEL,
     VERSION_FILE,
+    WAL,
     read_pg_basebackup,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
@@ -34,6 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
     FINISHED,
     INFOS,
     METADATA,
+    SETTINGS,
     SQL_FILE,
     STARTED,
     TOC,
@@ -68,7 +70,6 @@ BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
 DATA_WITHOUT_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
 """A file of a dump by pg_dump; where there are only such, its table of contents was lost."""
 SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
-SETTINGS_OF_MARIABACKUP = "backup-my.cnf"
 START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
 LABEL_WRITTEN = re.compile(
     r'"backup_label", "Size": \d+, "Last-Modified": "(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT"'
@@ -97,7 +98,9 @@ def folder_kind(path: str, host: Host) -> str:
     with contextlib.suppress(HostError, UnreadError, OSError):
         if folder.status(TOC) is not None and _is_toc(folder):
             return PG_DIRECTORY
-        if folder.has(VERSION_FILE) and (folder.has(LABEL) or folder.has(MANIFEST)):
+        if folder.has(VERSION_FILE) and (folder.has(LABEL) or folder.status(MANIFEST) is not None):
+            return PG_BASEBACKUP
+        if {"global", WAL} <= set(host.names(path)):
             return PG_BASEBACKUP
         if any(map(folder.has, BASE_TARS)) and (
             folder.has(MANIFEST) or any(folder.has(f"pg_wal{name[4:]}") for name in BASE_TARS)
@@ -105,7 +108,7 @@ def folder_kind(path: str, host: Host) -> str:
             return PG_BASEBACKUP
         if _begins_as_base(folder):  # and what was to come is missing
             return PG_BASEBACKUP
-        if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS_OF_MARIABACKUP))):
+        if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS))):
             return MARIABACKUP
         if folder.has(METADATA) and STARTED.search(folder.text(METADATA)):
             return MYDUMPER

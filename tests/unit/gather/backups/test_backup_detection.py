@@ -112,7 +112,8 @@ def of_folder(name: str, change: Made, says: str, status: str = "fail", **more: 
     def made(folder: Path) -> None:
         shutil.copytree(RECORDED / "folders" / name, folder / "shop")
         if name == "mariabackup":
-            (folder / "shop" / "ibdata1").write_bytes(b"a page" * 1000)
+            (folder / "shop" / "ibdata1").write_bytes(b"page" * 8192)
+            (folder / "shop" / "ib_logfile0").write_bytes(b"log")
         change(folder / "shop")
 
     more = {"check": "backup_readable", "now": WEEK_LATER, **more}

@@ -60,7 +60,8 @@ def copy_of(tmp_path):
         made = tmp_path / name
         shutil.copytree(RECORDED / name, made)
         if name == "mariabackup":
-            (made / "ibdata1").write_bytes(b"a page" * 1000)
+            (made / "ibdata1").write_bytes(b"page" * 8192)
+            (made / "ib_logfile0").write_bytes(b"log")
         return made
 
     return copied
@@ -103,7 +104,7 @@ def minute(moment: float) -> str:
         (
             "mariabackup",
             "mariabackup",
-            5,
+            6,
             "none",
             f"{INNODB}; not prepared yet",
             "14:39",
@@ -339,6 +340,10 @@ def test_a_folder_with_some_file_named_metadata_is_a_tree(tmp_path):
             "does not say what was copied",
         ),
         (lambda folder: (folder / "ibdata1").unlink(), "ibdata1 is missing"),
+        (lambda folder: os.truncate(folder / "ibdata1", 20_000), "ibdata1: ends within a page"),
+        (lambda folder: (folder / "shop" / "t.ibd").write_bytes(bytes(999)), "shop/t.ibd: ends"),
+        (lambda folder: (folder / "undo001").write_bytes(bytes(8192)), "undo001: ends within"),
+        (lambda folder: (folder / "ib_logfile0").unlink(), "not prepared, and ib_logfile0"),
     ],
 )
 def test_what_is_wrong_with_a_copy_of_mariadb_is_said(fault, says, copy_of):
@@ -346,6 +351,34 @@ def test_what_is_wrong_with_a_copy_of_mariadb_is_said(fault, says, copy_of):
     fault(folder)
     with pytest.raises(BrokenError, match=says):
         read(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            ["t.frm"],
+            f"{INNODB}; the rows of shop/t, which has no file of its own; not prepared yet",
+        ),
+        (["t.frm", "t.ibd"], f"{INNODB}; not prepared yet"),
+        (["t.frm", "t.new"], f"{INNODB}; not prepared yet"),
+        (["t.frm", "t#P#p0.ibd"], f"{INNODB}; not prepared yet"),
+    ],
+)
+def test_a_table_of_innodb_without_a_file_of_its_own_is_said(files, says, copy_of):
+    folder = copy_of("mariabackup")
+    for name in files:
+        data = b"\xfe\x01\x0a\x0c" + bytes(96) if name.endswith(".frm") else bytes(65_536)
+        (folder / "shop" / name).write_bytes(data)
+    assert read(folder).unproved == says
+
+
+def test_a_prepared_copy_of_mariadb_needs_no_log(copy_of):
+    folder = copy_of("mariabackup")
+    said = folder / "xtrabackup_checkpoints"
+    said.write_text(said.read_text().replace("full-backuped", "full-prepared"))
+    (folder / "ib_logfile0").unlink()
+    assert read(folder).unproved == INNODB
 
 
 def test_an_incremental_copy_of_mariadb_needs_another_one(copy_of):
