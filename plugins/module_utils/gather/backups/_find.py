@@ -13,6 +13,7 @@ import re
 import stat
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
@@ -22,7 +23,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import due_in
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
+    begins_alone,
+    due_in,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
     TREE,
     folder_kind,
@@ -133,7 +137,7 @@ def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
     known, trees = _folders_of(folders, kind, host)
     inside = tuple(f"{one.path}/" for one in known)
     left = sorted(path for path in files if not path.startswith(inside))
-    _take_files(left, files, found)
+    _take_files(left, files, found, host)
     if not (known or left):
         known = [_folder(path, TREE, folders[path], host) for path in trees]
     trees = [path for path in trees if not any(one.startswith(f"{path}/") for one in left)]
@@ -204,9 +208,11 @@ def _is_backup(name: str) -> bool:
     return bool(due.layers) or due.content not in ("", "text") or name.lower().endswith(UNFINISHED)
 
 
-def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candidates) -> None:
+def _take_files(
+    paths: list[str], files: dict[str, os.stat_result], found: Candidates, host: Host
+) -> None:
     """Take down the backups that are files, those in several volumes as one."""
-    for group in grouped(paths):
+    for group in grouped(paths, partial(_alone, host)):
         infos = [files[path] for path in group.paths]
         one = Candidate(
             path=group.paths[0],
@@ -219,11 +225,20 @@ def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candi
             ids=[(info.st_dev, info.st_ino) for info in infos],
         )
         name = os.path.basename(one.path)
-        if name.lower().endswith(UNFINISHED) or name.startswith("."):
+        named = name.lower().endswith(UNFINISHED) and len(one.paths) == 1
+        if named or name.startswith("."):
             one.unfinished = "its name says that it is not finished"
             found.unfinished.append(one)
         else:
             found.backups.append(one)
+
+
+def _alone(host: Host, path: str) -> bool:
+    """Return whether a file begins as a backup does, and not as a later volume of one."""
+    try:
+        return begins_alone(host.read_head(path, HEAD_BYTES, follow_links=False))
+    except HostError:
+        return False
 
 
 def _folders_of(

@@ -25,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
     FOREIGN,
     DueContent,
+    begins_alone,
     content_of,
     due_in,
     read_file,
@@ -110,7 +111,8 @@ def _backups_in(
     for name in sorted(dumps):
         with named(name):
             yield name, read_pg_directory(_below(folder, name), budget)
-    for group in grouped([name for name in sizes if os.path.dirname(name) not in dumps]):
+    left = [name for name in sizes if os.path.dirname(name) not in dumps]
+    for group in grouped(left, lambda name: begins_alone(_head(folder, name, 0, budget))):
         due = _due(os.path.basename(group.name))
         heads = [_head(folder, name, sizes[name], budget) for name in group.paths]
         judged = _is_backup(os.path.basename(group.name), due, heads[0])
