@@ -52,6 +52,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     ENDINGS,
     FolderFiles,
     local_moment,
+    within,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     folder_written as folder_written,
@@ -215,7 +216,7 @@ def _moment_in(text: str, zone: str) -> float | None:
 def read_folder(path: str, kind: str, budget: Budget, host: Host) -> Reading:
     """Read a folder to its end. kind: what folder_kind says; TREE or empty for a tree of files.
 
-    Raises: BrokenError, UnreadError, OutOfBudgetError, HostError.
+    Raises: BrokenError, UnreadError, OutOfBudgetError.
     """
     folder = FolderFiles(path, host)
     readers = {
@@ -224,8 +225,13 @@ def read_folder(path: str, kind: str, budget: Budget, host: Host) -> Reading:
         MYDUMPER: read_mydumper,
         MARIABACKUP: read_mariabackup,
     }
-    found = readers.get(kind, read_tree)(folder, budget)
-    if found.taken is None:
+    if kind not in (*readers, TREE, ""):
+        raise UnreadError(f"it is a folder, and not {kind}")
+    try:
+        found = readers.get(kind, read_tree)(folder, budget)
         said = folder_time(path, kind, host)
+    except HostError as exc:
+        raise UnreadError(within(path, exc)) from exc
+    if found.taken is None:
         found.taken, found.taken_words = said if said is not None else (None, "")
     return found

@@ -430,6 +430,25 @@ def test_a_file_of_a_tree_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         read_folder(str(tmp_path), "tree", Budget(60, 1 << 30), host)
 
 
+@pytest.mark.parametrize("kind", ["sql", "tar.gz", "restic"])
+def test_a_folder_is_not_read_as_what_no_folder_is(kind, tmp_path):
+    (tmp_path / "a").write_text("x")
+    with pytest.raises(UnreadError, match=f"^it is a folder, and not {kind}$"):
+        read(tmp_path, kind)
+
+
+def test_why_a_list_of_a_folder_cannot_be_read_names_no_path_twice(copy_of, monkeypatch):
+    folder = copy_of("mydumper")
+    host = Host()
+
+    def denied(path, *_limit, follow_links=True):
+        raise HostError(f"{path}: permission denied", DENIED, path)
+
+    monkeypatch.setattr(host, "read", denied)
+    with pytest.raises(UnreadError, match=r"^metadata: permission denied$"):
+        read_folder(str(folder), "mydumper", Budget(60, 1 << 30), host)
+
+
 def test_a_folder_that_may_not_be_seen_is_unread_and_its_size_is_what_can_be_seen(
     tmp_path, monkeypatch
 ):
