@@ -35,10 +35,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     named,
     shown,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._layers import layer_of
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._sql import (
     complaint,
-    program_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._volumes import (
     VolumeSet,
@@ -47,25 +45,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._volu
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError
 
 UNPROVED = "a tree of files has no checksums"
-READ = ("tar", "zip", "custom", "sqlite", "redis", *(name for _magic, name in FOREIGN))
+UNREAD = [name for _magic, name in FOREIGN]
 UNENDING = "nothing marks its end"
 """What is said of SQL that somebody wrote by hand: a tree has such, and its wrapping was read to its end."""
 BEING_MADE = re.compile(r"\.(?:part|partial|tmp|temp|incomplete|filepart|crdownload)$|~$", re.I)
 BESIDE = re.compile(r"(?:sums?|\.(?:sha\d+|md5|sig|asc|txt|log|json|ya?ml))(?:\.txt)?$", re.I)
-
-
-class _Times:
-    """When the archives and dumps of a tree were taken. every: no file in it is of an unknown time."""
-
-    def __init__(self) -> None:
-        self.newest, self.words, self.every = 0.0, "", True
-
-    def see(self, name: str, each: Reading) -> None:
-        """Take down what one says; the times of members say when a file changed."""
-        if each.taken is None or "member" in each.taken_words:
-            self.every = False
-        elif each.taken > self.newest:
-            self.newest, self.words = each.taken, f"{shown(name)}: {each.taken_words}"
 
 
 def read_tree(folder: FolderFiles, budget: Budget) -> Reading:
@@ -77,26 +61,27 @@ def read_tree(folder: FolderFiles, budget: Budget) -> Reading:
     sizes = {
         name: status.st_size for name, status in folder.walk(budget) if stat.S_ISREG(status.st_mode)
     }
-    if not sizes:
-        raise BrokenError("empty: no file in it")
     if not any(sizes.values()):
-        raise BrokenError("empty: no file in it has any content")
+        raise BrokenError(f"empty: no file in it{' has any content' if sizes else ''}")
     found.members, found.bytes = len(sizes), sum(sizes.values())
-    times, count = _Times(), 0
+    count, newest, words, all_say = 0, 0.0, "", True
     for name, each in _backups_in(folder, sizes, budget):
         if each is None:
-            times.every = times.every and bool(BESIDE.search(name))
+            all_say = all_say and bool(BESIDE.search(name))
             continue
         count += 1
-        times.see(name, each)
+        if each.taken is None or "member" in each.taken_words:  # which says when a file changed
+            all_say = False
+        elif each.taken > newest:
+            newest, words = each.taken, f"{shown(name)}: {each.taken_words}"
         for member in each.hostile:
             found.escapes(f"{name}: {member}")
         if each.state != "whole" and found.state != "unread":
             found.state, found.why = each.state, f"{shown(name)}: {each.why}"
     if count:
         found.what.append(f"archives and dumps in it: {count}")
-    if times.every and times.newest:
-        found.taken, found.taken_words = times.newest, times.words
+    if all_say and newest:
+        found.taken, found.taken_words = newest, words
     return found
 
 
@@ -145,9 +130,8 @@ def _below(folder: FolderFiles, name: str) -> FolderFiles:
 
     Raises: UnreadError if it is a link by now.
     """
-    path = os.path.join(folder.path, name)
-    real = os.path.join(folder.host.realpath(folder.path), name).rstrip("/")
-    if folder.host.realpath(path) != real:
+    path, real = os.path.join(folder.path, name), folder.host.realpath
+    if real(path) != os.path.join(real(folder.path), name).rstrip("/"):
         raise UnreadError(f"{shown(name)}: lies behind a link")
     return FolderFiles(path, folder.host)
 
@@ -174,15 +158,18 @@ def _is_backup(name: str, due: DueContent, head: bytes) -> bool:
     what = content_of(head)
     if what == "cpio":  # as what boots a machine is
         return name.endswith(".cpio")
-    if due.layers or layer_of(head) or due.content in ("tar", "zip") or what in READ:
+    if due.layers or due.content in ("tar", "zip") or what in UNREAD:
         return True
-    failed = bool(complaint(head, len(head))) and due.content != "text"
+    if due.content == "text" and what in ("sql", "text"):
+        return False
+    failed = complaint(head, len(head)) != ""
     if due.content in ("encrypted", "enc"):
         return what == "encrypted" or failed or (not head and name.count(".") > 1)
     if due.content in ("sql", "dump") and (what == "zeros" or failed):
         return True
-    begins = head.lstrip()[:2] in (b"--", b"/*")
-    return what == "sql" and begins and bool(program_of(head)) and due.content != "text"
+    if what == "sql" and head.lstrip()[:2] not in (b"--", b"/*"):
+        return False
+    return what != "encrypted" and begins_alone(head)
 
 
 def _read(folder: FolderFiles, group: VolumeSet, due: DueContent, budget: Budget) -> Reading:

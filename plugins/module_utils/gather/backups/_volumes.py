@@ -245,7 +245,7 @@ def _set_of(volumes: list[_Volume], known: set[str], alone: Alone | None) -> Vol
     first = kept[0]
     begins = 0 if style.startswith("letters") else min(1, first.number)
     missing = _missing(kept, begins, kept[-1].number)
-    if alone is not None and (missing or len(kept) > 1) and all(alone(one.path) for one in kept):
+    if alone and (missing or len(kept) > 1) and all(alone(one.path) for one in kept):
         return None  # a rotation
     return VolumeSet(first.stem + first.after, [one.path for one in kept], missing)
 
@@ -257,9 +257,9 @@ def _with_suffix(volumes: list[_Volume], alone: Alone | None) -> VolumeSet | Non
         return None
     if first.after == ".part" and _ARCHIVE.search(first.stem):
         return VolumeSet(first.stem, paths)
-    if alone is None or not alone(paths[0]) or any(map(alone, paths[1:])):
+    if not alone or [one for one in paths if alone(one)] != paths[:1]:
         return None
-    return VolumeSet(first.stem + first.after.replace(".part", ""), paths)
+    return VolumeSet(first.stem + first.after, paths)
 
 
 def _is_split(volumes: list[_Volume]) -> bool:
