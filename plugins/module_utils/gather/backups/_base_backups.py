@@ -51,7 +51,6 @@ CHANGED_LATER = "postgresql.auto.conf"
 """What pg_basebackup itself may write after the manifest was made."""
 NOT_LISTED = (MANIFEST, CHANGED_LATER, "recovery.signal", "standby.signal")
 WAL = "pg_wal"
-WAL_ELSEWHERE = "which is not in the backup: without an archive of it nothing can be restored"
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 SEGMENT_BYTES = (1 << 20, 1 << 30)
 TAR = re.compile(r"(base|pg_wal|\d+)\.tar(?:\.gz|\.lz4|\.zst)?")
@@ -327,7 +326,8 @@ def _wal_unproved(base: _Base) -> list[str]:
     """Return what is to be said of a write-ahead log that was not parsed."""
     missing = _missing_wal(base)
     if missing:
-        return [f"{words}, {WAL_ELSEWHERE}" for words in missing]
+        words = "which is not in the backup: without an archive of it nothing can be restored"
+        return [f"{one}, {words}" for one in missing]
     return [f"{one.words}, which was not parsed" for one in base.manifest.wal]
 
 

@@ -49,7 +49,8 @@ CHECKPOINTS = ("xtrabackup_checkpoints", "mariadb_backup_checkpoints")
 SETTINGS = "backup-my.cnf"
 REDO_LOGS = ("ib_logfile0", "xtrabackup_logfile")
 SYSTEM_FILE = re.compile(r"ibdata\d+|undo\d+")
-LEAST_PAGE_BYTES, PACKED_PAGE_BYTES = 4096, 1024
+LEAST_PAGE_BYTES = 4096
+PACKED_PAGE_BYTES = 1024
 OF_INNODB = b"\xfe\x01\x0c"
 """The first two bytes of a .frm, and the fourth, which says the engine."""
 INFOS = ("xtrabackup_info", "mariadb_backup_info")
@@ -210,11 +211,10 @@ def read_mariabackup(folder: FolderFiles, budget: Budget) -> Reading:
         raise BrokenError(f"{checkpoints} does not say what was copied and how far", cut=True)
     if not any(folder.has(name) for name in ("ibdata1", "ibdata1.delta")):
         raise BrokenError("ibdata1 is missing", cut=True)
-    prepared = not {"full-backuped", "incremental"} & {kind}
-    if not prepared and not any(map(folder.has, REDO_LOGS)):
+    if kind in ("full-backuped", "incremental") and not any(map(folder.has, REDO_LOGS)):
         raise BrokenError(f"not prepared, and {REDO_LOGS[0]} is missing", cut=True)
     size = re.search(r"^innodb_page_size\s*=\s*(\d+)", folder.text(SETTINGS), re.MULTILINE)
-    page = int(size.group(1)) if size and 0 < int(size.group(1)) <= 65536 else LEAST_PAGE_BYTES
+    page = (int(size.group(1)) if size else 0) or LEAST_PAGE_BYTES
     sizes: dict[str, int] = {}
     defined = []
     for name, status in folder.walk(budget):

@@ -46,8 +46,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 UNPROVED = "a tree of files has no checksums"
 UNREAD = [name for _magic, name in FOREIGN]
-UNENDING = "nothing marks its end"
-"""What is said of SQL that somebody wrote by hand: a tree has such, and its wrapping was read to its end."""
 BEING_MADE = re.compile(r"\.(?:part|partial|tmp|temp|incomplete|filepart|crdownload)$|~$", re.I)
 BESIDE = re.compile(r"(?:sums?|\.(?:sha\d+|md5|sig|asc|txt|log|json|ya?ml))(?:\.txt)?$", re.I)
 
@@ -187,6 +185,7 @@ def _read(folder: FolderFiles, group: VolumeSet, due: DueContent, budget: Budget
                 [os.path.join(folder.path, one) for one in group.paths], due, budget, folder.host
             )
     except (UnreadError, HostError) as exc:
-        if str(exc).endswith(UNENDING):
+        # SQL that somebody wrote by hand: a tree has such, and its wrapping was read to its end.
+        if str(exc).endswith("nothing marks its end"):
             return Reading()
         return Reading(state="unread", why=str(exc).rpartition(f"{shown(name)}: ")[2])
