@@ -57,6 +57,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     folder_written as folder_written,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_clocks import (
+    ZONE_HOURS,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._trees import read_tree
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -76,17 +79,6 @@ LABEL_WRITTEN = re.compile(
     r'"backup_label", "Size": \d+, "Last-Modified": "(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT"'
 )
 COPIED = re.compile(r"^(end_time|start_time)\s*=\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
-ZONE_SECONDS = {
-    **dict.fromkeys(("UTC", "GMT", "Z", "WET"), 0),
-    **dict.fromkeys(("CET", "WEST", "BST"), 3600),
-    **dict.fromkeys(("CEST", "EET"), 7200),
-    **dict.fromkeys(("EEST", "MSK"), 10800),
-    **dict.fromkeys(("PDT", "MST"), -25200),
-    **dict.fromkeys(("MDT", "CST"), -21600),
-    **dict.fromkeys(("CDT", "EST"), -18000),
-    "PST": -28800,
-    "EDT": -14400,
-}
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
 
 
@@ -203,7 +195,8 @@ def _moment_in(text: str, zone: str) -> float | None:
     local = local_moment(text)
     if local is None or time.localtime(local).tm_zone == zone:
         return local
-    offset = ZONE_SECONDS.get(zone)
+    hours = {**ZONE_HOURS, "west": 1, "cst": -6}.get(zone.lower())
+    offset = None if hours is None else hours * 3600
     match = OFFSET.fullmatch(zone)
     if match is not None:
         seconds = int(match.group(2)) * 3600 + int(match.group(3) or 0) * 60
