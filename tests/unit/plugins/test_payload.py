@@ -75,9 +75,9 @@ def size(gathers: list[str]) -> int:
 
 @pytest.mark.parametrize("name", sorted(payload.gathers()))
 def test_the_program_of_each_gather_stays_small(name: str) -> None:
-    assert size([name]) < 100_000
+    assert size([name]) < 110_000
 
 
 def test_the_whole_program_stays_small() -> None:
     """No host is asked for all: a backup host is none of the web."""
-    assert size(sorted(payload.gathers())) < 250_000
+    assert size(sorted(payload.gathers())) < 260_000

@@ -127,10 +127,14 @@ def read_pg_basebackup(folder: FolderFiles, budget: Budget) -> Reading:
     plain = folder.has(VERSION_FILE) or not any(map(TAR.fullmatch, folder.names()))
     found = Reading([f"base backup of PostgreSQL{'' if plain else ' in tars'}"])
     if not folder.has(MANIFEST):
+        if folder.status(MANIFEST) is not None:
+            raise UnreadError(f"{MANIFEST} is no regular file")
         if folder.has(f"{MANIFEST}.tmp"):
             raise BrokenError(f"not finished: {MANIFEST}.tmp", cut=True)
         (_plain_alone if plain else _tars_alone)(folder, budget, found)
         found.proof, found.unproved = NONE, "its files: it has no manifest"
+        if plain and not folder.has(LABEL):
+            found.unproved += f" and no {LABEL}, so it is none unless the server was stopped"
         return found
     with named(MANIFEST):
         manifest = parse_base_manifest(_manifest(folder, budget))
@@ -171,13 +175,22 @@ def _plain_alone(folder: FolderFiles, budget: Budget, found: Reading) -> None:
     Raises: as `FolderFiles.stream` does.
     """
     found.members, found.bytes = 0, 0
-    if not folder.has(CONTROL_FILE):  # the last one that is written
-        raise BrokenError(f"{CONTROL_FILE} is missing", cut=True)
+    lost = [f"{name}/" for name in ("base", "global") if not _has_files(folder, name)]
+    # The last of these is the last that is written.
+    lost += [name for name in (VERSION_FILE, CONTROL_FILE) if not folder.has(name)]
+    if lost:
+        raise BrokenError(f"{lost[0]} is missing", cut=True)
     for name, status in folder.walk(budget):
         if stat.S_ISREG(status.st_mode):
             with folder.stream(name, budget) as stream:
                 stream.drain()
                 found.members, found.bytes = found.members + 1, found.bytes + stream.count
+
+
+def _has_files(folder: FolderFiles, name: str) -> bool:
+    """Return whether there is a folder of that name with something in it."""
+    found = folder.status(name)
+    return found is not None and stat.S_ISDIR(found.st_mode) and bool(folder.names(name))
 
 
 def _tars_alone(folder: FolderFiles, budget: Budget, found: Reading) -> None:
@@ -313,7 +326,8 @@ def _wal_unproved(base: _Base) -> list[str]:
     """Return what is to be said of a write-ahead log that was not parsed."""
     missing = _missing_wal(base)
     if missing:
-        return [f"{words}, which is not in the backup" for words in missing]
+        words = "which is not in the backup: without an archive of it nothing can be restored"
+        return [f"{one}, {words}" for one in missing]
     return [f"{one.words}, which was not parsed" for one in base.manifest.wal]
 
 

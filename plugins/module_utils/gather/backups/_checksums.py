@@ -34,9 +34,10 @@ def check_manifest(path: str, budget: Budget, host: Host) -> dict[str, Any] | No
             manifest = os.path.join(folder, beside[candidate])
             found = {"path": manifest, "algorithm": algorithm, "state": "match", "why": ""}
             try:
-                expected = listed_hash(
-                    host.read(manifest, follow_links=False), name, candidate in own
-                )
+                text = host.read(manifest, follow_links=False)
+                expected = listed_hash(text, name, candidate in own)
+                if expected is None and (candidate in own or name in re.split(r"[\s*(/)]+", text)):
+                    return {**found, "state": "unread", "why": "holds no checksum of it"}
                 if expected is None:
                     return {**found, "state": "not listed"}
                 actual = _hash(path, algorithm, budget, host)

@@ -46,6 +46,13 @@ PART_OF_TABLE = re.compile(r"(?:\.\d{5,})+$")
 SCHEMA = re.compile(r"-(?:schema(?:-(?:create|view|triggers|post|sequence|tablespace))?|checksum)$")
 ENDLESS = re.compile(r"-(?:checksum|schema-(?:triggers|post|sequence|tablespace))$")
 CHECKPOINTS = ("xtrabackup_checkpoints", "mariadb_backup_checkpoints")
+SETTINGS = "backup-my.cnf"
+REDO_LOGS = ("ib_logfile0", "xtrabackup_logfile")
+SYSTEM_FILE = re.compile(r"ibdata\d+|undo\d+")
+LEAST_PAGE_BYTES = 4096
+PACKED_PAGE_BYTES = 1024
+OF_INNODB = b"\xfe\x01\x0c"
+"""The first two bytes of a .frm, and the fourth, which says the engine."""
 INFOS = ("xtrabackup_info", "mariadb_backup_info")
 
 
@@ -204,15 +211,32 @@ def read_mariabackup(folder: FolderFiles, budget: Budget) -> Reading:
         raise BrokenError(f"{checkpoints} does not say what was copied and how far", cut=True)
     if not any(folder.has(name) for name in ("ibdata1", "ibdata1.delta")):
         raise BrokenError("ibdata1 is missing", cut=True)
+    if kind in ("full-backuped", "incremental") and not any(map(folder.has, REDO_LOGS)):
+        raise BrokenError(f"not prepared, and {REDO_LOGS[0]} is missing", cut=True)
+    size = re.search(r"^innodb_page_size\s*=\s*(\d+)", folder.text(SETTINGS), re.MULTILINE)
+    page = (int(size.group(1)) if size else 0) or LEAST_PAGE_BYTES
+    sizes: dict[str, int] = {}
+    defined = []
     for name, status in folder.walk(budget):
         if not stat.S_ISREG(status.st_mode):
             continue
         with folder.stream(name, budget) as stream:
+            head = stream.peek(4)
             stream.drain()
-            found.members, found.bytes = (found.members or 0) + 1, (found.bytes or 0) + stream.count
+        sizes[name] = stream.count
+        unit = page if SYSTEM_FILE.fullmatch(name) else PACKED_PAGE_BYTES
+        if (unit == page or name.endswith(".ibd")) and stream.count % unit:
+            raise BrokenError(f"{shown(name)}: ends within a page", cut=True)
+        if name.endswith(".frm") and head[:2] + head[3:4] == OF_INNODB:
+            defined.append(name[:-4])
+    found.members, found.bytes = len(sizes), sum(sizes.values())
     unproved = [
         "its files, which have no checksum of their own (the pages of InnoDB have, and were not looked at)"
     ]
+    stems = {re.split(r"#P#|\.", name)[0] for name in sizes if not name.endswith(".frm")}
+    bare = [name for name in defined if name not in stems]
+    if bare:
+        unproved.append(f"the rows of {shown(bare[0])}, which has no file of its own")
     if kind == "full-backuped":
         unproved.append("not prepared yet")
     if "incremental" in kind or said.get("from_lsn", "0") != "0":

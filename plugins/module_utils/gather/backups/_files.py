@@ -294,6 +294,15 @@ def content_of(head: bytes) -> str:
     return "other"
 
 
+def begins_alone(head: bytes) -> bool:
+    """Return whether these first bytes are those of a backup, and of no later volume of one."""
+    what = content_of(head)
+    if what == "tar":
+        return head[156:157] != b"M"  # which goes on from the volume before
+    known = ("zip", "custom", "sqlite", "redis", "encrypted")
+    return bool(layer_of(head)) or what in known or (what == "sql" and bool(program_of(head)))
+
+
 def _named(what: str) -> str:
     """Return the content in words."""
     words = {

@@ -13,6 +13,7 @@ import re
 import stat
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
@@ -25,7 +26,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
     taken_in_head,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import due_in
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
+    begins_alone,
+    due_in,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     folder_written,
 )
@@ -222,7 +226,7 @@ def candidates(patterns: list[str], kind: str, host: Host) -> Candidates:
     inside = tuple(f"{one.path}/" for one in known)
     files = entries.files if kind not in FOLDER_KINDS else {}
     left = sorted(path for path in files if not path.startswith(inside))
-    _take_files(left, files, found)
+    _take_files(left, files, found, host)
     if not (known or left):
         known = [_folder(path, TREE, entries.folders[path], host) for path in trees]
     for one in known:
@@ -252,9 +256,11 @@ def _is_backup(name: str) -> bool:
     return bool(due.layers or _unfinished(name)) or due.content not in ("", "text")
 
 
-def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candidates) -> None:
+def _take_files(
+    paths: list[str], files: dict[str, os.stat_result], found: Candidates, host: Host
+) -> None:
     """Take down the backups that are files, those in several volumes as one."""
-    for group in grouped(paths):
+    for group in grouped(paths, partial(_alone, host)):
         infos = [files[path] for path in group.paths]
         one = Candidate(
             path=group.paths[0],
@@ -267,7 +273,17 @@ def _take_files(paths: list[str], files: dict[str, os.stat_result], found: Candi
             ids=[(info.st_dev, info.st_ino) for info in infos],
             unfinished=_unfinished(os.path.basename(group.paths[0])),
         )
+        if len(one.paths) > 1 and not os.path.basename(one.path).startswith("."):
+            one.unfinished = ""  # split may be told to end the names of all volumes so
         (found.unfinished if one.unfinished else found.backups).append(one)
+
+
+def _alone(host: Host, path: str) -> bool:
+    """Return whether a file begins as a backup does, and not as a later volume of one."""
+    try:
+        return begins_alone(host.read_head(path, HEAD_BYTES, follow_links=False))
+    except HostError:
+        return False
 
 
 def _folders_of(

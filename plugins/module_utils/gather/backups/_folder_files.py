@@ -221,3 +221,9 @@ def _reason(exc: HostError) -> str:
     """Return why, without the path before it."""
     text = str(exc)
     return text[len(exc.at) + 2 :] if exc.at and text.startswith(f"{exc.at}: ") else text
+
+
+def within(folder: str, exc: HostError) -> str:
+    """Return why something in a folder could not be seen, with its name in the folder."""
+    name = os.path.relpath(exc.at, folder) if exc.at else "."
+    return _reason(exc) if name == "." else f"{shown(name)}: {_reason(exc)}"

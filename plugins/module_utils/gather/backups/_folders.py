@@ -9,12 +9,12 @@ import calendar
 import contextlib
 import os
 import re
-import stat
 import time
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
     LABEL,
     VERSION_FILE,
+    WAL,
     read_pg_basebackup,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_backups import (
@@ -25,7 +25,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     HEAD_BYTES,
-    BrokenError,
     Budget,
     Reading,
     UnreadError,
@@ -36,6 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump
     FINISHED,
     INFOS,
     METADATA,
+    SETTINGS,
     SQL_FILE,
     STARTED,
     TOC,
@@ -52,7 +52,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     ENDINGS,
     FolderFiles,
     local_moment,
+    within,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name_clocks import (
+    ZONE_HOURS,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._trees import read_tree
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
@@ -66,26 +71,12 @@ BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
 DATA_WITHOUT_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
 """A file of a dump by pg_dump; where there are only such, its table of contents was lost."""
 SCHEMA_OF_MYDUMPER = re.compile(r"-schema-create\.sql(?:\.gz|\.zst|\.lz4)?$")
-SETTINGS_OF_MARIABACKUP = "backup-my.cnf"
-FIRST_BLOCK_BYTES = 4096
 START = re.compile(r"^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\S+)", re.MULTILINE)
 LABEL_WRITTEN = re.compile(
     r'"backup_label", "Size": \d+, "Last-Modified": "(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT"'
 )
 COPIED = re.compile(r"^(end_time|start_time)\s*=\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
-ZONE_SECONDS = {
-    **dict.fromkeys(("UTC", "GMT", "Z", "WET"), 0),
-    **dict.fromkeys(("CET", "WEST", "BST"), 3600),
-    **dict.fromkeys(("CEST", "EET"), 7200),
-    **dict.fromkeys(("EEST", "MSK"), 10800),
-    **dict.fromkeys(("PDT", "MST"), -25200),
-    **dict.fromkeys(("MDT", "CST"), -21600),
-    **dict.fromkeys(("CDT", "EST"), -18000),
-    "PST": -28800,
-    "EDT": -14400,
-}
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
-TREE_UNPROVED = "a tree of files has no checksums"
 
 
 def folder_kind(path: str, host: Host) -> str:
@@ -97,7 +88,9 @@ def folder_kind(path: str, host: Host) -> str:
     with contextlib.suppress(HostError, UnreadError, OSError):
         if folder.status(TOC) is not None and _is_toc(folder):
             return PG_DIRECTORY
-        if folder.has(VERSION_FILE) and (folder.has(LABEL) or folder.has(MANIFEST)):
+        if folder.has(VERSION_FILE) and (folder.has(LABEL) or folder.status(MANIFEST) is not None):
+            return PG_BASEBACKUP
+        if {"global", WAL} <= set(host.names(path)):
             return PG_BASEBACKUP
         if any(map(folder.has, BASE_TARS)) and (
             folder.has(MANIFEST) or any(folder.has(f"pg_wal{name[4:]}") for name in BASE_TARS)
@@ -105,7 +98,7 @@ def folder_kind(path: str, host: Host) -> str:
             return PG_BASEBACKUP
         if _begins_as_base(folder):  # and what was to come is missing
             return PG_BASEBACKUP
-        if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS_OF_MARIABACKUP))):
+        if any(map(folder.has, (*CHECKPOINTS, *INFOS, SETTINGS))):
             return MARIABACKUP
         if folder.has(METADATA) and STARTED.search(folder.text(METADATA)):
             return MYDUMPER
@@ -199,7 +192,8 @@ def _moment_in(text: str, zone: str) -> float | None:
     local = local_moment(text)
     if local is None or time.localtime(local).tm_zone == zone:
         return local
-    offset = ZONE_SECONDS.get(zone)
+    hours = {**ZONE_HOURS, "west": 1, "cst": -6}.get(zone.lower())
+    offset = None if hours is None else hours * 3600
     match = OFFSET.fullmatch(zone)
     if match is not None:
         seconds = int(match.group(2)) * 3600 + int(match.group(3) or 0) * 60
@@ -212,7 +206,7 @@ def _moment_in(text: str, zone: str) -> float | None:
 def read_folder(path: str, kind: str, budget: Budget, host: Host) -> Reading:
     """Read a folder to its end. kind: what folder_kind says; TREE or empty for a tree of files.
 
-    Raises: BrokenError, UnreadError, OutOfBudgetError, HostError.
+    Raises: BrokenError, UnreadError, OutOfBudgetError.
     """
     folder = FolderFiles(path, host)
     readers = {
@@ -221,26 +215,13 @@ def read_folder(path: str, kind: str, budget: Budget, host: Host) -> Reading:
         MYDUMPER: read_mydumper,
         MARIABACKUP: read_mariabackup,
     }
-    found = readers.get(kind, _read_tree)(folder, budget)
-    if found.taken is None:
+    if kind not in (*readers, TREE, ""):
+        raise UnreadError(f"it is a folder, and not {kind}")
+    try:
+        found = readers.get(kind, read_tree)(folder, budget)
         said = folder_time(path, kind, host)
+    except HostError as exc:
+        raise UnreadError(within(path, exc)) from exc
+    if found.taken is None:
         found.taken, found.taken_words = said if said is not None else (None, "")
-    return found
-
-
-def _read_tree(folder: FolderFiles, budget: Budget) -> Reading:
-    """Read the first block of each file of a tree; its bytes are those of the files.
-
-    Raises: BrokenError, UnreadError, OutOfBudgetError.
-    """
-    found = Reading(["tree of files"], unproved=TREE_UNPROVED, members=0, bytes=0)
-    for name, status in folder.walk(budget):
-        if not stat.S_ISREG(status.st_mode):
-            continue
-        with folder.stream(name, budget) as stream:
-            if status.st_size and not stream.read(FIRST_BLOCK_BYTES):
-                raise BrokenError(f"{name[:200]}: cut while it was read", cut=True)
-        found.members, found.bytes = (found.members or 0) + 1, (found.bytes or 0) + status.st_size
-    if not found.members:
-        raise BrokenError("empty: no file in it")
     return found

@@ -14,7 +14,7 @@ HOURLY, DAILY, WEEKLY, MONTHLY, YEARLY = TIERS = (
     "hourly", "daily", "weekly", "monthly", "yearly",
 )  # fmt: skip
 MOST = {HOURLY: 24 * 366, DAILY: 366 * 20, WEEKLY: 53 * 50, MONTHLY: 12 * 100, YEARLY: 100}
-"""More periods than these are not looked at: nobody means them."""
+"""More periods than these nobody means."""
 MISSING_SHOWN = 5
 FUTURE_SECONDS = 600
 SLACK = 1 / 48
@@ -46,12 +46,16 @@ def tiers(
     not expected; without since none is excused, as a backup that is gone would excuse itself. A period without a backup
     counts all the same if those before and after it are hardly more than a period apart: one was made just before, or
     just after, its time.
+
+    Raises: ValueError if a number is none that anybody means.
     """
     taken = sorted(one for one in times if one <= now + FUTURE_SECONDS)
     found = []
     for name in TIERS:
-        wanted = min(declared.get(name) or 0, MOST[name])
-        if wanted > 0:
+        wanted = declared.get(name)
+        if wanted is not None:
+            if not 0 < wanted <= MOST[name]:
+                raise ValueError(f"{name}: {wanted} is not a number from 1 to {MOST[name]}")
             found.append(_tier(name, wanted, taken, since, _periods(name, now, zone)))
     return found
 

@@ -18,6 +18,8 @@ SNAPSHOT_LIMIT = 100_000
 LONGEST_NAME = 200
 LONGEST_REASON = 300
 _REASONS = ("Fatal: ", "Remote: ssh: ", "Remote: Host key ")
+_TRACE = re.compile(r"^\S+\n\t\S+:\d+.*|^goroutine \d+ \[[\s\S]*", re.MULTILINE)
+"""Where in a program of Go something went wrong; what that was stands before it."""
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -101,8 +103,9 @@ def parsed(program: str, text: str) -> Any:
 
 def last_line(program: str, said: str, secrets: tuple[str, ...], status: int) -> str:
     """Return what a program said last of its failure, cut and without what is secret; a hint behind it is left out."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    reasons = [line for line in lines if line.startswith(_REASONS)] or lines
+    lines = [line.strip() for line in _TRACE.sub("", said).splitlines() if line.strip()]
+    reasons = [line for line in lines if line.startswith(_REASONS)]
+    reasons = reasons or [line for line in lines if "Fatal: " in line][:1] or lines
     line = reasons[-1] if reasons else f"status {status}"
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         line = line.replace(secret, masked_value(secret) if "://" in secret else "***")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
+from typing import Callable, Pattern
 
 MISSING_LIMIT = 100
 GAP_LIMIT = 26
@@ -57,10 +58,9 @@ class _Volume:
 
     def named(self, number: int) -> str:
         """Return the path of another volume of the same set."""
-        if self.style.startswith("letters"):
-            mark = _letters(number, self.width)
-        elif self.style == "numbers":
-            mark = _digits(number, self.width)
+        signs = _signs(self.style)
+        if signs:
+            mark = _counted(number, self.width, signs)
         elif self.style == "rar":
             mark = f"{chr(ord('r') + number // 100)}{number % 100:02}"
             mark = mark.upper() if self.mark.isupper() else mark
@@ -72,44 +72,71 @@ class _Volume:
 _LETTERS = "(?P<mark>[a-z]{2,6})"
 _NUMBERS = "(?P<mark>[0-9]{2,6})"
 _PART = r"(?P<sep>[-_. ]part[-_.]?)"
-_GLUED = rf"(?P<stem>.+\.(?:{'|'.join(sorted(PACKED, key=len, reverse=True))}))"
-STYLES = tuple(
-    (style, re.compile(pattern + r"\Z", re.IGNORECASE | re.ASCII | re.DOTALL))
-    for style, pattern in (
-        ("part", r"(?P<stem>.+)(?P<sep>\.part)(?P<mark>[0-9]{1,5})(?P<after>\.rar)"),
-        ("part", rf"(?P<stem>.+){_PART}(?P<mark>[0-9]{{1,5}})"),
+_PACKED = "|".join(sorted(PACKED, key=len, reverse=True))
+_AFTER = rf"(?P<after>\.part|(?:\.tar)?\.(?:{_PACKED}))"
+_GLUED = rf"(?P<stem>.+\.(?:{_PACKED}))"
+SIGNS = (
+    ("letters", "abcdefghijklmnopqrstuvwxyz"),
+    ("numbers", "0123456789"),
+    ("hex", "0123456789abcdef"),
+)
+HEX = re.compile(r"(?P<stem>.+)(?P<sep>[-_.])(?P<mark>[0-9a-f]{2,6})\Z", re.DOTALL)
+"""The names of `split -x` show themselves by the eleventh, 0a, beside one of the first ten."""
+Alone = Callable[[str], bool]
+"""Whether a file begins as a wrapping, an archive or a dump does: of volumes only the first one does."""
+STYLES, SUFFIXED = (
+    [
+        (style, re.compile(pattern + r"\Z", re.IGNORECASE | re.ASCII | re.DOTALL))
+        for style, pattern in patterns
+    ]
+    for patterns in (
         (
-            "of",
-            r"(?P<stem>.+)(?P<sep>[-_. ])(?P<mark>[0-9]{1,5})(?P<after>[-_ ]?of[-_ ]?[0-9]{1,5})",
+            ("part", r"(?P<stem>.+)(?P<sep>\.part)(?P<mark>[0-9]{1,5})(?P<after>\.rar)"),
+            ("part", rf"(?P<stem>.+){_PART}(?P<mark>[0-9]{{1,5}})"),
+            (
+                "of",
+                r"(?P<stem>.+)(?P<sep>[-_. ])(?P<mark>[0-9]{1,5})(?P<after>[-_ ]?of[-_ ]?[0-9]{1,5})",
+            ),
+            ("letters part", rf"(?P<stem>.+){_PART}{_LETTERS}"),
+            ("zip", r"(?P<stem>.+)(?P<sep>\.z)(?P<mark>[0-9]{2,3})"),
+            ("rar", r"(?P<stem>.+)(?P<sep>\.)(?P<mark>[r-y][0-9]{2})"),
+            ("numbers", rf"(?P<stem>x)(?P<sep>){_NUMBERS}"),
+            ("letters", rf"(?P<stem>x)(?P<sep>){_LETTERS}"),
+            ("numbers", rf"{_GLUED}(?P<sep>[-_]?){_NUMBERS}"),
+            ("letters", rf"{_GLUED}(?P<sep>){_LETTERS}"),
+            ("numbers", rf"(?P<stem>.+)(?P<sep>\.){_NUMBERS}"),
+            ("letters", rf"(?P<stem>.+)(?P<sep>[-_.]){_LETTERS}"),
         ),
-        ("letters part", rf"(?P<stem>.+){_PART}{_LETTERS}"),
-        ("zip", r"(?P<stem>.+)(?P<sep>\.z)(?P<mark>[0-9]{2,3})"),
-        ("rar", r"(?P<stem>.+)(?P<sep>\.)(?P<mark>[r-y][0-9]{2})"),
-        ("numbers", rf"{_GLUED}(?P<sep>[-_]?){_NUMBERS}"),
-        ("letters", rf"{_GLUED}(?P<sep>){_LETTERS}"),
-        ("numbers", rf"(?P<stem>.+)(?P<sep>\.){_NUMBERS}"),
-        ("letters", rf"(?P<stem>.+)(?P<sep>[-_.]){_LETTERS}"),
+        (
+            ("numbers after", rf"(?P<stem>.+?)(?P<sep>[-_.]?){_NUMBERS}{_AFTER}"),
+            ("letters after", rf"(?P<stem>.+?)(?P<sep>[-_.]){_LETTERS}{_AFTER}"),
+        ),
     )
 )
 
 
-def grouped(paths: list[str]) -> list[VolumeSet]:
-    """Return the backups that the files are, those that are split as one each; in the order of their first files."""
+def grouped(paths: list[str], alone: Alone | None = None) -> list[VolumeSet]:
+    """Return the backups that the files are, those that are split as one each; in the order of their first files.
+
+    alone: without it the names alone decide.
+    """
     every = list(dict.fromkeys(paths))
     known = set(every)
-    sets: dict[tuple[str, ...], list[_Volume]] = {}
-    for path in every:
-        volume = _volume(path)
-        if volume:
-            after = volume.after.lower()
-            width = "" if volume.style in ("part", "of") else str(volume.width)
-            key = (volume.style, volume.stem, volume.sep.lower(), after, width)
-            sets.setdefault(key, []).append(volume)
+    hexed = _hexed(known)
     found: dict[str, VolumeSet] = {}
-    for volumes in sets.values():
-        one = _set_of(sorted(volumes, key=lambda volume: volume.number), known)
-        if one and not found.keys() & set(one.paths):
-            found.update(dict.fromkeys(one.paths, one))
+    for styles in (STYLES, SUFFIXED):
+        sets: dict[tuple[str, ...], list[_Volume]] = {}
+        for path in every:
+            volume = _volume(path, hexed, styles) if path not in found else None
+            if volume:
+                after = volume.after.lower()
+                width = "" if volume.style in ("part", "of") else str(volume.width)
+                key = (volume.style, volume.stem, volume.sep.lower(), after, width)
+                sets.setdefault(key, []).append(volume)
+        for volumes in sets.values():
+            one = _set_of(sorted(volumes, key=lambda volume: volume.number), known, alone)
+            if one and not found.keys() & set(one.paths):
+                found.update(dict.fromkeys(one.paths, one))
     backups: list[VolumeSet] = []
     done: set[str] = set()
     for path in every:
@@ -119,10 +146,28 @@ def grouped(paths: list[str]) -> list[VolumeSet]:
     return backups
 
 
-def _volume(path: str) -> _Volume | None:
+def _hexed(known: set[str]) -> set[tuple[str, str]]:
+    """Return what stands before the marks of `split -x`."""
+    found = set()
+    for match in filter(None, map(HEX.match, known)):
+        stem, sep, mark = match.group("stem", "sep", "mark")
+        zeros = mark[:-1]
+        before = (f"{stem}{sep}{zeros}{one}" for one in range(10))
+        if mark[-1] in "abcdef" and not zeros.strip("0") and any(one in known for one in before):
+            found.add((stem, sep))
+    return found
+
+
+def _volume(
+    path: str, hexed: set[tuple[str, str]], styles: list[tuple[str, Pattern[str]]]
+) -> _Volume | None:
     """Return the path as a volume, if its name is like that of one."""
+    match = HEX.match(path)
+    if match and match.group("stem", "sep") in hexed:
+        stem, sep, mark = match.group("stem", "sep", "mark")
+        return _Volume(path, "hex", stem, sep, mark, "", *_place("hex", mark))
     folder, name = os.path.split(path)
-    for style, pattern in STYLES:
+    for style, pattern in styles:
         match = pattern.match(name)
         number, width = _place(style, match.group("mark")) if match else (-1, 0)
         if match and number >= 0:
@@ -140,10 +185,10 @@ def _place(style: str, mark: str) -> tuple[int, int]:
     """
     if style == "rar":
         return (ord(mark[0].lower()) - ord("r")) * 100 + int(mark[1:]), 3
-    if not style.startswith(("letters", "numbers")):
+    signs = _signs(style)
+    if not signs:
         return int(mark), len(mark)
-    first, last = ("a", "z") if style.startswith("letters") else ("0", "9")
-    base = ord(last) - ord(first) + 1
+    base, last = len(signs), signs[-1]
     longer = len(mark) // 2 - 1
     if longer and len(mark) % 2 == 0 and mark.startswith(last * longer):
         places, width = mark[longer:], 2
@@ -154,26 +199,21 @@ def _place(style: str, mark: str) -> tuple[int, int]:
             return -1, 0
     number = before
     for at, place in enumerate(reversed(places)):
-        digit = ord(place) - ord(first)
-        if not 0 <= digit < base:  # a capital letter
+        digit = signs.find(place)
+        if digit < 0:  # a capital letter
             return -1, 0
         number += digit * base**at
     return number, width
 
 
-def _letters(number: int, width: int) -> str:
-    """Return the letters of a volume, as split counts."""
-    return _counted(number, width, 26, "abcdefghijklmnopqrstuvwxyz")
+def _signs(style: str) -> str:
+    """Return with what split counts; empty if it was another program."""
+    return next((signs for name, signs in SIGNS if style.startswith(name)), "")
 
 
-def _digits(number: int, width: int) -> str:
-    """Return the digits of a volume, as split counts; those of a wider mark are fewer."""
-    return _counted(number, width, 10, "0123456789")
-
-
-def _counted(number: int, width: int, base: int, signs: str) -> str:
+def _counted(number: int, width: int, signs: str) -> str:
     """Return a number in signs; two of them get longer, as split's do, before they are used up."""
-    longer = 0
+    longer, base = 0, len(signs)
     while width == 2 and number >= (base - 1) * base ** (1 + longer):
         number -= (base - 1) * base ** (1 + longer)
         longer += 1
@@ -184,7 +224,7 @@ def _counted(number: int, width: int, base: int, signs: str) -> str:
     return signs[-1] * longer + mark
 
 
-def _set_of(volumes: list[_Volume], known: set[str]) -> VolumeSet | None:
+def _set_of(volumes: list[_Volume], known: set[str], alone: Alone | None) -> VolumeSet | None:
     """Return the volumes, in order, as a set; None if they are none."""
     style = volumes[0].style
     if style in ("zip", "rar"):
@@ -196,6 +236,8 @@ def _set_of(volumes: list[_Volume], known: set[str]) -> VolumeSet | None:
         if style.startswith("letters") and one.number - kept[-1].number > GAP_LIMIT:
             break
         kept.append(one)
+    if style.endswith("after"):
+        return _with_suffix(volumes, alone)
     if not _is_split(kept):
         return None
     if style == "part":
@@ -203,7 +245,21 @@ def _set_of(volumes: list[_Volume], known: set[str]) -> VolumeSet | None:
     first = kept[0]
     begins = 0 if style.startswith("letters") else min(1, first.number)
     missing = _missing(kept, begins, kept[-1].number)
+    if alone and (missing or len(kept) > 1) and all(alone(one.path) for one in kept):
+        return None  # a rotation
     return VolumeSet(first.stem + first.after, [one.path for one in kept], missing)
+
+
+def _with_suffix(volumes: list[_Volume], alone: Alone | None) -> VolumeSet | None:
+    """Return the volumes that split named with --additional-suffix; others that look so are backups of their own."""
+    first, paths = volumes[0], [one.path for one in volumes]
+    if len(volumes) < 2 or [one.number for one in volumes] != list(range(len(volumes))):
+        return None
+    if first.after == ".part" and _ARCHIVE.search(first.stem):
+        return VolumeSet(first.stem, paths)
+    if not alone or [one for one in paths if alone(one)] != paths[:1]:
+        return None
+    return VolumeSet(first.stem + first.after, paths)
 
 
 def _is_split(volumes: list[_Volume]) -> bool:

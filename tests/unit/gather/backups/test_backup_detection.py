@@ -112,7 +112,8 @@ def of_folder(name: str, change: Made, says: str, status: str = "fail", **more: 
     def made(folder: Path) -> None:
         shutil.copytree(RECORDED / "folders" / name, folder / "shop")
         if name == "mariabackup":
-            (folder / "shop" / "ibdata1").write_bytes(b"a page" * 1000)
+            (folder / "shop" / "ibdata1").write_bytes(b"page" * 8192)
+            (folder / "shop" / "ib_logfile0").write_bytes(b"log")
         change(folder / "shop")
 
     more = {"check": "backup_readable", "now": WEEK_LATER, **more}
@@ -133,6 +134,16 @@ def bit(name: str, place: int) -> Made:
 
 def added(name: str, text: str = "x\n") -> Made:
     return lambda folder: (folder / name).write_text(text)
+
+
+def day_of(name: str, data: bytes) -> Made:
+    """Return what makes a folder of a day, with a file in it."""
+
+    def made(folder: Path) -> None:
+        (folder / "shop").mkdir()
+        (folder / "shop" / name).write_bytes(data)
+
+    return made
 
 
 MAIN = "the tar has no header at byte 2048"
@@ -292,6 +303,10 @@ FOLDERS = {
     "base backup, one file more": of_folder("pg15_base", added("base/1/99999"), "99999"),
     "base backup, the manifest cut": of_folder("pg15_base", cut("backup_manifest", 900), "backup_manifest: ends before its own checksum"),
     "a tree of files": of_folder("../folders", bool, "a tree of files has no checksums", "pass", wanted={"kind": "tree"}),
+    "a folder per day, its dump cut": Row({}, "dump.csv.gz: the gz ends too early", change=day_of("dump.csv.gz", gz(b"1,2\n" * 99)[:-9])),
+    "a folder per day, its archive of another format": Row({}, "a format that is not read here", "unknown", change=day_of("dump.7z", b"7z\xbc\xaf\x27\x1c" + b"x" * 99)),
+    "mariabackup, its log missing": of_folder("mariabackup", gone("ib_logfile0"), "ib_logfile0 is missing"),
+    "mariabackup, cut within a page": of_folder("mariabackup", cut("ibdata1", 9000), "ibdata1: ends within a page"),
     "an empty folder": Row({}, "cannot be read: empty", change=lambda folder: (folder / "shop").mkdir()),
 }  # fmt: skip
 
@@ -306,6 +321,16 @@ def volumes(lost: int | None, suffix: str = "a{}", letters: str = "abcd") -> dic
 SPLIT = {
     "split, all": Row(volumes(None), "is readable as gz, tar", "pass"),
     "split -d, all": Row(volumes(None, "00{}", "0123"), "is readable as gz, tar", "pass"),
+    "split -x, all": Row(
+        {f"shop.tar.gz.{n:02x}": gz(THREE)[n * 50 :][: 50 if n < 12 else None] for n in range(13)},
+        "is readable as gz, tar",
+        "pass",
+    ),
+    "rotated with a nought before the number": Row(
+        {"shop.csv.gz.01": gz(b"1\n"), "shop.csv.gz.02": gz(b"2\n")},
+        "is readable as gz, text",
+        "pass",
+    ),
     "split, the first missing": Row(volumes(0), "the volume shop.tar.gz.aa is missing"),
     "split, one in the middle missing": Row(volumes(1), "the volume shop.tar.gz.ab is missing"),
     "split, the last missing": Row(volumes(3), "the gz ends too early"),

@@ -182,6 +182,64 @@ def test_what_split_makes_is_read_as_it_was(
     assert holed.missing == [Path(whole.paths[1]).name]
 
 
+@pytest.mark.parametrize(
+    ("options", "prefix", "name"),
+    [
+        (["-x"], "s.tar.gz.", "s.tar.gz"),
+        (["-x"], "s.", "s"),
+        (["-d", "--additional-suffix=.part"], "s.tar.gz.", "s.tar.gz"),
+        (["--additional-suffix=.part"], "s.tar.gz.", "s.tar.gz"),
+        (["--additional-suffix=.tar.gz"], "s-", "s.tar.gz"),
+        (["-d", "--additional-suffix=.tar.gz"], "s", "s.tar.gz"),
+        (["-d", "--additional-suffix=.sql.gz"], "s-2026-11-27-", None),
+        ([], "x", "x"),
+        (["-d"], "x", "x"),
+    ],
+)
+@pytest.mark.parametrize("count", [12, 300])
+def test_what_split_names_in_other_ways_is_read_as_it_was(
+    tmp_path: Path, options: list[str], prefix: str, name: str | None, count: int
+) -> None:
+    content = b"\x1f\x8b\x08" + os.urandom(count - 3)
+    command = ["split", *options, "-n", str(count) if count < 99 else "60", "-", prefix]
+    (tmp_path / "whole").write_bytes(content)
+    subprocess.run([*command[:-2], "whole", prefix], cwd=tmp_path, check=True)
+    made = [str(path) for path in tmp_path.iterdir() if path.name != "whole"]
+    first = min(made, key=lambda path: (len(path), path))
+
+    found = grouped(made, lambda path: path == first)
+
+    if name is None:  # nobody knows that ending
+        assert len(found) == len(made)
+        return
+    assert [one.name for one in found] == [str(tmp_path / name)]
+    assert b"".join(Path(path).read_bytes() for path in found[0].paths) == content
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        named("s.tar.gz", ".01", ".02", ".03"),
+        named("s.csv.gz", ".001", ".002"),
+        named("s.sql", ".02", ".03"),
+        named("s.sql", ".part1", ".part2"),
+        named("s", "-00.tar.gz", "-01.tar.gz"),
+        named("s", "-aa.tar.gz", "-ab.tar.gz"),
+    ],
+)
+def test_files_of_which_each_begins_as_a_backup_are_no_volumes(paths: list[str]) -> None:
+    assert grouped(paths, lambda _path: True) == [VolumeSet(path, [path]) for path in paths]
+
+
+@pytest.mark.parametrize(
+    "paths", [named("s", "-01.tar.gz", "-02.tar.gz"), named("s", "-00.tar.gz", "-02.tar.gz")]
+)
+def test_numbers_before_an_ending_are_those_of_split_only_if_they_count_from_nought(
+    paths: list[str],
+) -> None:
+    assert len(grouped(paths, lambda path: path == paths[0])) == 2
+
+
 def test_what_zip_makes_is_one_backup(tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(os.urandom(200_000))
     subprocess.run(["zip", "-q", "-s", "64k", "s.zip", "noise"], cwd=tmp_path, check=True)

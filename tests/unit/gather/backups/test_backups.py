@@ -160,6 +160,8 @@ def test_a_file_from_the_future_does_not_hide_the_newest(tmp_path: Path) -> None
         ("{bad}  a.gz\n", "mismatch"),
         ("{good}  b.gz\n", "not listed"),
         ("", "not listed"),
+        ("oops  a.gz\n", "unread"),
+        ("SHA256 (a.gz) = oops\n", "unread"),
     ],
 )
 def test_the_checksum_beside_it(text: str, state: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -121,6 +122,30 @@ def test_a_base_backup_that_pg_basebackup_did_not_finish_is_no_tree(
         shutil.copy(base / name, tmp_path / "cut" / name)
 
     assert read(tmp_path / "cut") == ("broken", None)
+
+
+@pytest.mark.parametrize(
+    "gone", ["base", "global", "PG_VERSION", "PG_VERSION backup_label", "global/pg_control"]
+)
+def test_a_base_backup_without_a_manifest_that_lost_what_each_has_is_broken(
+    gone: str, base: Path
+) -> None:
+    (base / "backup_manifest").unlink()
+    (base / "pg_wal").mkdir()
+    assert read(base)[0] == "whole"
+    for name in gone.split():
+        shutil.rmtree(base / name) if (base / name).is_dir() else (base / name).unlink()
+
+    assert read(base) == ("broken", None)
+
+
+@pytest.mark.parametrize("lost", ["", "backup_label"])
+def test_a_manifest_that_is_no_file_is_not_no_manifest(lost: str, base: Path) -> None:
+    (base / "backup_manifest").unlink()
+    os.mkfifo(base / "backup_manifest")
+    (base / lost).unlink() if lost else None
+
+    assert read(base) == ("unread", None)
 
 
 def test_a_lone_tar_of_a_base_backup_is_read_to_its_end(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -60,7 +62,8 @@ def copy_of(tmp_path):
         made = tmp_path / name
         shutil.copytree(RECORDED / name, made)
         if name == "mariabackup":
-            (made / "ibdata1").write_bytes(b"a page" * 1000)
+            (made / "ibdata1").write_bytes(b"page" * 8192)
+            (made / "ib_logfile0").write_bytes(b"log")
         return made
 
     return copied
@@ -103,7 +106,7 @@ def minute(moment: float) -> str:
         (
             "mariabackup",
             "mariabackup",
-            5,
+            6,
             "none",
             f"{INNODB}; not prepared yet",
             "14:39",
@@ -339,6 +342,10 @@ def test_a_folder_with_some_file_named_metadata_is_a_tree(tmp_path):
             "does not say what was copied",
         ),
         (lambda folder: (folder / "ibdata1").unlink(), "ibdata1 is missing"),
+        (lambda folder: os.truncate(folder / "ibdata1", 20_000), "ibdata1: ends within a page"),
+        (lambda folder: (folder / "shop" / "t.ibd").write_bytes(bytes(999)), "shop/t.ibd: ends"),
+        (lambda folder: (folder / "undo001").write_bytes(bytes(8192)), "undo001: ends within"),
+        (lambda folder: (folder / "ib_logfile0").unlink(), "not prepared, and ib_logfile0"),
     ],
 )
 def test_what_is_wrong_with_a_copy_of_mariadb_is_said(fault, says, copy_of):
@@ -346,6 +353,34 @@ def test_what_is_wrong_with_a_copy_of_mariadb_is_said(fault, says, copy_of):
     fault(folder)
     with pytest.raises(BrokenError, match=says):
         read(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            ["t.frm"],
+            f"{INNODB}; the rows of shop/t, which has no file of its own; not prepared yet",
+        ),
+        (["t.frm", "t.ibd"], f"{INNODB}; not prepared yet"),
+        (["t.frm", "t.new"], f"{INNODB}; not prepared yet"),
+        (["t.frm", "t#P#p0.ibd"], f"{INNODB}; not prepared yet"),
+    ],
+)
+def test_a_table_of_innodb_without_a_file_of_its_own_is_said(files, says, copy_of):
+    folder = copy_of("mariabackup")
+    for name in files:
+        data = b"\xfe\x01\x0a\x0c" + bytes(96) if name.endswith(".frm") else bytes(65_536)
+        (folder / "shop" / name).write_bytes(data)
+    assert read(folder).unproved == says
+
+
+def test_a_prepared_copy_of_mariadb_needs_no_log(copy_of):
+    folder = copy_of("mariabackup")
+    said = folder / "xtrabackup_checkpoints"
+    said.write_text(said.read_text().replace("full-backuped", "full-prepared"))
+    (folder / "ib_logfile0").unlink()
+    assert read(folder).unproved == INNODB
 
 
 def test_an_incremental_copy_of_mariadb_needs_another_one(copy_of):
@@ -395,6 +430,25 @@ def test_a_file_of_a_tree_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "open", denied)
     with pytest.raises(UnreadError, match=r"^secret: permission denied$"):
         read_folder(str(tmp_path), "tree", Budget(60, 1 << 30), host)
+
+
+@pytest.mark.parametrize("kind", ["sql", "tar.gz", "restic"])
+def test_a_folder_is_not_read_as_what_no_folder_is(kind, tmp_path):
+    (tmp_path / "a").write_text("x")
+    with pytest.raises(UnreadError, match=f"^it is a folder, and not {kind}$"):
+        read(tmp_path, kind)
+
+
+def test_why_a_list_of_a_folder_cannot_be_read_names_no_path_twice(copy_of, monkeypatch):
+    folder = copy_of("mydumper")
+    host = Host()
+
+    def denied(path, *_limit, follow_links=True):
+        raise HostError(f"{path}: permission denied", DENIED, path)
+
+    monkeypatch.setattr(host, "read", denied)
+    with pytest.raises(UnreadError, match=r"^metadata: permission denied$"):
+        read_folder(str(folder), "mydumper", Budget(60, 1 << 30), host)
 
 
 def test_a_folder_that_may_not_be_seen_is_unread_and_its_size_is_what_can_be_seen(
@@ -456,6 +510,109 @@ def test_a_folder_that_becomes_a_link_is_not_entered(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "open", swapped)
     with pytest.raises(UnreadError, match="leads elsewhere"):
         read_folder(str(tree), "tree", Budget(60, 1 << 30), host)
+
+
+TRAILER = b"-- MariaDB dump 10.19\n--\nSELECT 1;\n-- Dump completed on 2026-09-01  2:15:01\n"
+GOOD = gzip.compress(TRAILER)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"shop.sql.gz": GOOD[:-9]}, "shop.sql.gz: the gz ends too early"),
+        ({"day/shop.sql.gz": b""}, "day/shop.sql.gz: empty"),
+        ({"a.sql.gz": GOOD, "b.sql": b""}, "b.sql: empty"),
+        ({"shop.sql.gz": gzip.compress(b"pg_dump: error: x\n")}, "holds a message of pg_dump"),
+        ({"shop.sql": b"pg_dump: error: x\n"}, "shop.sql: holds a message of pg_dump"),
+        ({"shop.sql": TRAILER[:40]}, "shop.sql: ends without the last line"),
+        ({"shop": TRAILER[:40]}, "shop: ends without the last line"),
+        ({"shop": GOOD[:-9]}, "shop: the gz ends too early"),
+        ({"shop.zip": b"PK\x03\x04" + bytes(100)}, "shop.zip: "),
+        ({"shop.tar": b"x" * 5000}, "shop.tar: holds a text, and not tar"),
+        ({"shop.sql.gpg": b""}, "shop.sql.gpg: empty"),
+        ({"s.gz.aa": GOOD[:40], "s.gz.ac": GOOD[40:]}, "the volume s.gz.ab is missing"),
+        ({"one": b"", "two": b""}, "empty: no file in it has any content"),
+    ],
+)
+def test_what_is_broken_in_a_tree_makes_it_broken(files, says, tmp_path):
+    written(tmp_path, {"README": b"kept by hand", **files} if "one" not in files else files)
+    with pytest.raises(BrokenError, match=re.escape(says)):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({"shop.sql.gz": GOOD}, 1),
+        ({"s.gz.aa": GOOD[:40], "s.gz.ab": GOOD[40:]}, 1),
+        ({"shop.sql.gz.part": GOOD[:40]}, 0),
+        ({"a.8.gz": gzip.compress(b"a: permission denied\n")}, 1),
+        ({"schema.sql.gz": gzip.compress(b"create table a (b int);\n")}, 1),
+        ({"xtrans.pdf.db.gz": gzip.compress(b"<a><b/></a>\n")}, 1),
+        ({"upgrade.sql": b"create table a (b int);\n", "Thumbs.db": b"\x01\x02" * 99}, 0),
+        ({"pubring.gpg": b"\x99\x01\x0d\x04" * 99, "empty.db": b""}, 0),
+        ({"notes.txt": b"a\n-- MariaDB dump 10.19\nb\n", "initrd.img": b"070701" * 99}, 0),
+    ],
+)
+def test_what_is_whole_in_a_tree_or_no_backup_leaves_it_whole(files, count, tmp_path):
+    written(tmp_path, {"README": b"kept by hand", **files})
+    found = read(tmp_path)
+    assert found.state == "whole"
+    assert found.what[1:] == ([f"archives and dumps in it: {count}"] if count else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "state"),
+    [
+        ("shop.7z", b"7z\xbc\xaf\x27\x1c" + b"x" * 99, "unread"),
+        ("shop.sql.gz", gzip.compress(b"\x01\x02" * 99), "unread"),
+        (
+            "shop.sql.gpg",
+            b"\x8c\x0d\x04\x09\x03\x08" + b"x" * 8 + b"\xff\xd2" + bytes([62]) + b"x" * 62,
+            "encrypted",
+        ),
+    ],
+)
+def test_a_tree_with_an_archive_that_is_not_read_here_is_not_whole(name, data, state, tmp_path):
+    written(tmp_path, {"a.sql.gz": GOOD, name: data})
+    found = read(tmp_path)
+    assert (found.state, found.why.split(":")[0]) == (state, name)
+
+
+def test_a_dump_in_a_folder_of_a_tree_is_read_as_one(tmp_path):
+    shutil.copytree(RECORDED / "pg15_d", tmp_path / "monday" / "shop")
+    assert read(tmp_path).what[1:] == ["archives and dumps in it: 1"]
+    lost = next((tmp_path / "monday" / "shop").glob("*.dat.gz"))
+    lost.unlink()
+    with pytest.raises(BrokenError, match=f"monday/shop: {lost.name[:-3]} is missing"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "at"),
+    [
+        ({}, "2026-09-01 02:15"),
+        ({"SHA256SUMS": b"x"}, "2026-09-01 02:15"),
+        ({"picture.jpg": b"\xff\xd8"}, None),
+        ({"data.csv.gz": gzip.compress(b"1,2\n")}, None),
+    ],
+)
+def test_a_tree_of_nothing_but_dumps_is_as_old_as_the_newest_of_them(more, at, tmp_path):
+    written(tmp_path, {"shop.sql.gz": GOOD, "old.sql": TRAILER.replace(b"-09-", b"-08-"), **more})
+    taken = read(tmp_path).taken
+    assert (taken and minute(taken)) == at
+
+
+def test_a_tree_for_whose_archives_the_budget_does_not_last_is_not_read_to_its_end(tmp_path):
+    written(tmp_path, {f"{number}.sql.gz": GOOD for number in range(30)})
+    with pytest.raises(OutOfBudgetError):
+        read(tmp_path, "tree", Budget(60, 1000))
+
+
+def written(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def manifest(

@@ -23,6 +23,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repo
     kind_of,
     snapshots,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
+    last_line,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "backups"
@@ -320,3 +323,26 @@ def test_no_time_for_restic_check_is_said(seconds: float, host: Host) -> None:
 
     with pytest.raises(OutOfBudgetError, match="not enough time"):
         content({"repository": "/b"}, seen, Budget(seconds, 10**6), host)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "config file has zero size, invalid repository?\nmain.open\n"
+            "\tgithub.com/restic/restic/cmd/restic/global.go:760\nruntime.goexit\n"
+            "\truntime/asm_amd64.s:1594\n",
+            "config file has zero size, invalid repository?",
+        ),
+        (
+            "panic: assignment to entry in nil map\n\ngoroutine 1 [running]:\nmain.main()\n"
+            "\t/src/main.go:9 +0x1d\nexit status 2\n",
+            "panic: assignment to entry in nil map",
+        ),
+        ("[0:00] Fatal: wrong password\nclosing\n", "[0:00] Fatal: wrong password"),
+        ("Fatal: config\nFatal: unable to open\nhint\n", "Fatal: unable to open"),
+        ("", "status 2"),
+    ],
+)
+def test_the_reason_of_a_failure_is_no_line_of_a_stack_trace(said: str, reason: str) -> None:
+    assert last_line("restic", said, (), 2) == f"restic: {reason}"

@@ -115,10 +115,13 @@ def test_a_time_in_the_future_is_no_backup() -> None:
     assert tier([NOW.timestamp() + 3600], daily=1) == (1, 0, ["2026-11-26"])
 
 
-def test_what_nobody_means_is_cut() -> None:
-    (found,) = tiers([], {"yearly": 10**9}, None, NOW.timestamp(), VIENNA)
-
-    assert found["declared"] == 100
+@pytest.mark.parametrize(
+    ("name", "wanted", "most"),
+    [("yearly", 10**9, 100), ("daily", 0, 7320), ("daily", -3, 7320), ("hourly", 8785, 8784)],
+)
+def test_what_nobody_means_is_refused(name: str, wanted: int, most: int) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: {wanted} is not a number from 1 to {most}$"):
+        tiers([], {name: wanted, "weekly": None}, None, NOW.timestamp(), VIENNA)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "01.02.2026", "2026-11-01T00:00"])

@@ -266,7 +266,8 @@ def lay(path: Path, content: str, at: float) -> None:
     elif what == "folder":
         shutil.copytree(RECORDED / "folders" / rest, path)
         if rest == "mariabackup":
-            (path / "ibdata1").write_bytes(b"a page" * 1000)
+            (path / "ibdata1").write_bytes(b"page" * 8192)
+            (path / "ib_logfile0").write_bytes(b"log")
     elif rest in ("gz", "bz2", "xz", "zst") or (rest == "lz4" and what != "custom"):
         path.write_bytes(packed(rest, CONTENTS[what](at)))
     else:
