@@ -122,7 +122,7 @@ def tar_of(name: str) -> bytes:
 
 
 def test_what_zstd_packed_is_looked_at_as_what_gzip_did(tmp_path: Path) -> None:
-    dump = b"--\n-- PostgreSQL database dump\n--\n" + os.urandom(50_000).hex().encode()
+    dump = b"--\n-- PostgreSQL database dump\n--\n" + os.urandom(50_000).hex().encode() + b";"
     contents = {
         "a.tar.zst": zstd(tar_of("a/b")),
         "cut.tar.zst": zstd(tar_of("a/b")[:60_000]),

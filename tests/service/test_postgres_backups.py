@@ -171,7 +171,9 @@ def test_a_base_backup_whose_log_lies_elsewhere_says_so(made, host):
     found = read(made / "without_wal", host)
 
     assert (found.state, found.proof) == ("whole", "part")
-    assert found.unproved.endswith(", which is not in the backup")
+    assert found.unproved.endswith(
+        ", which is not in the backup: without an archive of it nothing can be restored"
+    )
 
 
 def flip(path: Path) -> None:
@@ -218,7 +220,9 @@ def test_the_only_file_of_the_log_may_be_kept_elsewhere_and_that_is_said(plain):
     for log in (plain / "pg_wal").glob("0*"):
         log.unlink()
 
-    assert read(plain).unproved.endswith(", which is not in the backup")
+    assert read(plain).unproved.endswith(
+        ", which is not in the backup: without an archive of it nothing can be restored"
+    )
 
 
 def test_a_changed_setting_is_said_and_does_not_fail(plain):
@@ -270,7 +274,9 @@ def test_a_fault_in_a_tar_is_seen(fault, made, tmp_path):
         base.rename(folder / "base.tar.gz.moved")
     else:
         (folder / "pg_wal.tar.gz").unlink()
-        assert read(folder).unproved.endswith(", which is not in the backup")
+        assert read(folder).unproved.endswith(
+            ", which is not in the backup: without an archive of it nothing can be restored"
+        )
         return
     with pytest.raises((BrokenError, UnreadError)):
         read_folder(str(folder), "pg_basebackup", Budget(60, 1 << 33), Host())

@@ -29,6 +29,7 @@ RUN_TIMEOUT_SECONDS = 20.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 GLOB_LIMIT = 10_000
 PIPE_BYTES = 1 << 20
+OUT_BYTES = 1 << 17
 F_SETPIPE_SZ = 1031
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -356,7 +357,7 @@ class _Through:
     def read(self, size: int) -> bytes:
         """Return up to size bytes of what the program prints; nothing when it has ended well."""
         while True:
-            data = self.process.stdout.raw.read(size)
+            data = self.process.stdout.raw.read(min(size, OUT_BYTES))
             if data:
                 return bytes(data)
             if data is not None:

@@ -172,13 +172,17 @@ def _marks(stream: Counted, program: str) -> Counter[Any]:
     carry = b"\n"
     for data in iter(stream.read, b""):
         marks["zeros"] += odd in data
-        window = carry + data
-        for one in MARK.finditer(window) if program else ():
-            if one.end() > len(carry):
-                marks[MARKS[(one.lastindex or 1) - 1]] += 1
-                before = window[max(0, one.start() - LINE_BYTES) : one.start()]
-                marks["plain"] += one.lastindex == len(MARKS) and _ended(before)
-        carry = window[-LINE_BYTES:]
+        seam = carry + data[:LINE_BYTES]
+        # Rows of COPY are short. To look for what all marks have, but the end of mysqldump, is twice as fast.
+        passed = program.startswith("pg") and not marks["begin", "mysqldump"]
+        if not (passed and b"dump" not in data and b"dump" not in seam):
+            window = carry + data
+            for one in MARK.finditer(window) if program else ():
+                if one.end() > len(carry):
+                    marks[MARKS[(one.lastindex or 1) - 1]] += 1
+                    before = window[max(0, one.start() - LINE_BYTES) : one.start()]
+                    marks["plain"] += one.lastindex == len(MARKS) and _ended(before)
+        carry = (seam if len(data) < LINE_BYTES else data)[-LINE_BYTES:]
     return marks
 
 
