@@ -243,15 +243,17 @@ class Host:
 
     @contextlib.contextmanager
     def through(
-        self, command: list[str], give: Callable[[int], bytes]
+        self, command: list[str], give: Callable[[int], bytes], file: IO[bytes] | None = None
     ) -> Iterator[Callable[[int], bytes]]:
         """Give a function that reads what the program makes of what `give` gives; it returns nothing at the end.
+
+        file: an open file that the program reads itself, from where it stands, instead.
 
         The program is killed if the caller stops before. What `give` raises is passed on.
 
         Raises: HostError if it is not there; while it is read, EndedError if it ends with a failure.
         """
-        process = self._start(command, with_input=True)
+        process = self._start(command, with_input=True, file=file)
         try:
             yield _Through(process, command[0], give).read
         finally:
@@ -263,6 +265,7 @@ class Host:
         environment: dict[str, str] | None = None,
         *,
         with_input: bool = False,
+        file: IO[bytes] | None = None,
     ) -> Any:
         """Start the program with its output to be read."""
         program = self.which(command[0])
@@ -279,7 +282,7 @@ class Host:
             # No AnsibleModule is here, nor may be: importing it costs a host more than most gathers.
             return subprocess.Popen(  # pylint: disable=ansible-bad-function
                 [program, *command[1:]],
-                stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
+                stdin=file or (subprocess.PIPE if with_input else subprocess.DEVNULL),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=settings,
@@ -349,7 +352,7 @@ class _Through:
     def __init__(self, process: Any, name: str, give: Callable[[int], bytes]) -> None:
         self.process, self.name, self._give = process, name, give
         self._left = memoryview(b"")
-        for stream in (process.stdin, process.stdout):
+        for stream in filter(None, (process.stdin, process.stdout)):
             os.set_blocking(stream.fileno(), False)
             with contextlib.suppress(OSError):  # the system may allow less
                 fcntl.fcntl(stream.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
@@ -362,7 +365,8 @@ class _Through:
                 return bytes(data)
             if data is not None:
                 return self._ended()
-            writers = [] if self.process.stdin.closed else [self.process.stdin]
+            feeds = self.process.stdin is not None and not self.process.stdin.closed
+            writers = [self.process.stdin] if feeds else []
             _readable, writable, _failed = select.select([self.process.stdout], writers, [])
             if writable:
                 self._feed()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import IO, Callable
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 4096
@@ -86,11 +86,13 @@ class Counted:
     """A stream that counts, can be looked at before it is read, keeps its last bytes, and stops at the budget.
 
     count: bytes that were read. tail: the last TAIL_BYTES of them. ends: where the last byte that is not zero ends;
-    behind it there is only padding.
+    behind it there is only padding. file: the regular file whose bytes these are, if they are one's.
     """
 
-    def __init__(self, read: Callable[[int], bytes], budget: Budget) -> None:
-        self._read, self.budget = read, budget
+    def __init__(
+        self, read: Callable[[int], bytes], budget: Budget, file: IO[bytes] | None = None
+    ) -> None:
+        self._read, self.budget, self.file = read, budget, file
         self._ahead = b""
         self.count, self.ends, self.tail = 0, 0, b""
 
@@ -119,6 +121,16 @@ class Counted:
             kept = data if len(data) >= TAIL_BYTES else self.tail + data
             self.tail = kept[-TAIL_BYTES:]
         return data
+
+    def hand_over(self) -> IO[bytes] | None:
+        """Return the file at its beginning, for somebody else to read all of it; None if that cannot be."""
+        if self.file is None or self.count:
+            return None
+        self.count = self.file.seek(0, 2)
+        self.budget.take(self.count)
+        self.file.seek(0)
+        self._ahead, self._read = b"", lambda _size: b""
+        return self.file
 
     def exactly(self, size: int, what: str) -> bytes:
         """Return size bytes.

@@ -150,7 +150,8 @@ def read_file(paths: list[str], due: DueContent, budget: Budget, host: Host) -> 
         raw: Any = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
         found = Reading()
         try:
-            counted = Counted(raw.read, budget)
+            alone = isinstance(getattr(raw, "raw", None), io.FileIO)
+            counted = Counted(raw.read, budget, raw if alone else None)
             if counted.peek(16) == SQLITE and len(paths) == 1:
                 log = paths[0] + "-wal"
                 if host.exists(log) and host.stat(log).st_size:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import bz2
 import contextlib
 import lzma
+import os
 import re
 import zlib
-from typing import Any, Callable, Generator, Iterator
+from typing import IO, Any, Callable, Generator, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
@@ -208,6 +209,25 @@ class _Frames:
                 kept, self._kept = self._kept, b""
                 self._wants = self._walk.send(kept)
 
+    def over(self, file: IO[bytes]) -> None:
+        """Walk over a whole file, of which only the heads of frames and blocks are read.
+
+        Raises: BrokenError, UnreadError.
+        """
+        place, number = 0, file.fileno()
+        size = os.fstat(number).st_size
+        while place < size:
+            if self._wants < 0:
+                step = min(-self._wants, size - place)
+                self._wants += step
+                if self._wants == 0:
+                    self._wants = self._walk.send(b"")
+            else:
+                data = os.pread(number, self._wants, place)
+                step = len(data) or size
+                self.feed(data)
+            place += step
+
     def _begin(self, magic: bytes) -> bool:
         """Return whether the magic begins a skippable frame."""
         known = (ZST,) if self.kind == "zst" else (LZ4, LZ4_LEGACY)
@@ -306,8 +326,12 @@ def _by_program(layer: Layer, outer: Counted, host: Host) -> Iterator[Callable[[
         layer.members, layer.checked = frames.frames, frames.checked
         return data
 
+    file = outer.hand_over()
+    if file is not None:  # the program reads it itself, which is a third faster
+        frames.over(file)
+        layer.members, layer.checked = frames.frames, frames.checked
     program = "zstd" if layer.kind == "zst" else "lz4"
-    with host.through([program, "-d", "-c", "-q"], packed) as unpacked:
+    with host.through([program, "-d", "-c", "-q"], packed, file) as unpacked:
 
         def read(size: int) -> bytes:
             try:
