@@ -254,8 +254,8 @@ def _own_addresses(host: Host) -> set[str]:
 # --- of this machine -------------------------------------------------------------------------------------------------
 def _by_disk(one: _Place, two: _Place, mounts: list[MountPoint], host: Host) -> Apart:
     """Return how far apart two places on disks of this host are."""
-    assert one.mount
-    assert two.mount
+    if one.mount is None or two.mount is None:
+        return UNKNOWN, f"this host does not show where {one.shown} or {two.shown} lies"
     below, under = disks_of(one.mount, mounts, host), disks_of(two.mount, mounts, host)
     both = f"{one.shown} and {two.shown}"
     for name in [*below.devices, *below.disks]:
