@@ -40,8 +40,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     shown,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._members import (
-    TarMember,
     escapes,
+    open_tar,
     read_tar,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError
@@ -352,13 +352,7 @@ def _read_tars(base: _Base, found: Reading) -> bool:
 
 def _read_members(base: _Base, stream: Counted, prefix: str, found: Reading) -> None:
     """Compare the members of a tar with the manifest."""
-    with tarfile.open(  # type: ignore[call-overload]
-        fileobj=stream,
-        mode="r|",
-        bufsize=CHUNK_BYTES,
-        tarinfo=TarMember,
-        errors="surrogateescape",
-    ) as archive:
+    with open_tar(stream) as archive:
         for member in archive:
             archive.members = []  # it would keep all of them
             if escapes(member.name):

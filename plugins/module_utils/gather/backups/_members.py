@@ -145,6 +145,20 @@ def is_tar(head: bytes) -> bool:
     return said == sum(head[:148]) + 8 * 32 + sum(head[156:BLOCK_BYTES])
 
 
+def open_tar(stream: Counted) -> Any:
+    """Return the tarfile that reads a stream, and takes nothing that it cannot read for the end.
+
+    Raises: BrokenError.
+    """
+    return tarfile.open(  # type: ignore[call-overload]
+        fileobj=stream,
+        mode="r|",
+        bufsize=CHUNK_BYTES,
+        tarinfo=TarMember,
+        errors="surrogateescape",
+    )
+
+
 def read_tar(stream: Counted, found: Reading, now: float) -> None:
     """Read a tar to its end mark, behind which there may be only padding.
 
@@ -152,17 +166,10 @@ def read_tar(stream: Counted, found: Reading, now: float) -> None:
     """
     links, end, members, newest, filled = Links(), 0, 0, 0.0, False
     try:
-        with tarfile.open(  # type: ignore[call-overload]
-            fileobj=stream,
-            mode="r|",
-            bufsize=CHUNK_BYTES,
-            tarinfo=TarMember,
-            errors="surrogateescape",
-        ) as archive:
+        with open_tar(stream) as archive:
             for member in archive:
                 members += 1
-                # it would keep all of them
-                archive.members = []
+                archive.members = []  # it would keep all of them
                 end = archive.offset
                 _follow(member, links, found)
                 filled = filled or _has_content(member)
