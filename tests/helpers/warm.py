@@ -50,8 +50,44 @@ LOADED = (
     "upkeep.cli.waivers",
 )
 
-_servers: dict[int, tuple[bytes, subprocess.Popen[bytes]]] = {}
+_servers: dict[int, _Server] = {}
 _starting = threading.Lock()
+
+
+class _Server:
+    """The process that has loaded the command. What it prints itself is kept, to be told if it ends before its time."""
+
+    def __init__(self) -> None:
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("")  # a name that the kernel chooses, in no folder
+            listening.listen(16)
+            self.address = listening.getsockname()
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, str(listening.fileno()), str(os.getpid())],
+                pass_fds=[listening.fileno()],
+                stderr=self.printed,
+                start_new_session=True,
+                # Not what a single test has set: the server is there for all of them.
+                env={name: os.environ[name] for name in KEPT if name in os.environ},
+            )
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.printed.close()
+
+    def has_ended(self) -> bool:
+        """Whether somebody has ended it, which is told: the kernel when memory is short, or a test of kills."""
+        if self.process.poll() is None:
+            return False
+        self.printed.seek(0)
+        print(
+            f"the server of commands ended with {self.process.returncode}; a new one begins",
+            self.printed.read().decode(errors="replace"),
+            file=sys.stderr,
+        )
+        return True
 
 
 def run(
@@ -83,32 +119,15 @@ def run(
 def _server() -> bytes:
     """Return the address of this process's server, which ends with this process."""
     with _starting:
-        if os.getpid() not in _servers:
-            _servers[os.getpid()] = _start_server()
-        return _servers[os.getpid()][0]
+        if os.getpid() not in _servers or _servers[os.getpid()].has_ended():
+            _servers[os.getpid()] = _Server()
+        return _servers[os.getpid()].address
 
 
 def end() -> None:
     """Stop this process's server."""
     if os.getpid() in _servers:
-        _, process = _servers.pop(os.getpid())
-        process.kill()
-        process.wait()
-
-
-def _start_server() -> tuple[bytes, subprocess.Popen[bytes]]:
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind("")  # a name that the kernel chooses, in no folder
-        listening.listen(16)
-        command = [sys.executable, __file__, str(listening.fileno()), str(os.getpid())]
-        process = subprocess.Popen(
-            command,
-            pass_fds=[listening.fileno()],
-            start_new_session=True,
-            # Not what a single test has set: the server is there for all of them.
-            env={name: os.environ[name] for name in KEPT if name in os.environ},
-        )
-        return listening.getsockname(), process
+        _servers.pop(os.getpid()).end()
 
 
 # --- the server ------------------------------------------------------------------------------------------------------
@@ -132,6 +151,7 @@ def main() -> None:
         except TimeoutError:
             continue
         if os.fork() == 0:
+            os.setpgid(0, 0)  # a command that ends its own group does not end the server
             listening.close()
             asked.setblocking(True)
             _answer(asked)

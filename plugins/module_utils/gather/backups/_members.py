@@ -146,7 +146,7 @@ def is_tar(head: bytes) -> bool:
 
 
 def open_tar(stream: Counted) -> Any:
-    """Return the tarfile that reads a stream, and takes nothing that it cannot read for the end.
+    """Return the tarfile that reads a stream, and never ends early over what it cannot read.
 
     Raises: BrokenError.
     """
