@@ -60,6 +60,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._rete
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
     Snapshot,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._verify import (
+    VERIFY_OPTIONS,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
     TimeWitness,
 )
@@ -96,6 +99,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "read": {"type": "bool", "default": True},
             **COPY_OPTIONS,
             **RETENTION_OPTIONS,
+            **VERIFY_OPTIONS,
         },
         "mutually_exclusive": [("paths", "repository")],
     },

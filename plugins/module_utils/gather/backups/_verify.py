@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a set is verified by restoring it: the part `verify` of its declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VERIFY_OPTIONS: dict[str, dict[str, Any]] = {
+    "verify": {
+        "type": "dict",
+        "options": {
+            "max_days": {"type": "float", "default": 31.0},
+            "rto_minutes": {"type": "float"},
+            "provable": {"type": "bool", "default": False},
+            "assertions": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str"},
+                    "sql": {"type": "str"},
+                    "database": {"type": "str"},
+                    "equals": {"type": "str"},
+                    "files": {"type": "str"},
+                    "min": {"type": "float"},
+                    "max": {"type": "float"},
+                    "fresh_hours": {"type": "float"},
+                },
+                "required_one_of": [("sql", "files")],
+                "mutually_exclusive": [("sql", "files")],
+            },
+            "globals": {"type": "path"},
+            "preload": {"type": "list", "elements": "str", "default": []},
+            "beside_live": {"type": "str"},
+            "backup_window": {"type": "str"},
+            "lock_minutes": {"type": "float", "default": 15.0},
+            "parts": {"type": "int", "default": 16},
+            "cycle_days": {"type": "float"},
+            "whole_bytes": {"type": "int", "default": 20_000_000_000},
+            "minutes": {"type": "float", "default": 120.0},
+            "memory_bytes": {"type": "int", "default": 2_000_000_000},
+            "jobs": {"type": "int", "default": 2},
+            "identity_file": {"type": "path"},
+            "key_copy": {"type": "str"},
+        },
+    },
+}
+"""A set is verified only if it has this part.
+
+max_days: how old the last good verification may be. rto_minutes: how long a restore may take. provable: restored
+content must be proved. assertions: on the restored data: `sql` returns one value, or `files` is a glob below the
+restored tree, of which the matches are counted; the value is held against equals, min and max, or must be a time that
+is at most fresh_hours old (of files: the newest). database: in which it is asked. globals: a dump of roles and grants
+that is restored first (PostgreSQL). preload: libraries that the restored server must load. beside_live: why it may be
+restored on a host where such a server runs. backup_window: `HH:MM-HH:MM` in the host's zone, in which backups are made
+and nothing is verified. lock_minutes: how long a repository's lock is waited for and held. parts: into how many a
+repository is divided; cycle_days: within how many days all are to be read. whole_bytes: up to which size a snapshot of
+a repository is restored in whole. minutes, memory_bytes: bounds of one verification. jobs: of pg_restore.
+identity_file: key of age. key_copy: where another copy of the key is kept.
+"""
