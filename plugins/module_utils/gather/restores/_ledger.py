@@ -186,9 +186,10 @@ def share(value: Any) -> float | None:
 
     Raises: ValueError if it is neither.
     """
-    if value is not None and _number(value) > 1:
+    told = None if value is None else _number(value)
+    if told is not None and told > 1:
         raise ValueError
-    return value
+    return told
 
 
 def _optional(read: Reader) -> Reader:
