@@ -164,7 +164,7 @@ def _since(rows: list[RestoreRow], good: RestoreRow) -> str:
 
 CHECK = Check(
     title="Backups were restored, and what came out is good",
-    trouble="Backup not restored",
+    trouble="Failed or missing restore of a backup",
     gather="restores",
     shape=RestoreSeen,
     since="0.1.0",
