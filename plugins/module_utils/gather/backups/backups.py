@@ -277,7 +277,7 @@ def _of_paths(one: Set, budget: Budget) -> str:
     lines = [
         f"{each.path} {each.bytes} B, written {iso(each.written or 0.0)}" for each in found.backups
     ]
-    newest, said = _newest(one, budget)
+    newest, said = newest_backup(one, budget)
     for each in found.unfinished:
         _make(one, each, each.unfinished)
     data["count"] = len(found.backups)
@@ -300,7 +300,7 @@ def _of_paths(one: Set, budget: Budget) -> str:
     return "\n".join(lines[:200])
 
 
-def _newest(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] | None]:
+def newest_backup(one: Set, budget: Budget) -> tuple[Candidate | None, dict[str, Any] | None]:
     """Return the newest backup that is finished, and how it reads; those that are not finished are taken away.
 
     What a backup says of itself may show only when it is read, and that it is older than another one. Then that is read
