@@ -26,7 +26,7 @@ class BadBackupError(RestoreError):
 
 
 class NotTriedError(RestoreError):
-    """It could not be tried or not be judged: locked, no space, no permission, no program, a version that is not here."""
+    """It could not be tried or judged: locked, no space, no permission, no program, a version that is not here."""
 
 
 class CancelledError(NotTriedError):

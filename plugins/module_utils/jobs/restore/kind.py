@@ -33,8 +33,10 @@ _TOC = b"toc.dat"
 
 
 def kind_of(backup: Candidate, host: Host) -> str:
-    """Return what a backup is: a folder's kind (see _folders.py); of a file `custom`, `pg_tar`, `sqlite`, `tar`, `zip`,
-    `encrypted`, `sql` of a program (`sql pg_dump`, `sql mysqldump` …), `sql` or what content_of says.
+    """Return what a backup is.
+
+    A folder's kind is of _folders.py. A file is `custom`, `pg_tar`, `sqlite`, `tar`, `zip`, `encrypted`, `sql` of a
+    program (`sql pg_dump`, `sql mysqldump` …), `sql`, or what content_of says.
 
     Raises: BadBackupError, NotTriedError.
     """

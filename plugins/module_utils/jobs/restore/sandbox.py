@@ -127,7 +127,7 @@ class Sandbox:
             line += ["--ro-bind", os.path.join(self.scratch.path, name), f"/etc/{name}"]
         line += ["--proc", "/proc", "--dev", "/dev"]
         line += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
-        line += ["--bind", self.scratch.work, "/scratch", "--chdir", "/scratch"]
+        line += ["--bind", self.scratch.work, "/scratch", "--chdir", "/"]
         for outside, inside in reads:
             line += ["--ro-bind", outside, inside]
         settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
