@@ -41,6 +41,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
+    refuse_beside_live,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -135,6 +138,7 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     task.row["kind"] = kind
     if kind not in KINDS:
         raise NotTriedError(f"{kind}: nothing here restores that")
+    refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
         _judge(task, restored)
