@@ -43,7 +43,7 @@ VERIFY_OPTIONS: dict[str, dict[str, Any]] = {
             "memory_bytes": {"type": "int", "default": 2_000_000_000},
             "jobs": {"type": "int", "default": 2},
             "identity_file": {"type": "path"},
-            "key_copy": {"type": "str"},
+            "key_copy": {"type": "str", "no_log": False},  # says where it is, not what it is
         },
     },
 }
