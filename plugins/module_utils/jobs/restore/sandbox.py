@@ -75,6 +75,8 @@ class Sandbox:
         self.bounded = scratch.bound_memory(memory_bytes)
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
+        ionice = host.which("ionice")
+        self._gives_way = [ionice, "-c", "2", "-n", "7"] if ionice else []
         if not self._bwrap:
             raise NotTriedError(
                 "bwrap is not installed: nothing is restored without a sandbox", INSTALL
@@ -113,7 +115,7 @@ class Sandbox:
     ) -> list[str]:
         """Return the whole command that runs argv in the sandbox. No secret may be in argv or environment."""
         uid = str(self.scratch.uid)
-        line = [self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
+        line = [*self._gives_way, self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
         line += [f"--unshare-{one}" for one in ("net", "pid", "ipc", "uts")]
         line += ["--unshare-cgroup-try", "--hostname", "restore"]
         for path in _SYSTEM:
