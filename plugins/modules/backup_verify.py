@@ -106,9 +106,7 @@ taken:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import (
-    ARGUMENTS,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import SETS
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
@@ -122,7 +120,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "sets": ARGUMENTS["sets"],
+            "sets": SETS,
             "names": {"type": "list", "elements": "str", "default": []},
             "folder": {"type": "path", "default": "/var/lib/upkeep/restores"},
             "scratch": {"type": "path", "default": "/var/lib/upkeep/scratch"},
