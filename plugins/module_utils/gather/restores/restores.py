@@ -10,9 +10,7 @@ import os
 import stat
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import (
-    ARGUMENTS as BACKUPS,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import SETS
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.restores._ledger import (
     CYCLE,
     RUNNING,
@@ -30,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "sets": BACKUPS["sets"],
+    "sets": SETS,
     "folder": {"type": "path", "default": "/var/lib/upkeep/restores"},
 }
 LIMIT_BYTES = 4_000_000

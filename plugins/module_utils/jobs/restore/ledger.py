@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger on the host: one row for each verification, and what is going on now."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import tempfile
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    NotTriedError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import began
+
+FOLDER = "/var/lib/upkeep/restores"
+ROWS, CYCLES, RUNNING = "ledger.jsonl", "cycles.json", "running.json"
+TAIL_BYTES = 8_000_000
+
+
+class Ledger:
+    """The files of the ledger. folder: root's; others may not write there."""
+
+    def __init__(self, folder: str = FOLDER) -> None:
+        self.folder = folder
+        try:
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            info = os.lstat(folder)
+        except OSError as exc:
+            raise NotTriedError(f"ledger {folder}: {exc.strerror}") from exc
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+            raise NotTriedError(
+                f"ledger {folder}: not a folder of ours that others cannot write to"
+            )
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Write a row down, for good.
+
+        A row that a full disk has cut in half is ended first: it costs itself, not the one behind it.
+        """
+        line = json.dumps(row, allow_nan=False, ensure_ascii=True, sort_keys=True).encode("ascii")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self._path(ROWS), flags, 0o644), "r+b", buffering=0) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size:
+                stream.seek(size - 1)
+                line = line if stream.read(1) == b"\n" else b"\n" + line
+            line += b"\n"
+            while line:
+                line = line[stream.write(line) :]
+            os.fsync(stream.fileno())
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a set, newest first; of a long ledger the last ones."""
+        try:
+            with open(self._path(ROWS), "rb") as stream:
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))
+                lines = stream.read(TAIL_BYTES).splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError, AttributeError):
+                row = json.loads(line)
+                if row.get("set") == name:
+                    found.append(row)
+        return found
+
+    def cycle(self, name: str) -> dict[str, Any]:
+        """Return how far the cycle of a set is; nothing if it has none yet."""
+        found = self._load(CYCLES).get(name)
+        return found if isinstance(found, dict) else {}
+
+    def keep_cycle(self, name: str, cycle: dict[str, Any]) -> None:
+        """Write down how far the cycle of a set is."""
+        self._save(CYCLES, {**self._load(CYCLES), name: cycle})
+
+    def running(self, said: dict[str, Any] | None) -> None:
+        """Write down what is going on, or that nothing is."""
+        if said is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(RUNNING))
+        else:
+            self._save(RUNNING, {**said, "pid": os.getpid(), "pid_started": began(os.getpid())})
+
+    def _load(self, name: str) -> dict[str, Any]:
+        try:
+            with open(self._path(name), encoding="utf-8") as stream:
+                found = json.load(stream)
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _save(self, name: str, said: dict[str, Any]) -> None:
+        number, path = tempfile.mkstemp(dir=self.folder)
+        try:
+            with os.fdopen(number, "w", encoding="ascii") as stream:
+                json.dump(said, stream)
+                stream.flush()
+                os.fsync(number)
+            os.chmod(path, 0o644)
+            os.replace(path, self._path(name))
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            raise

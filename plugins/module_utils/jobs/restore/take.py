@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep one table or one file of what was restored."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from typing import Any, Callable
+
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    NotTriedError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+
+
+def taker(wanted: dict[str, Any], taken: list[str]) -> Callable[[Task, Restored], None]:
+    """Return what keeps a table or a file of what was restored, and writes its path into taken.
+
+    wanted: `to`, a folder; `table` or `file`. Nothing that is there is overwritten.
+    """
+
+    def take(task: Task, restored: Restored) -> None:
+        try:
+            os.makedirs(wanted["to"], mode=0o700, exist_ok=True)
+            name = wanted["table"] or os.path.basename(wanted["file"].rstrip("/"))
+            name = re.sub(r"[^\w.-]", "_", name) + (".sql" if wanted["table"] else "")
+            target = os.path.join(wanted["to"], name)
+            if os.path.lexists(target):
+                raise NotTriedError(f"{target} is there already; nothing is overwritten")
+            if wanted["table"]:
+                restored.take_table(wanted["table"], target)
+            else:
+                _take_file(restored, wanted["file"], target)
+        except OSError as exc:
+            raise NotTriedError(f"{exc.filename or wanted['to']}: {exc.strerror}") from exc
+        taken.append(target)
+
+    return take
+
+
+def _take_file(restored: Restored, file: str, target: str) -> None:
+    """Copy one restored file; nothing outside of what was restored."""
+    if not restored.root:
+        raise NotTriedError("the backup is of a database; name a table instead")
+    top = os.path.realpath(restored.root)
+    path = os.path.realpath(os.path.join(top, file.lstrip("/")))
+    if not path.startswith(top + "/") or not os.path.isfile(path):
+        raise NotTriedError(f"{file}: no such file was restored")
+    with open(path, "rb") as source, open(target, "xb") as into:
+        os.fchmod(into.fileno(), 0o600)
+        shutil.copyfileobj(source, into)

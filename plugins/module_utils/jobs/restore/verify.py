@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore a set's newest backup, judge what comes out, and write it down: one verification.
+
+A kind of backup is a function that restores it and gives what came out (task.Restored) for as long as it is there;
+`KINDS` says which is whose. All else is the same for each kind, and is here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from typing import Any, Callable, ContextManager
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
+    snapshots,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import (
+    Set,
+    newest_backup,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.assertions import (
+    FAILED,
+    UNKNOWN,
+    judged,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    BadBackupError,
+    NotTriedError,
+    RestoreError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures import (
+    proved_by_figures,
+    shrunk,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
+    refuse_beside_live,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
+    DEFAULT,
+    Scratch,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
+    restored_sqlite,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    NO_LIMIT,
+    Restored,
+    Task,
+)
+
+Restorer = Callable[[Task], ContextManager[Restored]]
+KINDS: dict[str, Restorer] = {
+    "sqlite": restored_sqlite,
+}
+Afterwards = Callable[[Task, Restored], None]
+
+
+def verify(
+    wanted: dict[str, Any],
+    ledger: Ledger,
+    host: Host,
+    base: str = DEFAULT,
+    afterwards: Afterwards | None = None,
+) -> dict[str, Any]:
+    """Verify one set and return the row that was written into the ledger, with the fields of RestoreRow.
+
+    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was restored
+    before it is removed.
+
+    Raises: NotTriedError if the ledger or the scratch place cannot be used at all.
+    """
+    began, now = time.monotonic(), host.now()
+    ends = began + wanted["verify"]["minutes"] * 60
+    with Scratch(base) as scratch:
+        sandbox = Sandbox(scratch, host, ends, wanted["verify"]["memory_bytes"])
+        task = Task(wanted, ledger, scratch, sandbox, host)
+        row = task.row
+        row["id"] = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime(now)) + os.urandom(3).hex()
+        row["began_at"] = iso(now)
+        try:
+            _restore(task, afterwards)
+            row.update(
+                outcome="part" if row["covered"] != "all" else "restored", step="done", why=""
+            )
+        except RestoreError as exc:
+            row.update(outcome=exc.outcome, step=exc.step or task.now_at)
+            row.update(why=str(exc)[:500], next_step=exc.next_step)
+        except HostError as exc:
+            row.update(outcome="unknown", step=task.now_at, why=str(exc)[:500], next_step="")
+        finally:
+            ledger.running(None)
+        if not sandbox.bounded:
+            task.note("its memory was bounded for each process, not for all together")
+    row["ended_at"] = iso(host.now())
+    ledger.add(row)
+    return row
+
+
+def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Return what a verification of the set would restore, without reading it to its end and without writing anything.
+
+    Raises: HostError, RestoreError if it would not begin.
+    """
+    if wanted["repository"]:
+        return {"set": wanted["name"], "backup": wanted["repository"], "kind": "repository"}
+    one = Set({**wanted, "read": False}, {}, Writers(host), host)
+    one.find()
+    newest, _said = newest_backup(one, Budget(60, NO_LIMIT))
+    if newest is None:
+        raise BadBackupError("there is no backup")
+    size = newest.bytes or 0
+    return {
+        "set": wanted["name"],
+        "backup": newest.path,
+        "kind": kind_of(newest, host),
+        "bytes": size,
+    }
+
+
+def _restore(task: Task, afterwards: Afterwards | None) -> None:
+    """Do all steps.
+
+    Raises: RestoreError, HostError.
+    """
+    _refuse_now(task)
+    with task.step("find"):
+        kind = _find(task)
+    task.row["kind"] = kind
+    if kind not in KINDS:
+        raise NotTriedError(f"{kind}: nothing here restores that")
+    refuse_beside_live(kind, task.verify, task.host)
+    task.now_at = "restore"
+    with KINDS[kind](task) as restored:
+        _judge(task, restored)
+        if afterwards is not None:
+            afterwards(task, restored)
+
+
+def _refuse_now(task: Task) -> None:
+    """Raise NotTriedError in the time in which backups are made."""
+    window = task.verify["backup_window"]
+    if window and in_window(window, task.host.now()):
+        raise NotTriedError(
+            f"it is {time.strftime('%H:%M', time.localtime(task.host.now()))}, in the backup window {window}: "
+            "nothing is verified then"
+        )
+
+
+def in_window(window: str, now: float) -> bool:
+    """Return whether a time, in seconds since 1970, is in a window `HH:MM-HH:MM` of this host's zone.
+
+    Raises: NotTriedError if that is no window.
+    """
+    try:
+        begin, end = (time.strptime(one.strip(), "%H:%M") for one in window.split("-"))
+    except ValueError:
+        raise NotTriedError(
+            f"backup_window: found {window[:40]!r}; expected such as '01:00-03:30'"
+        ) from None
+    here = time.localtime(now)
+    minute = here.tm_hour * 60 + here.tm_min
+    first, last = (one.tm_hour * 60 + one.tm_min for one in (begin, end))
+    return first <= minute < last if first <= last else minute >= first or minute < last
+
+
+def _find(task: Task) -> str:
+    """Find the newest backup and read it to its end; return its kind."""
+    wanted = task.wanted
+    if wanted["repository"]:
+        return _find_snapshot(task)
+    one = Set({**wanted, "read": True}, {}, Writers(task.host), task.host)
+    one.find()
+    seconds = max(1.0, task.sandbox.ends - time.monotonic())
+    newest, said = newest_backup(one, Budget(seconds, NO_LIMIT))
+    if newest is None:
+        making = f"; {one.making[0]['path']} is being made" if one.making else ""
+        raise BadBackupError(f"there is no finished backup{making}")
+    task.backup = newest
+    task.row["backup"] = newest.path
+    taken = newest.decided(task.host.now()).at
+    task.row["taken_at"] = None if taken is None else iso(taken)
+    if said is not None:
+        if said["state"] == "broken":
+            raise BadBackupError(f"it cannot be read: {said['why']}")
+        if said["state"] == "partial":
+            raise NotTriedError(f"it was not read to its end: {said['why']}")
+        if said.get("hostile"):
+            task.finding(f"members would be extracted elsewhere, such as {said['hostile'][0]}")
+        if said.get("proof") == "all":
+            task.row["proof"] = "checksums"
+        task.row["unproved"] = said.get("unproved", "")
+    return kind_of(newest, task.host)
+
+
+def _find_snapshot(task: Task) -> str:
+    """Find the newest finished snapshot of a repository; return what keeps it."""
+    seconds = max(1.0, task.sandbox.ends - time.monotonic())
+    task.repository = found = snapshots(task.wanted, task.host, seconds)
+    if not found.snapshots:
+        raise BadBackupError("the repository has no finished snapshot")
+    newest = found.snapshots[0]
+    task.row["backup"], task.row["taken_at"] = newest.name, iso(newest.taken)
+    return found.kind
+
+
+def _judge(task: Task, restored: Restored) -> None:
+    """Judge what came out.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    row = task.row
+    with task.step("count"):
+        row["figures"], counts = restored.figures()
+        row["counts"] = dict(sorted(counts.items())[:200])
+    with task.step("check"):
+        restored.check()
+    with task.step("assert"):
+        row["assertions"] = [
+            judged(one, restored.ask, lambda pattern: _matches(restored, pattern), _taken(task))
+            for one in task.verify["assertions"]
+        ]
+        _prove(task)
+
+
+def _taken(task: Task) -> float:
+    """Return when the backup was taken: what is fresh in it is fresh beside that."""
+    said = task.row.get("taken_at")
+    return datetime.fromisoformat(said).timestamp() if said else task.host.now()
+
+
+def _matches(restored: Restored, pattern: str) -> list[str]:
+    """Return the restored files that match a pattern; none outside of what was restored.
+
+    Raises: NotTriedError if files were not restored.
+    """
+    if not restored.root:
+        raise NotTriedError("files were asked for, and the backup is of a database")
+    top = os.path.realpath(restored.root)
+    found = Host().glob(os.path.join(top, pattern.lstrip("/")))
+    return [one for one in found if os.path.realpath(one).startswith(top + "/")]
+
+
+def _prove(task: Task) -> None:
+    """Say how the content is proved, and fail if something in it is not as it should be.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    row = task.row
+    if row["findings"]:
+        raise BadBackupError(
+            f"{row['findings'][0]}", "decide: find out who put that into the backup"
+        )
+    failed = [one for one in row["assertions"] if one["state"] == FAILED]
+    if failed:
+        one = failed[0]
+        raise BadBackupError(f"{one['name']}: found {one['found']}; expected {one['expected']}")
+    unknown = [one for one in row["assertions"] if one["state"] == UNKNOWN]
+    if unknown:
+        raise NotTriedError(f"{unknown[0]['name']}: {unknown[0]['found']}")
+    before = next(
+        (one for one in task.ledger.rows(row["set"]) if one.get("outcome") == "restored"), {}
+    )
+    less = shrunk(row["counts"], before.get("counts") or {})
+    if less:
+        raise BadBackupError(
+            f"it has shrunk: {less[0]}",
+            "decide: whether that much was removed; the next one is held against it",
+        )
+    if row["proof"] == "none" and row["assertions"]:
+        row["proof"] = "assertions"
+    elif row["proof"] == "none" and proved_by_figures(row, before):
+        row["proof"] = "figures"
+    if row["proof"] == "none" and not row["unproved"]:
+        row["unproved"] = "its content, which has no checksum"
