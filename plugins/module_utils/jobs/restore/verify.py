@@ -65,7 +65,7 @@ Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
     "sqlite": restored_sqlite,
 }
-Afterwards = Callable[[Task, Restored], None]
+Afterwards = Callable[[Restored], None]
 
 
 def verify(
@@ -77,8 +77,8 @@ def verify(
 ) -> dict[str, Any]:
     """Verify one set and return the row that was written into the ledger, with the fields of RestoreRow.
 
-    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was restored
-    before it is removed.
+    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was
+    restored, while it is there.
 
     Raises: NotTriedError if the ledger or the scratch place cannot be used at all.
     """
@@ -162,9 +162,9 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
-        _judge(task, restored)
         if afterwards is not None:
-            afterwards(task, restored)
+            afterwards(restored)  # also of what is then judged to be bad: it may be all there is
+        _judge(task, restored)
 
 
 def _refuse_now(task: Task) -> None:
