@@ -401,7 +401,7 @@ class Ears:
             self._job_done(event)
 
     def _job_done(self, event: RunEvent) -> None:
-        message = why_failed(event.result)
+        message = why_failed(_failed_item(event.result))
         if event.kind == "runner_on_unreachable":
             self.listener.lost(event.host, message)
         elif event.kind == "runner_on_failed" and not event.ignored:
@@ -414,6 +414,13 @@ class Ears:
         current = self._current.host if self._current else ""
         host = current or (next(iter(self.open)) if len(self.open) == 1 else "")
         self.listener.refused("" if host in OWN_NAMES else host, why)
+
+
+def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first result of a loop's items that failed: the task's own says only that one has. Else the task's."""
+    items = result.get("results")
+    loop = items[:LOOP_ITEMS] if isinstance(items, list) else ()
+    return next((one for one in map(_mapping, loop) if one.get("failed") is True), result)
 
 
 def _diff(result: Mapping[str, Any]) -> object:

@@ -618,6 +618,17 @@ def test_the_diffs_of_a_loop_are_those_of_its_items(tmp_path: Path) -> None:
     assert heard.calls == [("changed", "web1", "Verify", "one\ntwo")]
 
 
+def test_a_loop_failed_because_of_its_first_item_that_did(tmp_path: Path) -> None:
+    listening, heard = ears(tmp_path)
+    items = [{"changed": True}, {"failed": True, "msg": "no space"}, {"failed": True, "msg": "b"}]
+    result = {"failed": True, "msg": "One or more items failed", "results": items}
+    write(tmp_path, "runner_on_failed", host="web1", task="Verify", res=result)
+
+    listening.hear(NUMBER)
+
+    assert heard.calls == [("failed", "web1", "no space")]
+
+
 def test_a_diff_is_bounded_and_says_so() -> None:
     text = diff_text([{"after": "x" * 60_000}] * 5_000)
 
