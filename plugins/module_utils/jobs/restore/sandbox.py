@@ -70,6 +70,9 @@ class _Kept:
 class Sandbox:
     """Where the programs of one verification run. ends: when its time is over, by time.monotonic()."""
 
+    kept: tuple[str, ...] = ()
+    """Privileges that its programs keep."""
+
     def __init__(self, scratch: Scratch, host: Host, ends: float, memory_bytes: int) -> None:
         self.scratch, self.host, self.ends, self.memory_bytes = scratch, host, ends, memory_bytes
         self.bounded = scratch.bound_memory(memory_bytes)
@@ -112,9 +115,19 @@ class Sandbox:
         self, argv: Sequence[str], reads: Reads = (), environment: Mapping[str, str] | None = None
     ) -> list[str]:
         """Return the whole command that runs argv in the sandbox. No secret may be in argv or environment."""
-        uid = str(self.scratch.uid)
         line = [self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
-        line += [f"--unshare-{one}" for one in ("net", "pid", "ipc", "uts")]
+        line += self._place()
+        for outside, inside in reads:
+            line += ["--ro-bind", outside, inside]
+        settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
+        settings.update({"LC_ALL": "C.UTF-8", **(environment or {})})
+        for name, value in settings.items():
+            line += ["--setenv", name, value]
+        return [*line, *self._user(), *argv]
+
+    def _place(self) -> list[str]:
+        """Return what of the host is in sight, and what is apart from it."""
+        line = [f"--unshare-{one}" for one in ("net", "pid", "ipc", "uts")]
         line += ["--unshare-cgroup-try", "--hostname", "restore"]
         for path in _SYSTEM:
             if os.path.islink(path):
@@ -127,19 +140,20 @@ class Sandbox:
             line += ["--ro-bind", os.path.join(self.scratch.path, name), f"/etc/{name}"]
         line += ["--proc", "/proc", "--dev", "/dev"]
         line += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
-        line += ["--bind", self.scratch.work, "/scratch", "--chdir", "/"]
-        for outside, inside in reads:
-            line += ["--ro-bind", outside, inside]
-        settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
-        settings.update({"LC_ALL": "C.UTF-8", **(environment or {})})
-        for name, value in settings.items():
-            line += ["--setenv", name, value]
-        line += ["--cap-drop", "ALL"]
-        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
-            line += ["--cap-add", capability]
+        return [*line, "--bind", self.scratch.work, "/scratch", "--chdir", "/"]
+
+    def _user(self) -> list[str]:
+        """Return how the program becomes a user without privileges, but for those in `kept`."""
+        uid = str(self.scratch.uid)
+        line = ["--cap-drop", "ALL"]
+        for capability in ("setuid", "setgid", "setpcap", *self.kept):
+            line += ["--cap-add", f"CAP_{capability.upper()}"]
         line += [self._setpriv, "--reuid", uid, "--regid", uid, "--clear-groups"]
-        line += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
-        return [*line, *argv]
+        kept = ",".join(["-all", *(f"+{one}" for one in self.kept)])
+        line += [f"--inh-caps={kept}", f"--bounding-set={kept}"]
+        if self.kept:
+            line.append(f"--ambient-caps={kept}")
+        return [*line, "--no-new-privs", "--"]
 
     def run(
         self,

@@ -10,6 +10,7 @@ A kind of backup is a function that restores it and gives what came out (task.Re
 from __future__ import annotations
 
 import os
+import re
 import time
 from datetime import datetime
 from typing import Any, Callable, ContextManager
@@ -41,6 +42,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
+    restored_restic,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -57,8 +61,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
+    "restic": restored_restic,
     "sqlite": restored_sqlite,
 }
+_WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 Afterwards = Callable[[Task, Restored], None]
 
 
@@ -201,7 +207,14 @@ def _find(task: Task) -> str:
 def _find_snapshot(task: Task) -> str:
     """Find the newest finished snapshot of a repository; return what keeps it."""
     seconds = max(1.0, task.sandbox.ends - time.monotonic())
-    task.repository = found = snapshots(task.wanted, task.host, seconds)
+    try:
+        task.repository = found = snapshots(task.wanted, task.host, seconds)
+    except HostError as exc:
+        if _WRONG_PASSWORD.search(str(exc)):
+            raise BadBackupError(
+                str(exc), "decide: the password that is declared does not open the repository"
+            ) from exc
+        raise
     if not found.snapshots:
         raise BadBackupError("the repository has no finished snapshot")
     newest = found.snapshots[0]
@@ -266,7 +279,8 @@ def _prove(task: Task) -> None:
     before = next(
         (one for one in task.ledger.rows(row["set"]) if one.get("outcome") == "restored"), {}
     )
-    less = shrunk(row["counts"], before.get("counts") or {})
+    whole = row["covered"] == "all"
+    less = shrunk(row["counts"], before.get("counts") or {}) if whole else []
     if less:
         raise BadBackupError(
             f"it has shrunk: {less[0]}",
