@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from patience import eventually
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
@@ -153,3 +155,147 @@ def test_the_newest_snapshot_of_restic_is_restored_and_counted_and_nothing_is_wr
     cycle = place.ledger.cycle("files")
     assert (cycle["parts"], cycle["done"], cycle["unproved"]) == (16, [1], 0)
     assert len(cycle["never"]) == 1
+
+
+def test_a_backup_of_restic_runs_beside_its_verification(restic_copy: Path, place: Place) -> None:
+    """The locks of a check would make it fail."""
+    done = []
+
+    def back_up(task: Task, restored: Restored) -> None:
+        restic(restic_copy, "backup", str(place.folder / "ledger"))
+        restic(restic_copy, "forget", "--prune", "--keep-last", "9")  # takes an exclusive lock
+        done.append(restored.root)
+
+    assert place.verify(restic_copy, back_up)["outcome"] == "restored"
+    assert done
+
+
+def flip_data(repository: Path) -> None:
+    flip(newest_pack(repository), 5000)
+    restic(repository, "check")  # says that all is well
+
+
+def flip_snapshot(repository: Path) -> None:
+    listed = json.loads(restic(repository, "snapshots", "--json"))
+    flip(repository / "snapshots" / max(listed, key=lambda one: one["time"])["id"], 20)
+    restic(repository, "snapshots")  # leaves it out, and its status is 0
+
+
+def cut_index(repository: Path) -> None:
+    index = next((repository / "index").iterdir())
+    index.chmod(0o600)
+    index.write_bytes(index.read_bytes()[:100])
+
+
+def forget_all(repository: Path) -> None:
+    for snapshot in (repository / "snapshots").iterdir():
+        snapshot.unlink()
+    restic(repository, "check")  # says that all is well
+
+
+def lose_pack(repository: Path) -> None:
+    newest_pack(repository).unlink()
+
+
+def damage_config(repository: Path) -> None:
+    flip(repository / "config", 60)
+
+
+RESTIC_FAULTS = {
+    "a flipped byte in a pack, of which restic check says nothing": (
+        flip_data,
+        r"restic (restore|check): .*(ciphertext verification failed|Pack ID does not match)",
+    ),
+    "a snapshot that cannot be read, before which there is a good one": (
+        flip_snapshot,
+        "snapshot [0-9a-f]{8} cannot be read; it is not in the list",
+    ),
+    "an index that was cut": (cut_index, "restic check: .*LoadIndex returned errors"),
+    "no snapshot at all": (forget_all, "the repository has no finished snapshot"),
+    "a pack that is missing": (lose_pack, "restic check: .*pack [0-9a-f]{8}"),
+}
+
+
+@pytest.mark.parametrize(("plant", "why"), RESTIC_FAULTS.values(), ids=RESTIC_FAULTS)
+def test_a_repository_of_restic_that_is_bad_fails(
+    plant: Callable[[Path], None], why: str, restic_copy: Path, place: Place
+) -> None:
+    plant(restic_copy)
+    # A part without the pack: restic tries for a minute to read one that is missing.
+    row = place.verify(restic_copy, parts=256)
+
+    assert row["outcome"] == "failed", row
+    assert re.search(why, row["why"]), row
+
+
+def test_a_wrong_password_of_restic_fails_in_words(restic_home: Path, place: Place) -> None:
+    row = place.verify(restic_home / "repository", password="falsch-geheim")
+
+    assert row["outcome"] == "failed"
+    assert "wrong password or no key found" in row["why"]
+    assert row["next_step"].startswith("decide: ")
+
+
+def test_a_large_snapshot_is_proved_part_by_part_and_the_cycle_goes_on_where_it_ended(
+    restic_copy: Path, place: Place
+) -> None:
+    asked = {"files": "**/canary", "equals": "1"}
+    first = place.verify(restic_copy, whole_bytes=10, parts=2, assertions=[asked])
+    began = place.ledger.cycle("files")
+
+    restic(restic_copy, "backup", str(place.folder / "ledger"))
+    second = place.verify(restic_copy, whole_bytes=10, parts=2)
+    full = place.ledger.cycle("files")
+    third = place.verify(restic_copy, whole_bytes=10, parts=3)
+
+    assert [one["outcome"] for one in (first, second, third)] == ["part"] * 3
+    assert [one["covered"] for one in (first, second, third)] == ["1 of 2", "2 of 2", "1 of 3"]
+    assert (first["assertions"][0]["state"], first["restored_bytes"]) == ("held", None)
+    assert (began["done"], began["last_full_at"], len(began["never"])) == ([1], None, 2)
+    assert (full["done"], full["last_full_at"] is None) == ([1, 2], False)
+    assert len(full["never"]) == 1  # taken after the cycle had begun
+    changed = place.ledger.cycle("files")
+    assert (changed["parts"], changed["done"]) == (3, [1])
+    assert changed["last_full_at"] == full["last_full_at"]
+
+
+def test_a_cycle_that_must_end_soon_reads_more_parts_at_once(
+    restic_home: Path, place: Place
+) -> None:
+    row = place.verify(restic_home / "repository", whole_bytes=10, parts=2, cycle_days=1 / 86_400)
+
+    assert (row["outcome"], row["covered"]) == ("part", "2 of 2")
+
+
+def holding(repository: Path) -> subprocess.Popen[bytes]:
+    """Return a backup that goes on until its standard input is closed."""
+    process = subprocess.Popen(
+        ["restic", "--no-cache", "backup", "--stdin"],
+        env={**os.environ, "RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": str(repository)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    eventually(lambda: any((repository / "locks").iterdir()))
+    return process
+
+
+def test_a_repository_that_is_written_is_waited_for_and_its_lock_is_never_broken(
+    restic_copy: Path, place: Place
+) -> None:
+    process = holding(restic_copy)
+    try:
+        held = place.verify(restic_copy)
+        locks = list((restic_copy / "locks").iterdir())
+    finally:
+        process.kill()
+        process.communicate()
+    left = place.verify(restic_copy)
+
+    assert held["outcome"] == "unknown"
+    assert f"is held by process {process.pid} on {os.uname().nodename}, since" in held["why"]
+    assert left["outcome"] == "restored"
+    assert left["notes"] == [
+        note for note in left["notes"] if f"process {process.pid} on" in note and "unlock" in note
+    ]
+    assert len(left["notes"]) == 1
+    assert list((restic_copy / "locks").iterdir()) == locks
