@@ -20,7 +20,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import (
     KEPT_BYTES,
-    Finished,
     Sandbox,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import began
@@ -181,16 +180,13 @@ def wait_until_free(task: Task, holders: Callable[[], list[Holder]], remove: str
         time.sleep(min(LOOK_SECONDS, max(0.0, ends - time.monotonic())) or 0.01)
 
 
-def refuse_odd_end(program: str, said: Finished, memory_bytes: int) -> None:
+def refuse_odd_end(program: str, status: int, err: str) -> None:
     """Raise NotTriedError if a program ended by no fault of what it read."""
-    words = said.err.lower()
-    if said.status in (-9, 137) or "out of memory" in words or "cannot allocate memory" in words:
-        raise NotTriedError(f"{program} was ended: it needs more than {memory_bytes} B of memory")
     for reason in ("no space left on device", "disk quota exceeded", "too many open files"):
-        if reason in words:
+        if reason in err.lower():
             raise NotTriedError(f"{program}: {reason}")
-    if said.status in (126, 127) or said.status < 0 or said.status > 128:
-        raise NotTriedError(f"{program}: could not be run, or was ended (status {said.status})")
+    if status in (126, 127) or status < 0 or status > 128:
+        raise NotTriedError(f"{program}: could not be run, or was ended (status {status})")
 
 
 def password_of(task: Task) -> dict[str, bytes]:

@@ -6,7 +6,7 @@
 restic takes no lock here (--no-lock) and writes nothing into the repository: a backup can begin at any time. A local
 repository is read in the sandbox, in which nothing else of the host is in sight. A remote one needs the network and
 the account's keys: restic runs beside the sandbox, where it can write nothing, and prints the files as a stream, which
-a tar in the sandbox writes. `restic restore --verify` is of a local repository alone; what it prints it has checked, too.
+a tar in the sandbox writes. `restic restore --verify` is of a local repository alone; what it prints it has checked.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class _Repository:
         line = [*self.command, *words]
         line = with_complaints(_COMPLAINTS, line) if whole else line
         said = self.box.run(line, self.reads, self.environment, secrets=self.secrets)
-        refuse_odd_end("restic", said, self.task.sandbox.memory_bytes)
+        refuse_odd_end("restic", said.status, said.err)
         return said
 
     def asked(self, words: list[str]) -> str:
@@ -359,9 +359,9 @@ def _judge_complaints(task: Task, said: Finished, remote: bool) -> None:
         elif line.strip() and not re.match(r"Fatal: There were \d+ errors", line):
             harmful.append(line)
     if said.status and (harmful or not harmless):
-        odd = Finished(said.status, "", "\n".join(harmful[-200:]), 0)
-        refuse_odd_end("restic", odd, task.sandbox.memory_bytes)
-        raise failure("restore", said.status, odd.err, remote)
+        err = "\n".join(harmful[-200:])
+        refuse_odd_end("restic", said.status, err)
+        raise failure("restore", said.status, err, remote)
     if harmless:
         task.note(f"{harmless} times an owner, an attribute or a device could not be restored")
 
@@ -382,5 +382,5 @@ def _streamed(task: Task, repository: _Repository, snapshot: str, tree: str) -> 
             ["tar", "-x", "--no-same-owner", "-C", task.scratch.inside(tree)], given=read
         )
     if said.status:
-        refuse_odd_end("tar", said, task.sandbox.memory_bytes)
+        refuse_odd_end("tar", said.status, said.err)
         raise NotTriedError(f"tar: status {said.status}")

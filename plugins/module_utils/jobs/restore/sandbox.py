@@ -13,6 +13,7 @@ Source: bwrap(1), setpriv(1), capabilities(7), no_new_privs in prctl(2).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import select
@@ -35,6 +36,10 @@ INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of yo
 KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
+MOST_PROCESSES = 1024
+"""Processes and threads of one sandbox: without a bound a backup could take all of the host's."""
+_PR_SET_PDEATHSIG = 1
+_OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 Reads = Sequence[Tuple[str, str]]
@@ -78,6 +83,7 @@ class Sandbox:
         self.bounded = scratch.bound_memory(memory_bytes)
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
+        self._libc, self._pid = ctypes.CDLL(None), os.getpid()
         if not self._bwrap:
             raise NotTriedError(
                 "bwrap is not installed: nothing is restored without a sandbox", INSTALL
@@ -134,12 +140,15 @@ class Sandbox:
                 line += ["--symlink", os.readlink(path), path]
             elif os.path.isdir(path):
                 line += ["--ro-bind", path, path]
+        # bwrap itself would make it a folder of root's alone, in which no program finds the name of its user.
+        line += ["--perms", "0755", "--dir", "/etc"]
         for path in _FILES:
             line += ["--ro-bind-try", path, path]
         for name in ("passwd", "group"):
             line += ["--ro-bind", os.path.join(self.scratch.path, name), f"/etc/{name}"]
         line += ["--proc", "/proc", "--dev", "/dev"]
-        line += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
+        for path in ("/tmp", "/dev/shm"):  # noqa: S108 (the sandbox's own)
+            line += ["--perms", "1777", "--tmpfs", path]
         return [*line, "--bind", self.scratch.work, "/scratch", "--chdir", "/"]
 
     def _user(self) -> list[str]:
@@ -172,7 +181,7 @@ class Sandbox:
         alone, by their paths in it, such as a password.
 
         Raises: CancelledError if its time is over or nobody waits for it any more; NotTriedError if the scratch place
-        is full.
+        is full, or the program was ended because it needs more memory than it may have.
         """
         began = time.monotonic()
         ends = self.ends if seconds is None else min(self.ends, began + seconds)
@@ -195,6 +204,7 @@ class Sandbox:
         finally:
             _kill(process)
         out, err = (one.text() for one in kept.values())
+        self._refuse_too_little_memory(argv[0], status, err)
         return Finished(status, out, err, time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -219,6 +229,15 @@ class Sandbox:
             yield server
         finally:
             _kill(process)
+
+    def _refuse_too_little_memory(self, program: str, status: int, err: str) -> None:
+        """Raise NotTriedError if a program was killed at its bound, or says that it is there: no fault of the backup."""
+        killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        if killed or (status and any(one in err.lower() for one in _OUT_OF_MEMORY)):
+            raise NotTriedError(
+                f"{os.path.basename(program)} was ended: it needs more than {self.memory_bytes} B of memory",
+                "decide: how much memory its verification may have (memory_bytes)",
+            )
 
     def look(self) -> None:
         """Raise CancelledError or NotTriedError if the verification cannot go on."""
@@ -246,7 +265,13 @@ class Sandbox:
                 os.close(number)
 
     def _bound(self) -> None:
-        """Go into the control group, and give way to others: what the child does before it becomes bwrap."""
+        """Go into the control group, and give way to others: what the child does before it becomes bwrap.
+
+        bwrap asks to be ended with us a moment after it has begun; a moment that somebody may kill us in.
+        """
+        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._pid:
+            os._exit(1)
         if self.scratch.group:
             with open(
                 os.path.join(self.scratch.group, "cgroup.procs"), "w", encoding="ascii"
@@ -256,6 +281,7 @@ class Sandbox:
             limit = (self.memory_bytes, self.memory_bytes)
             resource.setrlimit(resource.RLIMIT_AS, limit)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
         os.nice(10)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

@@ -100,12 +100,18 @@ def verify(
             row.update(why=str(exc)[:500], next_step=exc.next_step)
         except HostError as exc:
             row.update(outcome="unknown", step=task.now_at, why=str(exc)[:500], next_step="")
+        except Exception as exc:  # whatever else is raised costs its own set only
+            why = f"{type(exc).__name__}: {getattr(exc, 'strerror', None) or 'not expected'}"
+            row.update(outcome="unknown", step=task.now_at, why=why[:500], next_step="")
         finally:
             ledger.running(None)
         if not sandbox.bounded:
             task.note("its memory was bounded for each process, not for all together")
     row["ended_at"] = iso(host.now())
-    ledger.add(row)
+    try:
+        ledger.add(row)
+    except OSError as exc:
+        raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
     return row
 
 
