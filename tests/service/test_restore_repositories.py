@@ -19,7 +19,7 @@ from patience import eventually
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
 PASSWORD = "nur-geheim"
@@ -56,7 +56,7 @@ class Place:
     def verify(
         self,
         repository: Path | str,
-        afterwards: Callable[[Task, Restored], None] | None = None,
+        afterwards: Callable[[Restored], None] | None = None,
         name: str = "files",
         password: str = PASSWORD,
         **options: Any,
@@ -136,7 +136,7 @@ def test_the_newest_snapshot_of_restic_is_restored_and_counted_and_nothing_is_wr
     before = state(repository)
     seen: dict[str, Any] = {}
 
-    def look(task: Task, restored: Restored) -> None:
+    def look(restored: Restored) -> None:
         seen["canary"] = Path(restored.root, *restic_home.parts[1:], "files/canary").read_text()
 
     row = place.verify(
@@ -161,7 +161,7 @@ def test_a_backup_of_restic_runs_beside_its_verification(restic_copy: Path, plac
     """The locks of a check would make it fail."""
     done = []
 
-    def back_up(task: Task, restored: Restored) -> None:
+    def back_up(restored: Restored) -> None:
         restic(restic_copy, "backup", str(place.folder / "ledger"))
         restic(restic_copy, "forget", "--prune", "--keep-last", "9")  # takes an exclusive lock
         done.append(restored.root)
@@ -262,7 +262,7 @@ def test_a_large_snapshot_is_proved_part_by_part_and_the_cycle_goes_on_where_it_
 def test_a_cycle_that_must_end_soon_reads_more_parts_at_once(
     restic_home: Path, place: Place
 ) -> None:
-    row = place.verify(restic_home / "repository", whole_bytes=10, parts=2, cycle_days=1 / 86_400)
+    row = place.verify(restic_home / "repository", whole_bytes=10, parts=2, cycle_days=1e-9)
 
     assert (row["outcome"], row["covered"]) == ("part", "2 of 2")
 

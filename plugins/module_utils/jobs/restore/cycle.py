@@ -24,6 +24,8 @@ MOST_PARTS = 256
 """restic divides by one byte of a pack's name."""
 NAME_CHARACTERS = 16
 """So much of a pack's name is kept: 64 bits of a checksum are no other pack's."""
+USUAL_DAYS = 90.0
+"""Within so many days a cycle is to end if the set does not say it, as of the check `backup_restore_coverage`."""
 KEPT_PACKS = 100_000
 KEPT_SNAPSHOTS = 10_000
 SHOWN_NEVER = 50
@@ -112,9 +114,10 @@ class Cycle:
 
     def behind(self, now: float, cycle_days: float | None) -> bool:
         """Return whether more parts must be read now, so that the cycle ends in its time."""
-        if not cycle_days or len(self.done) >= self.parts:
+        if len(self.done) >= self.parts:
             return False
-        return len(self.done) / self.parts < (now - self._began) / (cycle_days * 86_400)
+        days = cycle_days or USUAL_DAYS
+        return len(self.done) / self.parts < (now - self._began) / (days * 86_400)
 
     def covered(self) -> str:
         """Return how much of the repository was read in this cycle."""

@@ -36,8 +36,7 @@ INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of yo
 KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
-MOST_PROCESSES = 1024
-"""Processes and threads of one sandbox: without a bound a backup could take all of the host's."""
+PROCESSES = 1000
 _PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -84,6 +83,8 @@ class Sandbox:
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
         self._libc, self._pid = ctypes.CDLL(None), os.getpid()
+        ionice = host.which("ionice")
+        self._gives_way = [ionice, "-c", "2", "-n", "7"] if ionice else []
         if not self._bwrap:
             raise NotTriedError(
                 "bwrap is not installed: nothing is restored without a sandbox", INSTALL
@@ -121,7 +122,7 @@ class Sandbox:
         self, argv: Sequence[str], reads: Reads = (), environment: Mapping[str, str] | None = None
     ) -> list[str]:
         """Return the whole command that runs argv in the sandbox. No secret may be in argv or environment."""
-        line = [self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
+        line = [*self._gives_way, self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
         line += self._place()
         for outside, inside in reads:
             line += ["--ro-bind", outside, inside]
@@ -231,7 +232,7 @@ class Sandbox:
             _kill(process)
 
     def _refuse_too_little_memory(self, program: str, status: int, err: str) -> None:
-        """Raise NotTriedError if a program was killed at its bound, or says that it is there: no fault of the backup."""
+        """Raise NotTriedError if a program was killed at its bound, or says so: that is no fault of the backup."""
         killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
         if killed or (status and any(one in err.lower() for one in _OUT_OF_MEMORY)):
             raise NotTriedError(
@@ -265,10 +266,8 @@ class Sandbox:
                 os.close(number)
 
     def _bound(self) -> None:
-        """Go into the control group, and give way to others: what the child does before it becomes bwrap.
-
-        bwrap asks to be ended with us a moment after it has begun; a moment that somebody may kill us in.
-        """
+        """Go into the control group, and give way to others: what the child does before it becomes bwrap."""
+        # bwrap asks to be ended with us only after it has begun.
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self._pid:
             os._exit(1)
@@ -281,7 +280,7 @@ class Sandbox:
             limit = (self.memory_bytes, self.memory_bytes)
             resource.setrlimit(resource.RLIMIT_AS, limit)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))  # of the sandbox's user
         os.nice(10)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
