@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from datetime import datetime
@@ -47,6 +48,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
+    restored_restic,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -63,8 +67,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
+    "restic": restored_restic,
     "sqlite": restored_sqlite,
 }
+_WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 Afterwards = Callable[[Restored], None]
 
 
@@ -100,12 +106,18 @@ def verify(
             row.update(why=str(exc)[:500], next_step=exc.next_step)
         except HostError as exc:
             row.update(outcome="unknown", step=task.now_at, why=str(exc)[:500], next_step="")
+        except Exception as exc:  # whatever else is raised costs its own set only
+            why = f"{type(exc).__name__}: {getattr(exc, 'strerror', None) or 'not expected'}"
+            row.update(outcome="unknown", step=task.now_at, why=why[:500], next_step="")
         finally:
             ledger.running(None)
         if not sandbox.bounded:
             task.note("its memory was bounded for each process, not for all together")
     row["ended_at"] = iso(host.now())
-    ledger.add(row)
+    try:
+        ledger.add(row)
+    except OSError as exc:
+        raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
     return row
 
 
@@ -226,7 +238,14 @@ def _find(task: Task) -> str:
 def _find_snapshot(task: Task) -> str:
     """Find the newest finished snapshot of a repository; return what keeps it."""
     seconds = max(1.0, task.sandbox.ends - time.monotonic())
-    task.repository = found = snapshots(task.wanted, task.host, seconds)
+    try:
+        task.repository = found = snapshots(task.wanted, task.host, seconds)
+    except HostError as exc:
+        if _WRONG_PASSWORD.search(str(exc)):
+            raise BadBackupError(
+                str(exc), "decide: the password that is declared does not open the repository"
+            ) from exc
+        raise
     if not found.snapshots:
         raise BadBackupError("the repository has no finished snapshot")
     newest = found.snapshots[0]
@@ -291,7 +310,8 @@ def _prove(task: Task) -> None:
     before = next(
         (one for one in task.ledger.rows(row["set"]) if one.get("outcome") == "restored"), {}
     )
-    less = shrunk(row["counts"], before.get("counts") or {})
+    whole = row["covered"] == "all"
+    less = shrunk(row["counts"], before.get("counts") or {}) if whole else []
     if less:
         raise BadBackupError(
             f"it has shrunk: {less[0]}",
