@@ -44,6 +44,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
+    restored_mariadb_dump,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_mydumper import (
+    restored_mydumper,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -60,6 +66,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
+    "sql mysqldump": restored_mariadb_dump,
+    "mydumper": restored_mydumper,
     "sqlite": restored_sqlite,
 }
 Afterwards = Callable[[Task, Restored], None]
