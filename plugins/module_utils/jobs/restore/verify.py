@@ -44,6 +44,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
+    restored_mariabackup,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
     restored_mariadb_dump,
 )
@@ -67,6 +70,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
     "sql mysqldump": restored_mariadb_dump,
+    "mariabackup": restored_mariabackup,
     "mydumper": restored_mydumper,
     "sqlite": restored_sqlite,
 }
