@@ -29,6 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     RestoredMariaDb,
     restored_bytes,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
 UNNAMED = "restored"
@@ -63,6 +64,7 @@ def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
 
     Raises: BadBackupError, NotTriedError, CancelledError.
     """
+    prove_beside(task)
     with contextlib.ExitStack() as stack:
         with task.step("start"):
             server = MariaDbServer(task)

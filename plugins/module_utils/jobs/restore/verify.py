@@ -25,6 +25,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backu
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive import (
+    restored_tar,
+    restored_text,
+    restored_zip,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.assertions import (
     FAILED,
     UNKNOWN,
@@ -66,6 +71,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
     Restored,
     Task,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree import restored_tree
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
@@ -73,6 +79,10 @@ KINDS: dict[str, Restorer] = {
     "mariabackup": restored_mariabackup,
     "mydumper": restored_mydumper,
     "sqlite": restored_sqlite,
+    "tar": restored_tar,
+    "text": restored_text,
+    "tree": restored_tree,
+    "zip": restored_zip,
 }
 Afterwards = Callable[[Task, Restored], None]
 
