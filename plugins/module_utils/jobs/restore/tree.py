@@ -10,7 +10,6 @@ import os
 import stat
 from typing import Iterator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import text_of
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     NotTriedError,
@@ -43,7 +42,7 @@ class RestoredTree(Restored):
         start = self._top()
         for name in self._files:
             first, slash, _rest = name[len(start) :].partition("/")
-            shown = text_of(os.fsencode(first if slash else "."))[:200]
+            shown = _shown(first if slash else ".")
             counts[shown] = counts.get(shown, 0) + 1
         return figures, counts
 
@@ -91,6 +90,11 @@ def _common(names: list[str]) -> str:
         return ""
     shared = os.path.commonprefix([tuple(one) for one in folders])  # type: ignore[type-var]
     return "/".join(shared) + "/" if shared else ""
+
+
+def _shown(name: str) -> str:
+    """Return a name as text that can be kept anywhere."""
+    return os.fsencode(name).decode("utf-8", "replace")[:200]
 
 
 def _leads_out(link: str, root: str) -> bool:

@@ -63,6 +63,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch
     DEFAULT,
     Scratch,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
     restored_sqlite,
 )
@@ -221,7 +222,8 @@ def _find(task: Task) -> str:
         if said.get("proof") == "all":
             task.row["proof"] = "checksums"
         task.row["unproved"] = said.get("unproved", "")
-    return kind_of(newest, task.host)
+    kind = kind_of(newest, task.host)
+    return opened(task) if kind == "encrypted" else kind
 
 
 def _find_snapshot(task: Task) -> str:
