@@ -16,10 +16,8 @@ import os
 import re
 from typing import Iterator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
-    PACKERS,
-    SHORT,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import PACKERS
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import SHORT
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     NotTriedError,
@@ -74,7 +72,9 @@ def _refuse(task: Task, program: str, why: str) -> None:
     if _SHORT_OF.search(why):
         raise NotTriedError(f"{program}: {why[:200]}")
     if task.row["findings"]:
-        raise BadBackupError(task.row["findings"][0], "decide: find out who put that into the backup")
+        raise BadBackupError(
+            task.row["findings"][0], "decide: find out who put that into the backup"
+        )
     raise BadBackupError(f"{program}: {why[:200]}")
 
 
@@ -117,7 +117,11 @@ def bare_name(name: str) -> str:
     stem = os.path.basename(name)
     while True:
         head, dot, end = stem.rpartition(".")
-        if not dot or not head or (end not in PACKERS and end not in SHORT and end not in ("age", "gpg", "asc")):
+        if (
+            not dot
+            or not head
+            or (end not in PACKERS and end not in SHORT and end not in ("age", "gpg", "asc"))
+        ):
             return stem or "file"
         stem = head
 
@@ -129,7 +133,9 @@ def _begin(task: Task, program: str) -> str:
     if program:
         option = "--version" if program == "tar" else "-v"
         words = task.sandbox.run([program, option]).out.split("\n")[0].split(" ")
-        task.row["programs"][program] = (words[-1] if program == "tar" else words[1] if len(words) > 1 else "")[:40]
+        task.row["programs"][program] = (
+            words[-1] if program == "tar" else words[1] if len(words) > 1 else ""
+        )[:40]
     return task.scratch.folder(NAME)
 
 

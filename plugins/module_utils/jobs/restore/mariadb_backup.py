@@ -54,6 +54,10 @@ _NEEDS = re.compile(
 )
 """What the program lacks, so that nothing is said of the backup."""
 _WORD = re.compile(r"\[(?:ERROR|FATAL)\]\s*(.*)|(?:FATAL ERROR|Error): (.*)")
+_ENGINES = (
+    "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN"
+    " ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY engine LIMIT 50;"
+)
 FILES_AT_ONCE = 500
 # Stops at the first file that has a bad page, and names it.
 _EACH = 'for one; do "$0" "$one" >/dev/null 2>&1 || { echo "$one"; exit 3; }; done'
@@ -69,17 +73,13 @@ class RestoredMariaBackup(RestoredMariaDb):
         """
         self.check_tables()
         super().check()
-        engines = {
-            row[0]: int(row[1])
-            for row in self._server.rows(
-                "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema"
-                " NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY engine LIMIT 50;"
-            )
-        }
+        engines = {engine: int(number) for engine, number in self._server.rows(_ENGINES)}
         bare = sum(number for engine, number in engines.items() if engine != "InnoDB")
         if self._task.row["proof"] == "checksums" and bare:
             self._task.row["proof"] = "none"
-            self._task.row["unproved"] = f"{bare} tables that are not of InnoDB, whose rows have no checksum"
+            self._task.row["unproved"] = (
+                f"{bare} tables that are not of InnoDB, whose rows have no checksum"
+            )
 
 
 @contextlib.contextmanager
@@ -117,11 +117,15 @@ def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
     """
     checkpoints = next((folder.text(name) for name in CHECKPOINTS if folder.has(name)), "")
     if re.search(r"^backup_type\s*=\s*incremental", checkpoints, re.MULTILINE):
-        raise NotTriedError("it is an incremental backup, and is restored only with the one on which it is built")
+        raise NotTriedError(
+            "it is an incremental backup, and is restored only with the one on which it is built"
+        )
     if re.search(r"^compressed\s*=\s*(?!N\b)\S", info, re.MULTILINE) or any(
         name.endswith(_PACKED) for name in folder.names()
     ):
-        raise NotTriedError("its files are packed by mariadb-backup --compress, which is not undone here")
+        raise NotTriedError(
+            "its files are packed by mariadb-backup --compress, which is not undone here"
+        )
     said = re.search(r"^server_version\s*=\s*(\S{1,80})", info, re.MULTILINE)
     version = said.group(1) if said else ""
     other = other_server(version, server.version)
@@ -154,7 +158,7 @@ def _leave_out(task: Task, settings: list[str]) -> None:
     top = task.outside(f"/scratch/{_NAME}")
     for folder, _names, files in os.walk(top):
         for name in files:
-            if name.endswith(".isl") or name.endswith(".cnf") or name in ("master.info", "relay-log.info"):
+            if name.endswith((".isl", ".cnf")) or name in ("master.info", "relay-log.info"):
                 os.unlink(os.path.join(folder, name))
     # mariadb-backup reads this file whatever it is told.
     path = os.path.join(top, SETTINGS)

@@ -13,14 +13,17 @@ import contextlib
 import re
 from typing import Callable, Iterator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import BadBackupError
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    BadBackupError,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
+    DENIED,
     SqlError,
     forbidden,
     of_a_dump,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
-    LOADER,
+    ACCOUNTS,
     MariaDbServer,
     quoted,
     version_of,
@@ -55,7 +58,11 @@ def other_server(text: str, here: tuple[int, int]) -> str:
     version = version_of(text)
     if version is None:
         return f"{text[:60]}, which is not MariaDB" if text else "an unknown server"
-    return f"MariaDB {version[0]}.{version[1]}, which is later than {here[0]}.{here[1]}" if version > here else ""
+    return (
+        f"MariaDB {version[0]}.{version[1]}, which is later than {here[0]}.{here[1]}"
+        if version > here
+        else ""
+    )
 
 
 @contextlib.contextmanager
@@ -71,17 +78,18 @@ def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
             server.install()
             stack.enter_context(server.started(accounts=True))
             server.add_loader()
-        with task.step("restore"):
-            with task.content() as stream:
-                head = stream.peek()
-                main = database_of(head)
-                said = _SERVER.search(head)
-                other = other_server(said.group(1).decode("ascii") if said else "", server.version)
-                refuse_failed(task, server, load(server, task.reader(stream), main), other)
+        with task.step("restore"), task.content() as stream:
+            head = stream.peek()
+            main = database_of(head)
+            said = _SERVER.search(head)
+            other = other_server(said.group(1).decode("ascii") if said else "", server.version)
+            refuse_failed(task, server, load(server, task.reader(stream), main), other)
         yield loaded(task, server, main)
 
 
-def load(server: MariaDbServer, read: Callable[[int], bytes], main: str) -> tuple[SqlError, str] | None:
+def load(
+    server: MariaDbServer, read: Callable[[int], bytes], main: str
+) -> tuple[SqlError, str] | None:
     """Load a dump; return the error at which it ended and where that was, if it did."""
     if main:
         server.rows(f"CREATE DATABASE IF NOT EXISTS {quoted(main)};")
@@ -105,7 +113,9 @@ def refuse_failed(
     wish = forbidden(error)
     if wish:
         task.finding(f"{where} asks {wish}")
-        raise BadBackupError(task.row["findings"][0], "decide: find out who put that into the backup")
+        raise BadBackupError(
+            task.row["findings"][0], "decide: find out who put that into the backup"
+        )
     raise of_a_dump(error, where, other)
 
 
@@ -114,16 +124,10 @@ def loaded(task: Task, server: MariaDbServer, main: str) -> RestoredMariaDb:
     row = task.row
     row["restored_bytes"] = restored_bytes(task, server.data)
     row["restore_seconds"] = row["seconds"]["restore"]
-    ours = server.ask(f"SELECT COUNT(*) FROM mysql.global_priv WHERE user = '{LOADER}';")
-    if isinstance(ours, SqlError):
+    said = server.ask(ACCOUNTS)
+    if isinstance(said, SqlError) and said.number in DENIED:
         server.let_everybody_in()
-        ours = server.ask(f"SELECT COUNT(*) FROM mysql.global_priv WHERE user = '{LOADER}';")
-    if ours == [["1"]]:
-        task.note("its accounts and rights are not in it" if not _accounts(server) else "accounts are in it")
+    ours, others = server.rows(ACCOUNTS)[0]
+    if ours == "1" and others == "0":
+        task.note("accounts and their rights are not in it")
     return RestoredMariaDb(task, server, main)
-
-
-def _accounts(server: MariaDbServer) -> bool:
-    known = "'mariadb.sys', 'PUBLIC', 'root', ''"
-    rows = server.rows(f"SELECT COUNT(*) FROM mysql.global_priv WHERE user NOT IN ({known}, '{LOADER}');")
-    return rows != [["0"]]

@@ -49,6 +49,8 @@ _FORBIDDEN = {
 }
 GONE = (2006, 2013, 2055)
 """The server has ended, or does not answer any more."""
+DENIED = (1044, 1045, 1142, 1227, 1698)
+"""Our account is not let in, or not to what it asks for."""
 NO_SUCH = (1049, 1054, 1146, 1305)
 """The data does not know what was asked for."""
 
@@ -90,14 +92,16 @@ def _bare(number: int, text: str) -> str:
 
 
 def of_a_dump(error: SqlError, where: str, other: str) -> RestoreError:
-    """Return what an error says of a dump. where: the place. other: whose dump it is, if of another server than here."""
+    """Return what an error says of a dump. where: the place. other: whose it is, if of another server than here."""
     if error.number in _LACKING:
         lacks = _LACKING[error.number]
         return NotTriedError(f"{where}: it needs {lacks} that this server lacks: {error}")
     if error.number in _OF_THE_HOST:
         return NotTriedError(f"{where}: {error}")
     if other and error.number in _OF_OTHERS:
-        return NotTriedError(f"{where}: it is of {other}, and this server does not know that: {error}")
+        return NotTriedError(
+            f"{where}: it is of {other}, and this server does not know that: {error}"
+        )
     return BadBackupError(f"{where}: {error}")
 
 

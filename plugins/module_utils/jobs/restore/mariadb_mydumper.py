@@ -23,7 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
     FolderFiles,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     CancelledError,
@@ -85,7 +85,9 @@ def delimited(text: bytes, mark: bytes) -> bytes:
 class _Feed:
     """All files as one stream. It keeps in mind at which line each begins."""
 
-    def __init__(self, task: Task, folder: FolderFiles, files: list[tuple[str, str, str]], budget: Budget) -> None:
+    def __init__(
+        self, task: Task, folder: FolderFiles, files: list[tuple[str, str, str]], budget: Budget
+    ) -> None:
         self._task, self._folder, self._budget = task, folder, budget
         self._line = 1
         self._begins: list[tuple[int, str]] = []
@@ -147,12 +149,10 @@ class _Feed:
         return found[-1][:200] if found else "its beginning"
 
 
-def refuse_unfit(names: list[str], host: Host, path: str) -> None:
+def refuse_unfit(names: list[str]) -> None:
     """Raise NotTriedError for a folder whose rows are no statements."""
     if any(re.search(r"\.dat(\.gz|\.zst|\.lz4)?\Z", name) for name in names):
-        raise NotTriedError(
-            f"{os.path.basename(host.realpath(path))[:100]}: its rows are in files for LOAD DATA, which is not done here"
-        )
+        raise NotTriedError("its rows are in files for LOAD DATA (.dat), which are not loaded here")
 
 
 @contextlib.contextmanager
@@ -164,7 +164,7 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
     path = task.backup.path if task.backup else ""
     folder = FolderFiles(path, task.host)
     files = in_order(folder.names())
-    refuse_unfit(folder.names(), task.host, path)
+    refuse_unfit(folder.names())
     with contextlib.ExitStack() as stack:
         with task.step("start"):
             server = MariaDbServer(task)
@@ -172,12 +172,14 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
             stack.enter_context(server.started(accounts=True))
             server.add_loader()
         with task.step("restore"):
-            feed = _Feed(task, folder, files, Budget(max(1.0, task.sandbox.ends - time.monotonic()), NO_LIMIT))
+            feed = _Feed(
+                task,
+                folder,
+                files,
+                Budget(max(1.0, task.sandbox.ends - time.monotonic()), NO_LIMIT),
+            )
             said = _SERVER.search(folder.text("metadata"))
             other = other_server(said.group(1), server.version) if said else ""
             error = server.feed(feed.read, "")
             refuse_failed(task, server, (error, feed.where(error.line)) if error else None, other)
         yield loaded(task, server, "")
-
-
-

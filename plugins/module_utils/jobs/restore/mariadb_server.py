@@ -33,6 +33,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 SOCKET = "/scratch/sql.sock"
 LOADER = "upkeep_restore"
 """The account that loads dumps: all rights but those of an administrator, which a dump does not need."""
+ACCOUNTS = (
+    "SELECT COALESCE(SUM(user = 'upkeep_restore'), 0),"
+    " COALESCE(SUM(user NOT IN ('upkeep_restore', 'mariadb.sys', 'PUBLIC', 'root', '')), 0) FROM mysql.global_priv;"
+)
+"""Asks whether the account that loads dumps is still there, and how many others there are that no new server has."""
 INSTALL = "apt-get install --yes mariadb-server  # or the package of that name of your system"
 _FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/libexec", "/bin", "/sbin")
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB")
@@ -70,7 +75,9 @@ def version_of(text: str) -> tuple[int, int] | None:
 class MariaDbServer:
     """A server in the sandbox. data: its folder in the sandbox. version: (10, 11). version_text: as it says itself."""
 
-    def __init__(self, task: Task, data: str = "/scratch/data", settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, task: Task, data: str = "/scratch/data", settings: Sequence[str] = ()
+    ) -> None:
         self.task, self.data, self.settings = task, data, list(settings)
         self._server = program(("mariadbd", "mysqld"), task.host)
         self._client = program(("mariadb", "mysql"), task.host)
@@ -114,7 +121,13 @@ class MariaDbServer:
 
     def _start(self, accounts: bool) -> None:
         memory = min(max(self.task.sandbox.memory_bytes // 4, 32 << 20), 1 << 30)
-        line = [self._server, "--no-defaults", f"--datadir={self.data}", f"--socket={SOCKET}", *_SAFE]
+        line = [
+            self._server,
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--socket={SOCKET}",
+            *_SAFE,
+        ]
         # No file can be read or written by SQL, and no library be loaded.
         line += ["--secure-file-priv=/scratch/none", "--plugin-dir=/scratch/none"]
         line += ["--tmpdir=/scratch/tmp", "--pid-file=/scratch/tmp/pid"]
@@ -137,7 +150,11 @@ class MariaDbServer:
         self._start(accounts=False)
 
     def _complaint(self) -> str:
-        lines = [one for one in self._running.said().splitlines() if "[ERROR]" in one] if self._running else []
+        lines = (
+            [one for one in self._running.said().splitlines() if "[ERROR]" in one]
+            if self._running
+            else []
+        )
         return lines[0].split("[ERROR]", 1)[1].strip()[:200] if lines else "no word of why"
 
     def command(self, *more: str, user: str = "root") -> list[str]:
@@ -146,8 +163,12 @@ class MariaDbServer:
         line += ["--skip-column-names", "--local-infile=0", "--max-allowed-packet=1G"]
         return [*line, "--default-character-set=utf8mb4", *more]
 
-    def _run(self, more: Sequence[str], given: Callable[[int], bytes] | None, user: str = "root") -> Finished:
-        return self.task.sandbox.run(self.command(*more, user=user), environment=_CLIENT, given=given)
+    def _run(
+        self, more: Sequence[str], given: Callable[[int], bytes] | None, user: str = "root"
+    ) -> Finished:
+        return self.task.sandbox.run(
+            self.command(*more, user=user), environment=_CLIENT, given=given
+        )
 
     def ask(self, sql: str, database: str = "") -> list[list[str]] | SqlError:
         """Return the rows of statements, or the error at which they ended. NULL is the word of that name."""

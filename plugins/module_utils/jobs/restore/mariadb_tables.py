@@ -17,7 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     SqlError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
-    LOADER,
+    ACCOUNTS,
     SOCKET,
     MariaDbServer,
     program,
@@ -26,6 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
 OWN = ("mysql", "sys", "information_schema", "performance_schema")
+_COUNT = "SELECT COUNT(*) FROM "
 TABLES_LIMIT = 5000
 AT_ONCE = 200
 """So many tables are asked for at once: what a program of the sandbox prints is kept up to a limit."""
@@ -37,13 +38,15 @@ _LISTED = (
     " FROM information_schema.tables WHERE table_schema NOT IN ({own}) ORDER BY table_schema, table_name"
     " LIMIT {limit} OFFSET {offset};"
 )
-_FIGURES = f"""
-SELECT 'databases', COUNT(*) FROM information_schema.schemata WHERE schema_name NOT IN ({_NOT_OURS});
-SELECT 'routines', COUNT(*) FROM information_schema.routines WHERE routine_schema NOT IN ({_NOT_OURS});
-SELECT 'triggers', COUNT(*) FROM information_schema.triggers WHERE trigger_schema NOT IN ({_NOT_OURS});
-SELECT 'events', COUNT(*) FROM mysql.event WHERE db NOT IN ({_NOT_OURS});
-SELECT 'accounts', COUNT(*) FROM mysql.global_priv WHERE user NOT IN ('mariadb.sys', 'PUBLIC', 'root', '{LOADER}', '');
-"""
+_FIGURES = " ".join(
+    f"SELECT '{name}', COUNT(*) FROM {table} WHERE {column} NOT IN ({_NOT_OURS});"  # noqa: S608 - names of ours
+    for name, table, column in (
+        ("databases", "information_schema.schemata", "schema_name"),
+        ("routines", "information_schema.routines", "routine_schema"),
+        ("triggers", "information_schema.triggers", "trigger_schema"),
+        ("events", "mysql.event", "db"),
+    )
+)
 
 
 class RestoredMariaDb(Restored):
@@ -59,10 +62,13 @@ class RestoredMariaDb(Restored):
         """Return counts of databases, tables, rows, views, routines, triggers, events and accounts; rows by table."""
         elsewhere = self._list()
         figures = {name: int(number) for name, number in self._server.rows(_FIGURES)}
+        figures["accounts"] = int(self._server.rows(ACCOUNTS)[0][1])
         if not self._tables:
             raise BadBackupError("it has no table")
         if elsewhere:
-            self._task.note(f"{elsewhere} tables have their rows on another server, and were not counted")
+            self._task.note(
+                f"{elsewhere} tables have their rows on another server, and were not counted"
+            )
         counts = dict(self._counts())
         figures.update(tables=len(self._tables), rows=sum(counts.values()), views=len(self._views))
         return figures, counts
@@ -85,7 +91,9 @@ class RestoredMariaDb(Restored):
                 break
             offset += AT_ONCE
             if offset >= TABLES_LIMIT:
-                raise NotTriedError(f"it has more than {TABLES_LIMIT} tables, which are not all counted here")
+                raise NotTriedError(
+                    f"it has more than {TABLES_LIMIT} tables, which are not all counted here"
+                )
         self._databases = sorted({name for name, _table in (*self._tables, *self._views)})
         return elsewhere
 
@@ -98,7 +106,7 @@ class RestoredMariaDb(Restored):
         Raises: BadBackupError if one cannot be read.
         """
         for some in _parts(self._tables):
-            lines = [f"SELECT COUNT(*) FROM {quoted(one[0])}.{quoted(one[1])};" for one in some]
+            lines = [_COUNT + f"{quoted(one[0])}.{quoted(one[1])};" for one in some]
             said = self._server.ask("\n".join(_one_line(one) for one in lines))
             if isinstance(said, SqlError):
                 name = self._shown(some[max(0, min(said.line, len(some)) - 1)])
@@ -109,10 +117,14 @@ class RestoredMariaDb(Restored):
     def check(self) -> None:
         """Say which views refer to what is not in it."""
         broken = [
-            name for name, bad in self._checked(self._views) if any(kind == "Error" for kind, _text in bad)
+            name
+            for name, bad in self._checked(self._views)
+            if any(kind == "Error" for kind, _text in bad)
         ]
         if broken:
-            self._task.note(f"{len(broken)} views refer to what is not in it, such as {self._shown(broken[0])}")
+            self._task.note(
+                f"{len(broken)} views refer to what is not in it, such as {self._shown(broken[0])}"
+            )
 
     def check_tables(self) -> None:
         """Let the server read each table and its indexes.
@@ -176,7 +188,11 @@ _SYSTEM_TABLES = (
     "SELECT HEX(table_name) FROM information_schema.tables WHERE table_schema = 'mysql' AND table_type = 'BASE TABLE'"
     " AND engine NOT IN ('CSV') ORDER BY table_name LIMIT 100;"
 )
-_GOOD = ("OK", "The storage engine for the table doesn't support check", "Table is already up to date")
+_GOOD = (
+    "OK",
+    "The storage engine for the table doesn't support check",
+    "Table is already up to date",
+)
 
 
 def _parts(names: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:

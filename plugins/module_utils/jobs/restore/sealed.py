@@ -47,7 +47,9 @@ _GPG = """umask 077; mkdir /tmp/gnupg; set -- gpg --homedir /tmp/gnupg --batch -
 [ ! -s /password ] || set -- "$@" --passphrase-file /password
 [ ! -s /key ] || "$@" --import /key >/dev/null 2>&1 || [ -s /password ] || { echo 'the key is none' >&2; exit 9; }
 exec "$@" --decrypt >"$0" """
-_WRONG_KEY = re.compile(r"no identity matched|Bad session key|bad passphrase|No secret key", re.IGNORECASE)
+_WRONG_KEY = re.compile(
+    r"no identity matched|Bad session key|bad passphrase|No secret key", re.IGNORECASE
+)
 _BROKEN = re.compile(
     r"payload chunk|bad header MAC|unexpected EOF|parsing age header|failed to read header|last chunk|"
     r"manipulated|read error|premature eof|invalid packet|mdc|Invalid packet",
@@ -128,12 +130,19 @@ def refused(seal: str, said: Finished, has_identity: bool) -> RestoreError:
     """
     program = _PROGRAMS[seal]
     if "No secret key" in said.err and not has_identity:
-        return NotTriedError(f"{program}: it is encrypted to a key, and the set declares a password alone")
+        return NotTriedError(
+            f"{program}: it is encrypted to a key, and the set declares a password alone"
+        )
     if _NO_KEY.search(said.err):
         return NotTriedError(f"{program}: the declared key is none that it can use")
     if re.search(r"passphrase-encrypted|scrypt", said.err):
-        return NotTriedError(f"{program}: it was encrypted with a passphrase, which only a terminal may be asked for")
-    if re.search(r"No space left|can't connect to the (?:gpg-)?agent|Cannot allocate|out of (?:secure )?memory", said.err):
+        return NotTriedError(
+            f"{program}: it was encrypted with a passphrase, which only a terminal may be asked for"
+        )
+    if re.search(
+        r"No space left|can't connect to the (?:gpg-)?agent|Cannot allocate|out of (?:secure )?memory",
+        said.err,
+    ):
         return NotTriedError(f"{program}: no space, no memory, or no agent in the sandbox")
     if _BROKEN.search(said.err):
         return BadBackupError(f"{program}: it is damaged: what is in it is not what was encrypted")
@@ -143,7 +152,9 @@ def refused(seal: str, said: Finished, has_identity: bool) -> RestoreError:
             "decide: find the key of this backup, or encrypt the next one to the declared one",
         )
     if re.search(r"[Uu]nknown (?:cipher|version|packet)|not supported|[Ii]nvalid cipher", said.err):
-        return NotTriedError(f"{program}: it was encrypted in a way that this version does not know")
+        return NotTriedError(
+            f"{program}: it was encrypted in a way that this version does not know"
+        )
     return BadBackupError(f"{program}: it was not decrypted, with status {said.status}")
 
 

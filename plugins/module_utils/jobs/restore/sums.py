@@ -49,7 +49,9 @@ def parse_sums(text: str) -> dict[str, str]:
         if plain:
             name, digest = plain.group(3), plain.group(2)
             if plain.group(1):
-                name = _ESCAPED.sub(lambda one: {"n": "\n", "r": "\r"}.get(one.group(1), "\\"), name)
+                name = _ESCAPED.sub(
+                    lambda one: {"n": "\n", "r": "\r"}.get(one.group(1), "\\"), name
+                )
         elif bsd:
             name, digest = bsd.groups()
         else:
@@ -68,7 +70,9 @@ def prove_beside(task: Task) -> None:
         return
     path = task.backup.paths[0]
     try:
-        found = check_manifest(path, Budget(max(1.0, task.sandbox.ends - time.monotonic()), NO_LIMIT), task.host)
+        found = check_manifest(
+            path, Budget(max(1.0, task.sandbox.ends - time.monotonic()), NO_LIMIT), task.host
+        )
     except HostError as exc:
         task.note(f"the checksum beside it was not read: {exc}")
         return
@@ -108,11 +112,15 @@ def prove_inside(task: Task, root: str, names: Iterable[str]) -> None:
         if hash_of(task, os.path.join(root, name), _BY_DIGITS[len(digest)]) != digest:
             raise BadBackupError(f"{name[:200]} differs from its checksum in {where[:100]}")
         task.progress(number / len(sums))
-    bare = [name for name in left if name not in sums and name not in lists and not _signs(name, lists)]
+    bare = [
+        name for name in left if name not in sums and name not in lists and not _signs(name, lists)
+    ]
     if not bare:
         task.row["proof"], task.row["unproved"] = "checksums", ""
     elif task.row["proof"] == "none":
-        task.row["unproved"] = f"{len(bare)} files that no list of checksums has, such as {sorted(bare)[0][:100]}"
+        task.row["unproved"] = (
+            f"{len(bare)} files that no list of checksums has, such as {sorted(bare)[0][:100]}"
+        )
 
 
 def _signs(name: str, lists: list[str]) -> bool:

@@ -37,7 +37,12 @@ class RestoredTree(Restored):
         if not any(self._files.values()):
             raise BadBackupError("no file in it has any content")
         self._task.row["restored_bytes"] = size = sum(self._files.values())
-        figures = {"files": len(self._files), "folders": self._folders, "links": self._links, "bytes": size}
+        figures = {
+            "files": len(self._files),
+            "folders": self._folders,
+            "links": self._links,
+            "bytes": size,
+        }
         counts: dict[str, int] = {}
         start = self._top()
         for name in self._files:
@@ -52,7 +57,9 @@ class RestoredTree(Restored):
         Raises: BadBackupError, NotTriedError.
         """
         start = self._top()
-        prove_inside(self._task, os.path.join(self.root, start), [name[len(start) :] for name in self._files])
+        prove_inside(
+            self._task, os.path.join(self.root, start), [name[len(start) :] for name in self._files]
+        )
 
     def _top(self) -> str:
         """Return the folder in which all files are, as its path below root with a slash; empty if there is none."""
@@ -85,11 +92,8 @@ class RestoredTree(Restored):
 
 def _common(names: list[str]) -> str:
     """Return the path of the innermost folder that has all files, with a slash at its end; empty if there is none."""
-    folders = [name.split("/")[:-1] for name in names]
-    if not folders:
-        return ""
-    shared = os.path.commonprefix([tuple(one) for one in folders])  # type: ignore[type-var]
-    return "/".join(shared) + "/" if shared else ""
+    shared = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""
+    return shared + "/" if shared else ""
 
 
 def _shown(name: str) -> str:
@@ -141,6 +145,8 @@ def _compare(task: Task, source: str, copy: str) -> None:
             except FileNotFoundError:
                 same = False
             if not same or hash_of(task, path) != hash_of(task, other):
-                raise NotTriedError(f"{relative[:200]}: its copy differs; it may have changed meanwhile")
+                raise NotTriedError(
+                    f"{relative[:200]}: its copy differs; it may have changed meanwhile"
+                )
     if links or special:
         task.note(f"{links} links, and {special} pipes, sockets or devices, were not copied")

@@ -66,6 +66,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
     restored_sqlite,
+    restored_sqlite_dump,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
@@ -79,6 +80,7 @@ KINDS: dict[str, Restorer] = {
     "sql mysqldump": restored_mariadb_dump,
     "mariabackup": restored_mariabackup,
     "mydumper": restored_mydumper,
+    "sql sqlite3 .dump": restored_sqlite_dump,
     "sqlite": restored_sqlite,
     "tar": restored_tar,
     "text": restored_text,
