@@ -35,6 +35,7 @@ INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of yo
 KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
+PROCESSES = 1000
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 Reads = Sequence[Tuple[str, str]]
@@ -244,6 +245,7 @@ class Sandbox:
             limit = (self.memory_bytes, self.memory_bytes)
             resource.setrlimit(resource.RLIMIT_AS, limit)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))  # of the sandbox's user
         os.nice(10)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

@@ -9,10 +9,12 @@ A kind of backup is a function that restores it and gives what came out (task.Re
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from datetime import datetime
-from typing import Any, Callable, ContextManager
+from typing import Any, Callable, ContextManager, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -37,6 +39,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.asserti
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
+    CancelledError,
     NotTriedError,
     RestoreError,
 )
@@ -87,7 +90,7 @@ KINDS: dict[str, Restorer] = {
     "tree": restored_tree,
     "zip": restored_zip,
 }
-Afterwards = Callable[[Task, Restored], None]
+Afterwards = Callable[[Restored], None]
 
 
 def verify(
@@ -99,14 +102,14 @@ def verify(
 ) -> dict[str, Any]:
     """Verify one set and return the row that was written into the ledger, with the fields of RestoreRow.
 
-    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was restored
-    before it is removed.
+    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was
+    restored, while it is there.
 
     Raises: NotTriedError if the ledger or the scratch place cannot be used at all.
     """
     began, now = time.monotonic(), host.now()
     ends = began + wanted["verify"]["minutes"] * 60
-    with Scratch(base) as scratch:
+    with _ended_by_signals(), Scratch(base) as scratch:
         sandbox = Sandbox(scratch, host, ends, wanted["verify"]["memory_bytes"])
         task = Task(wanted, ledger, scratch, sandbox, host)
         row = task.row
@@ -129,6 +132,24 @@ def verify(
     row["ended_at"] = iso(host.now())
     ledger.add(row)
     return row
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a signal that would end the process end the verification, so that nothing of it is left."""
+
+    def end(number: int, _frame: Any) -> None:
+        raise CancelledError(f"cancelled by {signal.Signals(number).name}")
+
+    before = {
+        number: signal.signal(number, end)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -166,9 +187,9 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
-        _judge(task, restored)
         if afterwards is not None:
-            afterwards(task, restored)
+            afterwards(restored)  # also of what is then judged to be bad: it may be all there is
+        _judge(task, restored)
 
 
 def _refuse_now(task: Task) -> None:
