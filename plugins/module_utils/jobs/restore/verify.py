@@ -28,6 +28,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backu
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive import (
+    restored_tar,
+    restored_text,
+    restored_zip,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.assertions import (
     FAILED,
     UNKNOWN,
@@ -48,6 +53,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
+    restored_mariabackup,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
+    restored_mariadb_dump,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_mydumper import (
+    restored_mydumper,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
     restored_restic,
 )
@@ -56,19 +70,30 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch
     DEFAULT,
     Scratch,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
     restored_sqlite,
+    restored_sqlite_dump,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
     Restored,
     Task,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree import restored_tree
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
     "restic": restored_restic,
+    "sql mysqldump": restored_mariadb_dump,
+    "mariabackup": restored_mariabackup,
+    "mydumper": restored_mydumper,
+    "sql sqlite3 .dump": restored_sqlite_dump,
     "sqlite": restored_sqlite,
+    "tar": restored_tar,
+    "text": restored_text,
+    "tree": restored_tree,
+    "zip": restored_zip,
 }
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 Afterwards = Callable[[Restored], None]
@@ -232,7 +257,8 @@ def _find(task: Task) -> str:
         if said.get("proof") == "all":
             task.row["proof"] = "checksums"
         task.row["unproved"] = said.get("unproved", "")
-    return kind_of(newest, task.host)
+    kind = kind_of(newest, task.host)
+    return opened(task) if kind == "encrypted" else kind
 
 
 def _find_snapshot(task: Task) -> str:
