@@ -41,6 +41,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_dump import (
+    restored_archive,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -58,6 +61,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
     "sqlite": restored_sqlite,
+    "custom": restored_archive,
+    "pg_tar": restored_archive,
+    "pg_directory": restored_archive,
 }
 Afterwards = Callable[[Task, Restored], None]
 
