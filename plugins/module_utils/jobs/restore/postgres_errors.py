@@ -20,9 +20,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 
 SHOWN = 200
-_NAMES_ALONE = frozenset(
-    "42501 42704 42P01 42883 42703 42P07 42710 42P06 3D000 3F000 0A000 42723 42809 58P01 42P04 42939 23505 23503"
-    " 23502 23514 XX001 XX002 53100 53200 42804".split()
+_NAMES_ALONE = re.compile(
+    "42(?:501|703|704|710|723|804|809|883|939|P01|P04|P06|P07)|3D000|3F000|0A000|58P01|235(?:02|03|05|14)|XX00[12]|53[12]00"
 )
 """States whose first line names objects, types and files, and no value of a row."""
 _HERE = ("53", "57", "58", "08")
@@ -49,7 +48,7 @@ def without_data(state: str, text: str) -> str:
     line = text.strip().splitlines()[0][:SHOWN] if text.strip() else "no word of why"
     if not state:
         return line
-    if state not in _NAMES_ALONE:
+    if not _NAMES_ALONE.fullmatch(state):
         line = re.split(r"[\"']|: ", line, maxsplit=1)[0].strip()
     return f"{line} ({state})"
 

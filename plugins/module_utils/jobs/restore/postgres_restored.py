@@ -31,16 +31,12 @@ UNKNOWN_NAMES = ("42P01", "42703", "3D000", "3F000", "42883")
 """A table, column, database, schema or function that is not there. Source: PostgreSQL, appendix A."""
 _USERS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'"
 _COUNTED = f"c.relkind IN ('r', 'm') AND c.relispopulated AND {_USERS}"
-_TABLES = (
+_LISTED = (
     "SELECT n.nspname || chr(31) || c.relname FROM pg_catalog.pg_class c"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    f" WHERE {_COUNTED} ORDER BY c.oid OFFSET {{}} LIMIT {CHUNK_TABLES}"  # noqa: S608 (constants)
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
 )
-_NAMED = (
-    "SELECT n.nspname || chr(31) || c.relname FROM pg_catalog.pg_class c"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    f" WHERE c.relkind IN ('r', 'm', 'p') AND {_USERS} AND c.relname = {{}} LIMIT 100"  # noqa: S608 (constants)
-)
+_TABLES = _LISTED + _COUNTED + " ORDER BY c.oid OFFSET {} LIMIT " + str(CHUNK_TABLES)
+_NAMED = _LISTED + "c.relkind IN ('r', 'm', 'p') AND " + _USERS + " AND c.relname = {} LIMIT 100"
 _COLLATIONS = (
     "SELECT count(*) FROM pg_catalog.pg_collation WHERE collversion IS NOT NULL"
     " AND collversion <> pg_catalog.pg_collation_actual_version(oid)"
