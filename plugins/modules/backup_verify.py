@@ -12,18 +12,14 @@ short_description: Verify backups by restoring them
 version_added: 0.1.0
 author: Upkeep's founders (@astral-core)
 description:
-  - Restores the newest backup of each set that has a part C(verify), judges what comes out, and writes one row for it into
-    the ledger on the host. What is found is judged by the checks of the family C(restores), which read the ledger.
-  - Everything that is restored runs in a sandbox of bubblewrap. It has no network, sees no data of the host, and runs as a
-    user that owns nothing. Without the sandbox nothing is restored.
+  - Restores the newest backup of each set that has a part C(verify), judges what comes out, and writes one row for it
+    into the ledger on the host. The checks of the family C(restores) read the ledger and judge it.
+  - Everything that is restored runs in a sandbox of bubblewrap. It has no network, sees no data of the host, and runs
+    as a user that owns nothing. Without the sandbox nothing is restored.
   - A backup that fails does not fail the task. The task fails if the ledger or the scratch place cannot be used.
   - Needs root.
+extends_documentation_fragment: [astral.upkeep.backup_sets]
 options:
-  sets:
-    description: Sets as M(astral.upkeep.backups_info) takes them. Those without C(verify) are left out.
-    type: list
-    elements: raw
-    required: true
   names:
     description: Names of the sets to verify; all of them, if not given.
     type: list
@@ -110,9 +106,7 @@ taken:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import (
-    ARGUMENTS,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import SETS
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
@@ -126,7 +120,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "sets": {**ARGUMENTS["sets"], "required": True, "default": None},
+            "sets": SETS,
             "names": {"type": "list", "elements": "str", "default": []},
             "folder": {"type": "path", "default": "/var/lib/upkeep/restores"},
             "scratch": {"type": "path", "default": "/var/lib/upkeep/scratch"},

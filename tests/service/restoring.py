@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._verify import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    ARGUMENTS,
     VERIFY_OPTIONS,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import ARGUMENTS
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify

@@ -156,7 +156,7 @@ def diff_text(diff: object) -> str:
     texts, left = [], DIFF_CHARACTERS
     for part in parts[:DIFF_PARTS]:
         known = _mapping(part)
-        text = _text(known.get("prepared")) or _text(known.get("after"))
+        text = (_text(known.get("prepared")) or _text(known.get("after"))).rstrip("\n")
         if text and left > 0:
             texts.append(text if len(text) <= left else f"{text[: left - 1]}…")
             left -= len(text)
@@ -407,13 +407,22 @@ class Ears:
         elif event.kind == "runner_on_failed" and not event.ignored:
             self.listener.failed(event.host, event.task, message)
         elif event.result.get("changed"):
-            self.listener.changed(event.host, event.task, diff_text(event.result.get("diff")))
+            self.listener.changed(event.host, event.task, diff_text(_diff(event.result)))
 
     def _refuse(self, why: str) -> None:
         """Report what was refused, and of which host: that whose event is being told, or the only one in work."""
         current = self._current.host if self._current else ""
         host = current or (next(iter(self.open)) if len(self.open) == 1 else "")
         self.listener.refused("" if host in OWN_NAMES else host, why)
+
+
+def _diff(result: Mapping[str, Any]) -> object:
+    """Return a task's `diff`, or those of a loop's items."""
+    items = result.get("results")
+    if "diff" in result or not isinstance(items, list):
+        return result.get("diff")
+    diffs = [_mapping(one).get("diff") for one in items[:LOOP_ITEMS]]
+    return [part for one in diffs for part in (one if isinstance(one, list) else [one])]
 
 
 def _given(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -607,6 +607,17 @@ def test_a_diff_is_text(diff: object, text: str) -> None:
     assert diff_text(diff) == text
 
 
+def test_the_diffs_of_a_loop_are_those_of_its_items(tmp_path: Path) -> None:
+    listening, heard = ears(tmp_path)
+    items = [{"diff": {"after": "one\n"}}, {"changed": False}, {"diff": [{"after": "two"}]}]
+    result = {"changed": True, "results": items}
+    write(tmp_path, "runner_on_ok", host="web1", task="Verify", res=result)
+
+    listening.hear(NUMBER)
+
+    assert heard.calls == [("changed", "web1", "Verify", "one\ntwo")]
+
+
 def test_a_diff_is_bounded_and_says_so() -> None:
     text = diff_text([{"after": "x" * 60_000}] * 5_000)
 

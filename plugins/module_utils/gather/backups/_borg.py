@@ -13,6 +13,7 @@ import stat
 import tempfile
 from typing import Any, Iterator
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import BORG
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
     Repository,
     Snapshot,
@@ -25,7 +26,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-KIND = "borg"
 LIST_BYTES = 50_000_000
 SEGMENT_LIMIT = 200_000
 IN_MEMORY = "/dev/shm"  # noqa: S108 - where a private folder is made; a file system in memory on every Linux
@@ -57,10 +57,10 @@ def archives(wanted: dict[str, Any], host: Host, seconds: float, *, remote: bool
         secrets = (environment.get("BORG_PASSPHRASE", ""), place if remote else "")
         shown = said.err.replace(os.path.join(folder, "repository"), place)
     if said.status not in (0, 1):  # 1: with warnings
-        raise HostError(last_line(KIND, shown, secrets, said.status))
+        raise HostError(last_line(BORG, shown, secrets, said.status))
     if said.truncated:
         raise HostError(f"borg: its list has more than {LIST_BYTES} bytes")
-    return repository_of(KIND, place, *_read(parsed(KIND, said.out), wanted))
+    return repository_of(BORG, place, *_read(parsed(BORG, said.out), wanted))
 
 
 def _read(listed: Any, wanted: dict[str, Any]) -> tuple[list[Snapshot], list[UnfinishedSnapshot]]:

@@ -27,6 +27,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     Reading,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    PACKERS,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._layers import (
     Layer,
     layer_of,
@@ -66,13 +69,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 MOST_LAYERS = 5
 FUTURE_SECONDS = 600
 FIRST_LINES_BYTES = 64
-PACKERS = ("gz", "bz2", "xz", "zst", "lz4")
-# What a site may say of its files.
-KINDS = (
-    *("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "tar.lz4", "gz", "bz2", "xz", "zst", "lz4"),
-    *("zip", "sql", "sql.gz", "sql.bz2", "sql.xz", "sql.zst", "sql.lz4", "postgresql", "sqlite"),
-    *("encrypted", "other"),
-)
 SHORT = {"tgz": "tar.gz", "tbz2": "tar.bz2", "tbz": "tar.bz2", "txz": "tar.xz", "tzst": "tar.zst"}
 # What a suffix says is due. A dump may be of any format; a database may be SQLite or another one; what is in an .enc
 # may have no header, as `openssl enc -K` writes none.

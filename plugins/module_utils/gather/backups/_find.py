@@ -23,6 +23,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     OutOfBudgetError,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    FOLDER_KINDS,
+    TREE,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_toc import (
     taken_in_head,
 )
@@ -34,11 +38,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
     folder_written,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
-    MARIABACKUP,
-    MYDUMPER,
-    PG_BASEBACKUP,
-    PG_DIRECTORY,
-    TREE,
     folder_kind,
     folder_time,
 )
@@ -71,7 +70,6 @@ BESIDE = (
 )
 SIGNED = (".asc", ".sig")
 SCRIPTS = (".sh", ".py", ".pl", ".md", ".html", ".conf", ".cfg", ".ini", ".service", ".env")
-FOLDER_KINDS = (PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE)
 MANIFESTS = ("sha256sums", "sha512sums", "md5sums", "sha1sums", "manifest", "backup_manifest")
 LOOKED_INTO = 20
 """The newest backups, at most this many, are asked for the time that they say themselves."""

@@ -29,6 +29,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     Reading,
     UnreadError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    MARIABACKUP,
+    MYDUMPER,
+    PG_BASEBACKUP,
+    PG_DIRECTORY,
+    TREE,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import (
     CHECKPOINTS,
     DATA_FILE,
@@ -60,13 +67,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._name
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._trees import read_tree
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-PG_DIRECTORY, PG_BASEBACKUP, MYDUMPER, MARIABACKUP, TREE = (
-    "pg_directory",
-    "pg_basebackup",
-    "mydumper",
-    "mariabackup",
-    "tree",
-)
 BASE_TARS = ["base.tar", *(f"base.tar{end}" for end in ENDINGS)]
 DATA_WITHOUT_TOC = re.compile(r"(?:\d{3,}|blob_\d+)\.dat(?:\.gz|\.lz4|\.zst)?|blobs(?:_\d+)?\.toc")
 """A file of a dump by pg_dump; where there are only such, its table of contents was lost."""

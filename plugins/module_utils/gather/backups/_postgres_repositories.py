@@ -12,6 +12,10 @@ import re
 import time
 from typing import Any
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    BARMAN,
+    PGBACKREST,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
     Repository,
     Snapshot,
@@ -22,7 +26,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-PGBACKREST, BARMAN = "pgbackrest", "barman"
 INFO, MANIFEST = "backup.info", "backup.manifest"
 INFO_BYTES = 20_000_000
 BARMAN_BYTES = 1_000_000

@@ -9,9 +9,6 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import (
-    KIND as BORG,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._borg import archives
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     NONE,
@@ -21,9 +18,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     Reading,
     UnreadError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgres_repositories import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    AUTO,
     BARMAN,
+    BORG,
     PGBACKREST,
+    REPOSITORY_KINDS,
+    RESTIC,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgres_repositories import (
     barman,
     find_servers,
     find_stanza,
@@ -40,28 +43,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-RESTIC = "restic"
-KINDS = (RESTIC, BORG, PGBACKREST, BARMAN)
-AUTO = "auto"
 LIST_SECONDS = 60.0
 LIST_BYTES = 100_000_000
-STANZA_OPTIONS: dict[str, dict[str, Any]] = {"stanza": {"type": "str"}}
-COPY_OPTIONS: dict[str, dict[str, Any]] = {
-    "second_copy": {
-        "type": "dict",
-        "options": {
-            "paths": {"type": "list", "elements": "path", "default": []},
-            "repository": {"type": "str"},
-            "kind": {"type": "str", "default": AUTO, "choices": [AUTO, *KINDS]},
-            "password_file": {"type": "path"},
-            "password": {"type": "str", "no_log": True},
-            "stanza": {"type": "str"},
-            "elsewhere": {"type": "str"},
-        },
-        "mutually_exclusive": [("paths", "repository")],
-        "required_one_of": [("paths", "repository")],
-    },
-}
 _FAULT = re.compile(r"repository contains errors|LoadIndex returned errors")
 _HERE = re.compile(r"(?:local:|file://)(?=/)")
 _RESTIC_PLACE = re.compile(r"(?:sftp|rest|s3|b2|rclone|swift|azure|gs):")
@@ -103,16 +86,16 @@ def kind_of(place: str, host: Host) -> str:
         return PGBACKREST
     if find_servers(place, host):
         return BARMAN
-    raise HostError(f"{place}: no repository of {', '.join(KINDS)}")
+    raise HostError(f"{place}: no repository of {', '.join(REPOSITORY_KINDS)}")
 
 
 def snapshots(wanted: dict[str, Any], host: Host, seconds: float = LIST_SECONDS) -> Repository:
     """Return what a repository says of its snapshots.
 
-    wanted: repository; kind, `auto` or one of KINDS; password_file, password; snapshot_host, snapshot_tag (of borg: how
-    the archive's name begins); stanza (Barman: the server), needed where there are several. seconds: how long its
-    program may take. Nothing is written into the repository. restic writes nothing at all; borg writes into a private
-    folder, which is removed.
+    wanted: repository; kind, `auto` or one of REPOSITORY_KINDS; password_file, password; snapshot_host, snapshot_tag
+    (of borg: how the archive's name begins); stanza (Barman: the server), needed where there are several. seconds: how
+    long its program may take. Nothing is written into the repository. restic writes nothing at all; borg writes into a
+    private folder, which is removed.
 
     Raises: HostError: no such repository, a wrong password, output that is not understood.
     """

@@ -10,9 +10,15 @@ import re
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Callable, Dict, Tuple
 
-HOURLY, DAILY, WEEKLY, MONTHLY, YEARLY = TIERS = (
-    "hourly", "daily", "weekly", "monthly", "yearly",
-)  # fmt: skip
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    DAILY,
+    HOURLY,
+    MONTHLY,
+    TIERS,
+    WEEKLY,
+    YEARLY,
+)
+
 MOST = {HOURLY: 24 * 366, DAILY: 366 * 20, WEEKLY: 53 * 50, MONTHLY: 12 * 100, YEARLY: 100}
 """More periods than these nobody means."""
 MISSING_SHOWN = 5
@@ -21,12 +27,6 @@ SLACK = 1 / 48
 """The part of a period by which a backup that is made once in each may be late."""
 SLACK_SECONDS = 12 * 3600
 """But not by more than that: a whole year that is lost is missed among backups of every day."""
-RETENTION_OPTIONS: dict[str, dict[str, Any]] = {
-    "retention": {
-        "type": "dict",
-        "options": {**{name: {"type": "int"} for name in TIERS}, "since": {"type": "str"}},
-    },
-}
 NO_DATE = "since: {!r} is not a date, use YYYY-MM-DD"
 Period = Tuple[float, float, str]
 """Its start and its end in seconds since 1970, and its name, such as `2026-11-24`."""

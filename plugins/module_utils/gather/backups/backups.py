@@ -19,15 +19,17 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._checksums import (
     check_manifest,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    REPOSITORY_KINDS,
+    SETS,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._files import (
-    KINDS,
     due_in,
     read_file,
     reading,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._find import (
     FOLDER_ENTRIES,
-    FOLDER_KINDS,
     Candidate,
     Candidates,
     as_taken,
@@ -44,24 +46,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._fold
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._places import apart
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
-    COPY_OPTIONS,
-    STANZA_OPTIONS,
     content,
     snapshots,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
-    KINDS as REPOSITORY_KINDS,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._retention import (
-    RETENTION_OPTIONS,
     since_of,
     tiers,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
     Snapshot,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._verify import (
-    VERIFY_OPTIONS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._witnesses import (
     TimeWitness,
@@ -76,33 +69,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.times import is
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked_value
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "sets": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "paths": {"type": "list", "elements": "path", "default": []},
-            "kind": {
-                "type": "str",
-                "default": "auto",
-                "choices": ["auto", *KINDS, *FOLDER_KINDS, *REPOSITORY_KINDS],
-            },
-            "rpo_hours": {"type": "float"},
-            "repository": {"type": "str"},
-            **STANZA_OPTIONS,
-            "password_file": {"type": "path"},
-            "password": {"type": "str", "no_log": True},
-            "snapshot_host": {"type": "str"},
-            "snapshot_tag": {"type": "str"},
-            "members_may_be_old": {"type": "bool", "default": False},
-            "read": {"type": "bool", "default": True},
-            **COPY_OPTIONS,
-            **RETENTION_OPTIONS,
-            **VERIFY_OPTIONS,
-        },
-        "mutually_exclusive": [("paths", "repository")],
-    },
+    "sets": SETS,
     "read": {"type": "bool", "default": True},
     "read_seconds": {"type": "int", "default": 60},
     "read_bytes": {"type": "int", "default": 100_000_000_000},

@@ -109,6 +109,9 @@ class RestoreSeen:
     at: the host's clock. rows: newest first, at most 30. The five limits are the site's, from the set's `verify`.
     key_file: the file with the key or password of an encrypted backup that lies on this host; empty without one.
     key_copy: where the site says that another copy of the key is kept; empty if it does not say.
+    unread: what could not be read or understood, and why: `ledger` (what comes after the newest row, so that this may
+    not be the newest), `older` (lines before it), `cycle`, `running`, `key` (whether the key's file is there).
+    A set without the part `verify` has `at` alone: max_days is None.
     """
 
     VERSION: ClassVar[int] = 1
@@ -125,3 +128,4 @@ class RestoreSeen:
     provable: bool = False
     key_file: str = ""
     key_copy: str = ""
+    unread: Dict[str, str] = field(default_factory=dict)

@@ -47,7 +47,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     MAINTENANCE,
     PostgresServer,
     last_line,
-    refuse_beside_live,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
@@ -64,7 +63,6 @@ _IGNORED = re.compile(r"errors ignored on restore: (\d+)")
 @contextlib.contextmanager
 def restored_archive(task: Task) -> Iterator[Restored]:
     """Restore an archive: a file, a tar or a folder of pg_dump."""
-    refuse_beside_live(task)
     with task.step("stage"):
         head = _head(task)
         programs = at_least(head.version, task.host)

@@ -312,19 +312,3 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
         if version[0] >= least:
             settings[name] = value
     return settings
-
-
-def refuse_beside_live(task: Task) -> None:
-    """Raise NotTriedError if a server of PostgreSQL runs on this host, and the site does not say why that is fine."""
-    if task.verify["beside_live"]:
-        return
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if name.isdigit():
-                with open(f"/proc/{name}/comm", "rb") as stream:
-                    comm = stream.read().strip()
-                if comm in (b"postgres", b"postmaster"):
-                    raise NotTriedError(
-                        "a server of PostgreSQL runs on this host: backups are verified elsewhere",
-                        "decide: verify it on another host, or say in beside_live why it may be done here",
-                    )

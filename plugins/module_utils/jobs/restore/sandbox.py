@@ -35,6 +35,7 @@ INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of yo
 KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
+PROCESSES = 1000
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 Reads = Sequence[Tuple[str, str]]
@@ -75,6 +76,8 @@ class Sandbox:
         self.bounded = scratch.bound_memory(memory_bytes)
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
+        ionice = host.which("ionice")
+        self._gives_way = [ionice, "-c", "2", "-n", "7"] if ionice else []
         if not self._bwrap:
             raise NotTriedError(
                 "bwrap is not installed: nothing is restored without a sandbox", INSTALL
@@ -113,7 +116,7 @@ class Sandbox:
     ) -> list[str]:
         """Return the whole command that runs argv in the sandbox. No secret may be in argv or environment."""
         uid = str(self.scratch.uid)
-        line = [self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
+        line = [*self._gives_way, self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
         line += [f"--unshare-{one}" for one in ("net", "pid", "ipc", "uts")]
         line += ["--unshare-cgroup-try", "--hostname", "restore"]
         for path in _SYSTEM:
@@ -242,6 +245,7 @@ class Sandbox:
             limit = (self.memory_bytes, self.memory_bytes)
             resource.setrlimit(resource.RLIMIT_AS, limit)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))  # of the sandbox's user
         os.nice(10)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

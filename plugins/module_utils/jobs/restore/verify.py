@@ -9,10 +9,12 @@ A kind of backup is a function that restores it and gives what came out (task.Re
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from datetime import datetime
-from typing import Any, Callable, ContextManager
+from typing import Any, Callable, ContextManager, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -32,6 +34,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.asserti
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
+    CancelledError,
     NotTriedError,
     RestoreError,
 )
@@ -41,6 +44,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
+    refuse_beside_live,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_dump import (
     restored_archive,
 )
@@ -84,7 +90,7 @@ def verify(
     """
     began, now = time.monotonic(), host.now()
     ends = began + wanted["verify"]["minutes"] * 60
-    with Scratch(base) as scratch:
+    with _ended_by_signals(), Scratch(base) as scratch:
         sandbox = Sandbox(scratch, host, ends, wanted["verify"]["memory_bytes"])
         task = Task(wanted, ledger, scratch, sandbox, host)
         row = task.row
@@ -107,6 +113,24 @@ def verify(
     row["ended_at"] = iso(host.now())
     ledger.add(row)
     return row
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a signal that would end the process end the verification, so that nothing of it is left."""
+
+    def end(number: int, _frame: Any) -> None:
+        raise CancelledError(f"cancelled by {signal.Signals(number).name}")
+
+    before = {
+        number: signal.signal(number, end)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -141,6 +165,7 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     task.row["kind"] = kind
     if kind not in KINDS:
         raise NotTriedError(f"{kind}: nothing here restores that")
+    refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
         _judge(task, restored)

@@ -1,0 +1,1 @@
+"""Restores: backups that were restored, and what came out."""
