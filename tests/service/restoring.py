@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
-    ARGUMENTS,
     VERIFY_OPTIONS,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import ARGUMENTS
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
-ASSERTION = {
-    name: None for name in VERIFY_OPTIONS["verify"]["options"]["assertions"]["options"]
-}
+ASSERTION = dict.fromkeys(VERIFY_OPTIONS["verify"]["options"]["assertions"]["options"])
 
 
 def _defaults(options: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +46,7 @@ class Place:
         """Verify a set and return its row; nothing is left behind."""
         wanted = declared(*paths, **other)
         row = verify(wanted, self.ledger, Host(), str(self.scratch), afterwards)
-        assert os.listdir(self.scratch) == []
+        assert list(self.scratch.iterdir()) == []
         return row
 
 

@@ -14,10 +14,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budg
     Budget,
     Counted,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import TOC
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folders import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
     PG_DIRECTORY,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import TOC
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._layers import layer_of
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._members import open_tar
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
@@ -34,6 +34,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_globals import (
     add_roles,
+    note_roles,
     restore_globals,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_programs import (
@@ -118,11 +119,9 @@ def _restore(
 
     Raises: BadBackupError, NotTriedError.
     """
-    arguments = ["--dbname", MAINTENANCE]
+    server.change("DROP DATABASE postgres")
     if head.has_database and head.database not in _TEMPLATES:
-        arguments.append("--create")
-        if head.database == "postgres":
-            server.change("DROP DATABASE postgres")
+        arguments = ["--dbname", MAINTENANCE, "--create"]
     else:
         server.change(f"CREATE DATABASE {quoted(_database(head))} TEMPLATE template0")
         arguments = ["--dbname", _database(head)]
@@ -144,8 +143,7 @@ def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> No
     """Raise BadBackupError or NotTriedError if it was not restored as a whole."""
     errors = server.errors(since)
     roles = {missing_role(one.state, one.text) for one in errors} - {""}
-    if roles:
-        task.note(f"roles not in this backup: {', '.join(sorted(roles))}")
+    note_roles(task, roles)
     own = _OWN_ERROR.search(said.err)
     rest = [(one.state, one.text) for one in errors if not missing_role(one.state, one.text)]
     ended = ended_by(rest)

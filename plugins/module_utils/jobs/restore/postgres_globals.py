@@ -103,6 +103,13 @@ def add_roles(task: Task, server: PostgresServer, wanted: Iterable[str]) -> None
     server.change(
         "".join(f"CREATE ROLE {quoted(name)};\n" for name in missing if not name.startswith("pg_"))
     )
-    shown = ", ".join(missing[:SHOWN_ROLES])
-    more = f" and {len(missing) - SHOWN_ROLES} more" if len(missing) > SHOWN_ROLES else ""
-    task.note(f"roles not in this backup: {shown}{more}; restored without what they may do")
+    note_roles(task, missing)
+
+
+def note_roles(task: Task, missing: Iterable[str]) -> None:
+    """Say which roles a backup names and does not have."""
+    names = sorted(missing)
+    if names:
+        more = f" and {len(names) - SHOWN_ROLES} more" if len(names) > SHOWN_ROLES else ""
+        shown = ", ".join(names[:SHOWN_ROLES])
+        task.note(f"roles not in this backup: {shown}{more}; restored without what they may do")

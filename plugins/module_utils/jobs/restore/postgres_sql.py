@@ -22,6 +22,7 @@ _START = re.compile(rb"(?:\s|--[^\n]*\n)*")
 _COPY = re.compile(rb"(?is)\A\s*COPY\s.*\sFROM\s+stdin\b[^;]*;\Z")
 _CREATE = re.compile(rb"(?i)CREATE\s")
 _DROP = re.compile(rb"(?i)(?:DROP\s|ALTER\s[^;'\n]*\sDROP\s)[^;\n]*;[ \t\r]*(?:\n|\Z)")
+_OWNER = re.compile(rb"ALTER\s[^;'\n]*\sOWNER TO (\"(?:[^\"\n]|\"\")+\"|[\w$]+);[ \t\r]*(?:\n|\Z)")
 _QUOTE = re.compile(rb"'")
 _ESCAPED = re.compile(rb"\\.|'", re.DOTALL)
 _IDENTIFIER = re.compile(rb'"')
@@ -36,7 +37,8 @@ _COMMAND = re.compile(rb"\\(?:[A-Za-z_]+\+?|[^\s\w])?")
 class SqlSections:
     """A dump while it is read. database: into which its next section goes, empty at its beginning.
 
-    asked: commands of psql that it asked for, which were taken out. ended: whether it was read to its end.
+    asked: commands of psql that it asked for, which were taken out. owners: to whom its objects are to belong, which is
+    taken out too: only a superuser can give an object to everybody. ended: whether it was read to its end.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -48,7 +50,9 @@ class SqlSections:
         self._at_start, self._created = True, False
         self._statement = b""
         self._section_ends = False
-        self.database, self.asked, self.ended = "", [], False  # type: str, list[str], bool
+        self.database, self.ended = "", False
+        self.asked: list[str] = []
+        self.owners: set[str] = set()
 
     def section(self) -> Callable[[int], bytes]:
         """Return a function that gives the next section, piece by piece, and nothing at its end."""
@@ -112,11 +116,15 @@ class SqlSections:
         self._pass(out, start)
         self._statement, self._at_start = b"", False
         self._created = self._created or bool(_CREATE.match(self._buffer))
+        # Nothing is there yet that could be dropped.
         drop = None if self._created else _DROP.match(self._buffer)
-        if drop:
-            # Nothing is there yet that could be dropped.
-            self._buffer, self._at_start = self._buffer[drop.end() :], True
-        return not drop or bool(self._buffer)
+        owner = _OWNER.match(self._buffer)
+        left_out = drop or owner
+        if owner:
+            self.owners.add(plain_name(owner.group(1)))
+        if left_out:
+            self._buffer, self._at_start = self._buffer[left_out.end() :], True
+        return not left_out or bool(self._buffer)
 
     def _go_into(self, token: re.Match[bytes], out: list[bytes]) -> bool:
         """Go into what a token begins."""
@@ -230,6 +238,12 @@ class SqlSections:
         elif len(self.asked) < SHOWN:
             self.asked.append(f"{word} with a server" if word in ("\\connect", "\\c") else word)
         return True
+
+
+def plain_name(name: bytes) -> str:
+    """Return a name without its quotes."""
+    text = name.decode("utf-8", "replace")
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
 
 
 def database_of(command: bytes) -> str:

@@ -124,6 +124,8 @@ class Sandbox:
                 line += ["--symlink", os.readlink(path), path]
             elif os.path.isdir(path):
                 line += ["--ro-bind", path, path]
+        # A folder that bwrap makes for what it shows in it is root's alone.
+        line += ["--perms", "0755", "--dir", "/etc"]
         for path in _FILES:
             line += ["--ro-bind-try", path, path]
         for name in ("passwd", "group"):
@@ -132,6 +134,8 @@ class Sandbox:
         line += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
         line += ["--bind", self.scratch.work, "/scratch", "--chdir", "/"]
         for outside, inside in reads:
+            if os.path.dirname(inside) != "/":
+                line += ["--perms", "0755", "--dir", os.path.dirname(inside)]
             line += ["--ro-bind", outside, inside]
         settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
         settings.update({"LC_ALL": "C.UTF-8", **(environment or {})})

@@ -50,6 +50,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live im
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_dump import (
     restored_archive,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_plain import (
+    restored_sql,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -70,6 +73,9 @@ KINDS: dict[str, Restorer] = {
     "custom": restored_archive,
     "pg_tar": restored_archive,
     "pg_directory": restored_archive,
+    "sql pg_dump": restored_sql,
+    "sql pg_dumpall": restored_sql,
+    "sql": restored_sql,
 }
 Afterwards = Callable[[Task, Restored], None]
 
