@@ -61,10 +61,11 @@ class NotStartedError(RestoreError):
 
 
 class PostgresServer:
-    """A server. user: its superuser. programs: of its version."""
+    """A server. user: its superuser. programs: of its version. reads: what it is shown of the host, as Sandbox.run."""
 
     def __init__(self, task: Task, programs: PostgresPrograms, user: str = ADMIN) -> None:
         self.task, self.programs, self.user = task, programs, user
+        self.reads: list[tuple[str, str]] = []
         self._server: Server | None = None
         task.row["programs"]["postgres"] = programs.words
 
@@ -87,7 +88,7 @@ class PostgresServer:
         Raises: NotStartedError.
         """
         self._configure({**our_settings(self.task, self.programs.version), **(settings or {})})
-        self._clear()
+        self.clear()
         argv = [
             self.programs.path("postgres"),
             "-D",
@@ -95,7 +96,7 @@ class PostgresServer:
             "-c",
             f"config_file={CONF}/postgresql.conf",
         ]
-        shown = self.programs.shown()
+        shown = [*self.programs.shown(), *self.reads]
         with self.task.sandbox.server(argv, shown) as server:
             self._server = server
             if not server.wait_for(self._answers):
@@ -106,11 +107,11 @@ class PostgresServer:
 
     def _answers(self) -> bool:
         said = self.run("psql", "-X", "-Atc", "SELECT 1", database=MAINTENANCE)
-        if said.status and 'role "' in said.err and "does not exist" in said.err:
+        if said.status and _NO_ROLE.search(said.err):
             raise NotStartedError(NO_ROLE, [])
         return not said.status
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Remove what says that a server is running, and the settings that a backup brings."""
         for name in ("postmaster.pid", "postgresql.auto.conf"):
             with contextlib.suppress(FileNotFoundError):
@@ -214,6 +215,7 @@ class PostgresServer:
 
 
 NO_ROLE = "no role of that name"
+_NO_ROLE = re.compile(r'role "[^"]*" (?:does not exist|is not permitted to log in)')
 
 
 class AnswerError(NotTriedError):

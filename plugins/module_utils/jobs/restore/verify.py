@@ -47,6 +47,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_base import (
+    restored_base,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_dump import (
     restored_archive,
 )
@@ -73,6 +76,7 @@ KINDS: dict[str, Restorer] = {
     "custom": restored_archive,
     "pg_tar": restored_archive,
     "pg_directory": restored_archive,
+    "pg_basebackup": restored_base,
     "sql pg_dump": restored_sql,
     "sql pg_dumpall": restored_sql,
     "sql": restored_sql,
