@@ -113,7 +113,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     RestoreError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.take import taker
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.take import Taker
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import plan, verify
 
 
@@ -151,14 +151,15 @@ def main() -> None:
         module.fail_json(msg="take: name the one set from which something is taken")
     if not host.is_root():
         module.fail_json(msg="backup_verify runs as root alone, for only root can make the sandbox")
-    rows, taken, lines = [], [], []
+    rows, lines = [], []
+    taker = Taker(params["take"]) if params["take"] else None
     for one in wanted:
         try:
             if module.check_mode:
                 rows.append(plan(one, host))
                 lines.append(f"{one['name']}: {rows[-1]['backup']} ({rows[-1]['kind']})\n")
                 continue
-            take = taker(params["take"], taken) if params["take"] else None
+            take = taker.take if taker else None
             rows.append(verify(one, Ledger(params["folder"]), host, params["scratch"], take))
         except NotTriedError as exc:
             if not module.check_mode:
@@ -167,8 +168,10 @@ def main() -> None:
         except (RestoreError, HostError) as exc:
             lines.append(f"{one['name']}: {exc}\n")
     result = {"changed": bool(wanted), "restores": rows}
-    if params["take"]:
-        result["taken"] = taken
+    if taker and not module.check_mode:
+        result["taken"] = taker.taken
+        if taker.problem:
+            module.fail_json(msg=f"nothing taken: {taker.problem}", **result)
     if module._diff:
         result["diff"] = {
             "before": "",

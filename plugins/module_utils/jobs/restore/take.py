@@ -8,37 +8,50 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
+    RestoreError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
 
 
-def taker(wanted: dict[str, Any], taken: list[str]) -> Callable[[Task, Restored], None]:
-    """Return what keeps a table or a file of what was restored, and writes its path into taken.
+class Taker:
+    """Keeps a table or a file of what was restored.
 
-    wanted: `to`, a folder; `table` or `file`. Nothing that is there is overwritten.
+    taken: the paths of what was kept. problem: why nothing was, which says nothing about the backup.
     """
 
-    def take(task: Task, restored: Restored) -> None:
-        try:
-            os.makedirs(wanted["to"], mode=0o700, exist_ok=True)
-            name = wanted["table"] or os.path.basename(wanted["file"].rstrip("/"))
-            name = re.sub(r"[^\w.-]", "_", name) + (".sql" if wanted["table"] else "")
-            target = os.path.join(wanted["to"], name)
-            if os.path.lexists(target):
-                raise NotTriedError(f"{target} is there already; nothing is overwritten")
-            if wanted["table"]:
-                restored.take_table(wanted["table"], target)
-            else:
-                _take_file(restored, wanted["file"], target)
-        except OSError as exc:
-            raise NotTriedError(f"{exc.filename or wanted['to']}: {exc.strerror}") from exc
-        taken.append(target)
+    def __init__(self, wanted: dict[str, Any]) -> None:
+        """Take what is wanted: `to`, a folder; `table` or `file`."""
+        self.wanted = wanted
+        self.taken: list[str] = []
+        self.problem = "nothing was restored"
 
-    return take
+    def take(self, restored: Restored) -> None:
+        """Write it into the folder. Nothing that is there is overwritten."""
+        try:
+            self.taken.append(self._write(restored))
+            self.problem = ""
+        except RestoreError as exc:
+            self.problem = str(exc)
+        except OSError as exc:
+            self.problem = f"{exc.filename or self.wanted['to']}: {exc.strerror}"
+
+    def _write(self, restored: Restored) -> str:
+        wanted = self.wanted
+        os.makedirs(wanted["to"], mode=0o700, exist_ok=True)
+        name = wanted["table"] or os.path.basename(wanted["file"].rstrip("/"))
+        name = re.sub(r"[^\w.-]", "_", name) + (".sql" if wanted["table"] else "")
+        target = os.path.join(wanted["to"], name)
+        if os.path.lexists(target):
+            raise NotTriedError(f"{target} is there already; nothing is overwritten")
+        if wanted["table"]:
+            restored.take_table(wanted["table"], target)
+        else:
+            _take_file(restored, wanted["file"], target)
+        return target
 
 
 def _take_file(restored: Restored, file: str, target: str) -> None:

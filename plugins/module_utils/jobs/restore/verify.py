@@ -81,7 +81,7 @@ KINDS: dict[str, Restorer] = {
     "sql pg_dumpall": restored_sql,
     "sql": restored_sql,
 }
-Afterwards = Callable[[Task, Restored], None]
+Afterwards = Callable[[Restored], None]
 
 
 def verify(
@@ -93,8 +93,8 @@ def verify(
 ) -> dict[str, Any]:
     """Verify one set and return the row that was written into the ledger, with the fields of RestoreRow.
 
-    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was restored
-    before it is removed.
+    wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was
+    restored, while it is there.
 
     Raises: NotTriedError if the ledger or the scratch place cannot be used at all.
     """
@@ -178,9 +178,9 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
-        _judge(task, restored)
         if afterwards is not None:
-            afterwards(task, restored)
+            afterwards(restored)  # also of what is then judged to be bad: it may be all there is
+        _judge(task, restored)
 
 
 def _refuse_now(task: Task) -> None:
