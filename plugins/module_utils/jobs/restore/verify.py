@@ -15,7 +15,7 @@ import re
 import signal
 import time
 from datetime import datetime
-from typing import Any, Callable, ContextManager, Iterator
+from typing import Any, Callable, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -28,11 +28,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backu
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive import (
-    restored_tar,
-    restored_text,
-    restored_zip,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.assertions import (
     FAILED,
     UNKNOWN,
@@ -49,21 +44,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
     shrunk,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kinds import KINDS
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
-    restored_mariabackup,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
-    restored_mariadb_dump,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_mydumper import (
-    restored_mydumper,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
-    restored_restic,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
@@ -71,30 +55,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch
     Scratch,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
-    restored_sqlite,
-    restored_sqlite_dump,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
     Restored,
     Task,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree import restored_tree
 
-Restorer = Callable[[Task], ContextManager[Restored]]
-KINDS: dict[str, Restorer] = {
-    "restic": restored_restic,
-    "sql mysqldump": restored_mariadb_dump,
-    "mariabackup": restored_mariabackup,
-    "mydumper": restored_mydumper,
-    "sql sqlite3 .dump": restored_sqlite_dump,
-    "sqlite": restored_sqlite,
-    "tar": restored_tar,
-    "text": restored_text,
-    "tree": restored_tree,
-    "zip": restored_zip,
-}
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 Afterwards = Callable[[Restored], None]
 
