@@ -140,6 +140,11 @@ def why_failed(result: Mapping[str, Any]) -> str:
 
     `Module result deserialization failed` says nothing; that the host's Python has found no folder to write to does.
     """
+    for item in _items(result):
+        if (
+            item.get("failed") or "exception" in item
+        ):  # of the loop, Ansible says only that items failed
+            return why_failed({**item, "results": None})
     message = words(result.get("msg"))
     for key in ("module_stderr", "module_stdout"):
         lines = _text(result.get(key))[-MESSAGE_CHARACTERS:].rstrip().splitlines()
@@ -425,21 +430,24 @@ def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _diff(result: Mapping[str, Any]) -> object:
     """Return a task's `diff`, or those of a loop's items."""
-    items = result.get("results")
-    if "diff" in result or not isinstance(items, list):
-        return result.get("diff")
-    diffs = [_mapping(one).get("diff") for one in items[:LOOP_ITEMS]]
+    if "diff" in result:
+        return result["diff"]
+    diffs = [item.get("diff") for item in _items(result)]
     return [part for one in diffs for part in (one if isinstance(one, list) else [one])]
 
 
 def _given(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield what stands under `upkeep` in a task's result, or in those of a loop's items."""
-    items = result.get("results")
-    loop = items[:LOOP_ITEMS] if isinstance(items, list) else ()
-    for one in (result, *loop):
-        upkeep = _mapping(one).get("upkeep")
+    for one in (result, *_items(result)):
+        upkeep = one.get("upkeep")
         if isinstance(upkeep, Mapping):
             yield upkeep
+
+
+def _items(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a loop's items gave; nothing if the task has no loop."""
+    items = result.get("results")
+    return [_mapping(one) for one in items[:LOOP_ITEMS]] if isinstance(items, list) else []
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -664,6 +664,8 @@ ANSIBLES = "Module result deserialization failed: No start of json char found"
         ({"msg": ANSIBLES, "module_stderr": "\n", "module_stdout": "sudo: a password is required\n"}, f"sudo: a password is required ({ANSIBLES})"),
         ({"module_stderr": "gone"}, "gone"),
         ({"msg": 7, "module_stderr": ["a", "list"]}, "(int instead of a text)"),
+        ({"msg": "One or more items failed", "results": [{"msg": "no"}, 7, {"failed": True, "msg": "full"}]}, "full"),
+        ({"msg": "One or more items failed", "results": [{"msg": "gone", "exception": "(none)"}]}, "gone"),
     ],
 )  # fmt: skip
 def test_a_module_that_gave_no_answer_fails_with_its_last_words(

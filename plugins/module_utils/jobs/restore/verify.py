@@ -62,6 +62,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 )
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
+COUNTED = 200
 Afterwards = Callable[[Restored], None]
 
 
@@ -165,8 +166,11 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
-        if afterwards is not None:
-            afterwards(restored)  # also of what is then judged to be bad: it may be all there is
+        try:
+            _count(task, restored)
+        finally:
+            if afterwards is not None:
+                afterwards(restored)  # also of what is judged to be bad: it may be all there is
         _judge(task, restored)
 
 
@@ -245,15 +249,22 @@ def _find_snapshot(task: Task) -> str:
     return found.kind
 
 
+def _count(task: Task, restored: Restored) -> None:
+    """Take down how much came out.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    with task.step("count"):
+        task.row["figures"], counts = restored.figures()
+        task.row["counts"] = dict(sorted(counts.items())[:COUNTED])
+
+
 def _judge(task: Task, restored: Restored) -> None:
     """Judge what came out.
 
     Raises: BadBackupError, NotTriedError.
     """
     row = task.row
-    with task.step("count"):
-        row["figures"], counts = restored.figures()
-        row["counts"] = dict(sorted(counts.items())[:200])
     with task.step("check"):
         restored.check()
     with task.step("assert"):
