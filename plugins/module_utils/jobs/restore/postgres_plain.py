@@ -62,8 +62,9 @@ _REFUSED = re.compile(r"backslash commands are restricted")
 _DENIED, _SYNTAX = "42501", "42601"
 _EXPECTED = re.compile(
     r"must be owner of extension plpgsql|database \"(?:postgres|template1)\" already exists"
+    r"|invalid value for parameter \"default_tablespace\""
 )
-"""What a new server has already, whichever dump comes."""
+"""What a new server has already, or has not, whichever dump comes."""
 
 
 class _MayNotError(Exception):
