@@ -224,6 +224,8 @@ def _judge(
         if wish:
             task.finding(f"the dump asks for more than a restore: {wish}")
     rest = [(one.state, one.text) for one in errors if not _EXPECTED.search(one.text)]
+    if "ERROR:" in said and not errors:
+        raise NotTriedError("psql tells of errors that the server did not write down")
     if not rest and _REFUSED.search(said) and not sections.asked:
         task.finding("the dump asks for a psql command")
     if task.row["findings"]:
