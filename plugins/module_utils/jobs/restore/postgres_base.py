@@ -35,7 +35,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     NotTriedError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_cluster import (
-    TABLESPACES,
     ControlData,
     StartPlan,
     clean,
@@ -62,6 +61,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     CONF,
     DATA,
     NO_ROLE,
+    TABLESPACES,
     NotStartedError,
     PostgresServer,
     last_line,

@@ -23,6 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
     DATA,
+    TABLESPACES,
     PostgresServer,
     last_line,
 )
@@ -32,7 +33,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
 
-TABLESPACES = "/scratch/tablespaces"
 SPACES, LABEL, MAP = "pg_tblspc", "backup_label", "tablespace_map"
 LABEL_BYTES = 64_000
 _STARTS = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)", re.MULTILINE)

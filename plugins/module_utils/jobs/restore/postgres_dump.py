@@ -127,6 +127,7 @@ def _restore(
         arguments = ["--dbname", _database(head)]
     if task.row["kind"] != "pg_tar":  # which pg_restore reads with one process only
         arguments += ["--jobs", str(max(1, task.verify["jobs"]))]
+    arguments.append("--no-tablespaces")  # they are places of another machine
     since = server.log_bytes()
     said = server.run("pg_restore", *arguments, inside, reads=shown)
     task.row["restore_seconds"] = round(said.seconds, 3)

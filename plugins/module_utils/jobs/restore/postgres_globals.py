@@ -23,6 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     quoted,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
+    TABLESPACES,
     PostgresServer,
     once,
 )
@@ -40,7 +41,6 @@ _ALLOWED = re.compile(
 )
 _LOCATION = re.compile(rb"(?is)(\ACREATE TABLESPACE .*\sLOCATION\s+)'(?:[^']|'')*'(\s*;?)\Z")
 _DROP = re.compile(rb"(?i)\ADROP\s")
-_FOLDER = "tablespaces"
 
 
 def restore_globals(task: Task, server: PostgresServer) -> None:
@@ -59,11 +59,11 @@ def run_globals(task: Task, server: PostgresServer, text: bytes) -> None:
     Raises: BadBackupError, NotTriedError.
     """
     run = []
-    for number, one in enumerate(statements(text)):
+    for one in statements(text):
         if not _ALLOWED.match(one):
             task.finding("a dump of roles has a statement that makes no role")
         elif not _DROP.match(one):
-            run.append(_led_in(task, one, number))
+            run.append(_led_in(task, one))
     since = server.log_bytes()
     said = server.run("psql", "-X", "-q", "-f", "-", given=once(b"\n".join(run) + b"\n"))
     errors = [(one.state, one.text) for one in server.errors(since)]
@@ -75,15 +75,16 @@ def run_globals(task: Task, server: PostgresServer, text: bytes) -> None:
     _take_power(server)
 
 
-def _led_in(task: Task, statement: bytes, number: int) -> bytes:
+def _led_in(task: Task, statement: bytes) -> bytes:
     """Return the statement; that of a tablespace with a place here."""
     if not _LOCATION.match(statement):
         return statement
-    top = task.outside(f"/scratch/{_FOLDER}")
+    top = task.outside(TABLESPACES)
     if not os.path.isdir(top):
-        task.scratch.folder(_FOLDER)
-    task.scratch.folder(f"{_FOLDER}/{number}")
-    place = f"/scratch/{_FOLDER}/{number}".encode("ascii")
+        task.scratch.folder(os.path.basename(TABLESPACES))
+    number = len(os.listdir(top))
+    task.scratch.folder(f"{os.path.basename(TABLESPACES)}/{number}")
+    place = f"{TABLESPACES}/{number}".encode("ascii")
     return _LOCATION.sub(lambda one: one.group(1) + b"'" + place + b"'" + one.group(2), statement)
 
 

@@ -62,8 +62,9 @@ _REFUSED = re.compile(r"backslash commands are restricted")
 _DENIED, _SYNTAX = "42501", "42601"
 _EXPECTED = re.compile(
     r"must be owner of extension plpgsql|database \"(?:postgres|template1)\" already exists"
+    r"|invalid value for parameter \"default_tablespace\""
 )
-"""What a new server has already, whichever dump comes."""
+"""What a new server has already, or has not, whichever dump comes."""
 
 
 class _MayNotError(Exception):
@@ -223,6 +224,8 @@ def _judge(
         if wish:
             task.finding(f"the dump asks for more than a restore: {wish}")
     rest = [(one.state, one.text) for one in errors if not _EXPECTED.search(one.text)]
+    if "ERROR:" in said and not errors:
+        raise NotTriedError("psql tells of errors that the server did not write down")
     if not rest and _REFUSED.search(said) and not sections.asked:
         task.finding("the dump asks for a psql command")
     if task.row["findings"]:

@@ -33,11 +33,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 ADMIN = "upkeep_admin"
 """The superuser of a server that we make: no dump has a role of that name."""
 DATA, SOCKET, CONF = "/scratch/data", "/scratch/socket", "/scratch/conf"
+TABLESPACES = "/scratch/tablespaces"
 MAINTENANCE = "template1"
 """The database that is in each server."""
 MIB = 1 << 20
 _LIBRARY = re.compile(r"[\w.$/-]+\Z")
-_LINE = re.compile(r"([0-9A-Z]{5}) ([A-Z ]*)\|(ERROR|FATAL|PANIC|WARNING|LOG):  (.*)")
+_LINE = re.compile(r"([0-9A-Z]{5}) ([^|]*)\|(ERROR|FATAL|PANIC|WARNING|LOG):  (.*)")
 _LINE_BYTES = 20_000
 _ERROR_LIMIT = 100_000
 
@@ -74,8 +75,8 @@ class PostgresServer:
 
         Raises: NotTriedError.
         """
-        if os.path.lexists(self.task.outside(DATA)):
-            self.task.remove(DATA)
+        for inside in (DATA, TABLESPACES):
+            self.task.remove(inside)
         words = ["-D", DATA, "-U", self.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
         said = self.run("initdb", *words, "--no-sync")
         if said.status:

@@ -41,6 +41,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
 
 COPY_BYTES = 1 << 20
+TOLD_SECONDS = 1.0
 NO_LIMIT = 1 << 60
 
 
@@ -59,6 +60,7 @@ class Task:
         self.backup: Candidate | None = None
         self.repository: Repository | None = None
         self.decrypted = ""
+        self._told_at = 0.0
         now = host.now()
         self.began = now
         self.now_at = "find"
@@ -91,7 +93,11 @@ class Task:
             seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
     def progress(self, share: float | None) -> None:
-        """Write down how far the step is, from 0 to 1."""
+        """Write down how far the step is, from 0 to 1; not more often than anybody looks."""
+        now = time.monotonic()
+        if share is not None and now - self._told_at < TOLD_SECONDS:
+            return
+        self._told_at = now
         self.ledger.running(
             {
                 "set": self.wanted["name"],
