@@ -39,7 +39,7 @@ ALL_SETS_BYTES = 3_000_000
 LIMITS = ("max_days", "rto_minutes", "cycle_days", "provable")
 
 
-class Ledger:
+class LedgerFolder:
     """What the host's folder of the ledger says, read once for all sets."""
 
     def __init__(self, folder: str, names: list[str], host: Host) -> None:
@@ -160,7 +160,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     ledger, failure = None, HostError()
     try:
         if verified:
-            ledger = Ledger(params["folder"], verified, host)
+            ledger = LedgerFolder(params["folder"], verified, host)
     except HostError as exc:
         failure = exc
     room = ALL_SETS_BYTES // max(1, len(verified))
@@ -181,7 +181,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     return seen
 
 
-def _look(wanted: dict[str, Any], ledger: Ledger, room: int) -> Observation:
+def _look(wanted: dict[str, Any], ledger: LedgerFolder, room: int) -> Observation:
     """Return what is seen of a set. room: how many bytes its rows may take."""
     name, verify = wanted["name"], wanted["verify"]
     data: dict[str, Any] = {"at": iso(ledger.host.now()), "rpo_hours": wanted["rpo_hours"]}
