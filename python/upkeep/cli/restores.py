@@ -134,7 +134,8 @@ def try_restore(
 ) -> int:
     """Take a table or a file out of a set's newest backup.
 
-    The set is restored in a sandbox on its host, as when it is verified. Nothing is written into a live database, and no file that is there is changed.
+    The set is restored in a sandbox on its host, as when it is verified. Nothing is written into a live database, and
+    no file that is there is changed.
     """
     wanted = _wanted(set_name, table, file, to)
     site = load_site(inventory)

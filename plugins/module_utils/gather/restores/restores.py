@@ -219,7 +219,7 @@ def _unread(found: LedgerRows, cut: bool) -> dict[str, str]:
 
 
 def _that_fit(rows: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
-    """Return the newest rows that fit into so many bytes, the first in any case; counts go before rows do."""
+    """Return the newest rows that fit into the room, in bytes; the first in any case. Counts go before rows do."""
     fit: list[dict[str, Any]] = []
     for row in rows:
         size = len(json.dumps(row))
