@@ -55,9 +55,9 @@ def list_restores(
     count: Annotated[int, counting()] = 30,
     as_json: Json = False,
 ) -> None:
-    """List verifications of backups, newest first, and what is being verified.
+    """List verifications of backups, newest first.
 
-    What is shown is what was seen of the hosts' ledgers last.
+    What is shown is what was seen of the hosts' ledgers last, also of a verification that is running.
     """
     with opened(inventory) as (site, store), store.read() as db:
         found = restores.recent(db, site.key, count + 1, host=host, set_name=set_name)
@@ -132,9 +132,10 @@ def try_restore(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Restore a set's newest backup in a sandbox, and take a table or a file out of it.
+    """Take a table or a file out of a set's newest backup.
 
-    Nothing is written into a live database, and no file that is there is changed.
+    The set is restored in a sandbox on its host, as when it is verified. Nothing is written into a live database, and
+    no file that is there is changed.
     """
     wanted = _wanted(set_name, table, file, to)
     site = load_site(inventory)

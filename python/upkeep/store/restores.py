@@ -19,7 +19,7 @@ from upkeep.judging.judge import EVERYTHING
 from upkeep.judging.shapes import ShapeError, typed
 from upkeep.model.answer import FIRST_YEAR, LAST_YEAR, Observed
 from upkeep.model.stored_text import name, number, packed, shown, told
-from upkeep.model.verdicts import Severity, Status
+from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.store import tables
 from upkeep.store.engine.statements import Values, insert_new
 
@@ -60,7 +60,11 @@ class KeptRestore:
 
 @dataclass(frozen=True)
 class RestoreStanding:
-    """How a set stands by its newest look. seen: what was observed then, if that is still kept."""
+    """How a set stands by its newest look.
+
+    has_nothing: whether there was nothing to judge, for the site does not want it verified. seen: what was observed
+    then, if that is still kept.
+    """
 
     host: str
     set_name: str
@@ -68,13 +72,15 @@ class RestoreStanding:
     severity: Severity | None
     message: str
     observed_at: datetime
+    has_nothing: bool = False
     seen: RestoreSeen | None = None
 
 
 def add(db: Connection, run_id: int, site: str, answers: Sequence[Observed]) -> None:
     """Keep the rows of ledgers that answers bring and that are not there yet."""
     rows = [one for answer in answers for one in _rows_of(run_id, site, answer)]
-    rows.sort(key=lambda one: (one["host"], one["set_name"], one["began_at"], one["ledger_id"]))
+    # By time, so that their numbers go by it; and in one order, so that no two writers lock crosswise.
+    rows.sort(key=lambda one: (one["began_at"], one["host"], one["set_name"], one["ledger_id"]))
     insert_new(db, tables.restore, rows)
 
 
@@ -184,7 +190,7 @@ def standings(db: Connection, site: str) -> list[RestoreStanding]:
     query = (
         select(
             known.host, known.subject, known.status, known.severity, known.message,
-            known.observed_at, seen.data,
+            known.observed_at, known.unknown, seen.data,
         )
         .outerjoin(
             tables.result,
@@ -209,6 +215,7 @@ def standings(db: Connection, site: str) -> list[RestoreStanding]:
             Severity(one.severity) if one.severity else None,
             one.message,
             one.observed_at,
+            one.unknown == Unknown.NOTHING_TO_JUDGE.value,
             _seen(one.subject, one.data),
         )
         for one in db.execute(query)

@@ -125,7 +125,7 @@ def print_restores(
             )
             told.line(told.text(line, 500))
     kept = {(one.host, one.set_name) for one in found}
-    never = [one for one in sets if (one.host, one.set_name) not in kept]
+    never = [one for one in sets if (one.host, one.set_name) not in kept and not one.has_nothing]
     told.flush()
     if not found:
         how = command("run", "restore-verification", site=site)
