@@ -126,7 +126,8 @@ def _restored(seen: RestoreSeen, good: RestoreRow, max_days: float, limits: Limi
         what = f"assertion {short(broken[0].name, 80)}" if broken else short(good.findings[0], 160)
         return failed(Severity.CRITICAL, f"{text}; not as it must be: {what}", measure)
     at_most = seen.rpo_hours or limits.behind_hours
-    behind = (good.began_at - good.taken_at).total_seconds() / 3600 if good.taken_at else 0.0
+    reaches = [one for one in (good.taken_at, good.recovery_point_at) if one is not None]
+    behind = (good.began_at - max(reaches)).total_seconds() / 3600 if reaches else 0.0
     if behind > at_most:
         then = f"that backup was {behind:.0f} h old then, at most {at_most:g} h: a newer one was not verified"
         return failed(Severity.HIGH, f"{text}; {then}", measure, remedy=VERIFY)

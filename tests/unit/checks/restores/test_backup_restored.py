@@ -160,6 +160,14 @@ def test_only_the_newest_backup_of_its_time_counts(
     assert ("a newer one was not verified" in message) is (worst == "high")
 
 
+def test_a_base_backup_is_as_new_as_the_wal_beside_it_reaches() -> None:
+    row = ledger_row(1)
+    taken, point = row.began_at - timedelta(days=6), row.began_at - timedelta(minutes=5)
+
+    assert said(ledger_row(1, taken_at=taken), rpo_hours=1)[0] == "high"
+    assert said(ledger_row(1, taken_at=taken, recovery_point_at=point), rpo_hours=1)[0] == "pass"
+
+
 @pytest.mark.parametrize(
     ("fields", "provable", "worst", "part"),
     [
