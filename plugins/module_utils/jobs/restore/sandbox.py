@@ -131,7 +131,8 @@ class Sandbox:
         for name in ("passwd", "group"):
             line += ["--ro-bind", os.path.join(self.scratch.path, name), f"/etc/{name}"]
         line += ["--proc", "/proc", "--dev", "/dev"]
-        line += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
+        for path in ("/tmp", "/dev/shm"):  # noqa: S108 (the sandbox's own; semaphores are in the second)
+            line += ["--perms", "1777", "--tmpfs", path]
         line += ["--bind", self.scratch.work, "/scratch", "--chdir", "/"]
         for outside, inside in reads:
             if os.path.dirname(inside) != "/":

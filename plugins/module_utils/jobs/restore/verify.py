@@ -56,6 +56,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_plain import (
     restored_sql,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_repository import (
+    restored_barman,
+    restored_pgbackrest,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -77,6 +81,8 @@ KINDS: dict[str, Restorer] = {
     "pg_tar": restored_archive,
     "pg_directory": restored_archive,
     "pg_basebackup": restored_base,
+    "pgbackrest": restored_pgbackrest,
+    "barman": restored_barman,
     "sql pg_dump": restored_sql,
     "sql pg_dumpall": restored_sql,
     "sql": restored_sql,
