@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 from dataclasses import dataclass, field
-from typing import Callable, Iterator
+from typing import Iterator, Protocol
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
@@ -51,18 +51,30 @@ _RESTORE_SETTINGS = {
 _LEAST = {"max_connections": 50, "max_worker_processes": 16, "max_locks_per_transaction": 256}
 
 
+class WalArchive(Protocol):
+    """An archive of the log."""
+
+    def look(self, segment_bytes: int) -> None:
+        """See what is there, before the start. segment_bytes: size of each file."""
+
+    def judge(self, server: PostgresServer) -> None:
+        """Judge what the server has taken of it."""
+
+
 @dataclass
 class StartPlan:
     """How a restored cluster is started.
 
     restore_command: gives its log; empty if that is in the backup. reads: what is shown to the server for that.
-    compared: its files were compared with checksums already. after: is called as soon as it answers.
+    compared: its files were compared with checksums already. changed: files that the program which restored it writes.
+    archive: from which its log comes; None if that is in the backup.
     """
 
     restore_command: str = ""
     reads: list[tuple[str, str]] = field(default_factory=list)
     compared: bool = False
-    after: Callable[[PostgresServer], None] | None = None
+    changed: tuple[str, ...] = ()
+    archive: WalArchive | None = None
 
 
 class ControlData:

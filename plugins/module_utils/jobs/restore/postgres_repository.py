@@ -15,6 +15,9 @@ import re
 from dataclasses import dataclass
 from typing import Iterator
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_manifest import (
+    MANIFEST,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgres_repositories import (
     find_servers,
     find_stanza,
@@ -35,11 +38,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
     DATA,
     TABLESPACES,
+    PostgresServer,
     last_line,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal import (
     SEGMENT,
-    SEGMENT_BYTES,
     gaps,
     reached,
 )
@@ -55,9 +58,20 @@ _STATUS = re.compile(r"^status: (\w+)", re.MULTILINE)
 _BACKUP = re.compile(
     r"^ +backup: (\S+), status: ([\w ]+), total files checked: (\d+)", re.MULTILINE
 )
-_REASON = re.compile(r"^ {2,}(?!backup:|archiveId:)(?!missing: 0, checksum invalid: 0, size invalid: 0, other: 0)(\S.*)", re.MULTILINE)  # fmt: skip
+_NO_REASON = re.compile(
+    r"backup: |archiveId: |missing: 0, checksum invalid: 0, size invalid: 0, other: 0\Z"
+)
+_TAKEN = re.compile(r"restored log file \"([0-9A-F]{24})\" from archive")
+_DAMAGED = re.compile(
+    r"incorrect resource manager data checksum|incorrect prev-link|invalid resource manager ID"
+)
 _OF_ARCHIVE = re.compile(r"([0-9A-F]{24})(?:-[0-9a-f]{40})?(?:\.partial)?(?:\.\w+)?\Z")
 _OPTION_UNKNOWN = 31
+_CHANGED = (
+    "postgresql.conf", "postgresql.conf.origin", "postgresql.auto.conf.origin", "pg_hba.conf.origin",
+    ".barman-recover.info", "barman_wal",
+)  # fmt: skip
+"""What Barman itself writes into what it restores."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +105,9 @@ def restored_pgbackrest(task: Task) -> Iterator[Restored]:
         )  # fmt: skip
         if said.status:
             raise BadBackupError(f"pgbackrest restore: {_of_pgbackrest(said.err or said.out)}")
-    _reach(task, source)
     command = " ".join([*_pgbackrest(source), "archive-get", "%f", '"%p"'])
-    with started(task, StartPlan(command, source.shown, compared=True)) as restored:
+    plan = StartPlan(command, source.shown, compared=True, archive=_Archive(task, source))
+    with started(task, plan) as restored:
         yield restored
 
 
@@ -101,6 +115,7 @@ def restored_pgbackrest(task: Task) -> Iterator[Restored]:
 def restored_barman(task: Task) -> Iterator[Restored]:
     """Let Barman restore the newest backup, and read the log from its archive."""
     _refuse_without(task, "barman")
+    task.row["programs"]["barman"] = _version(task.sandbox.run(["barman", "--version"]).out)
     with task.step("stage"):
         source = _barman_source(task)
         _configure_barman(task, source)
@@ -120,9 +135,10 @@ def restored_barman(task: Task) -> Iterator[Restored]:
                 line for line in said.err.splitlines() if line.startswith(("ERROR", "EXCEPTION"))
             ]
             raise BadBackupError(f"barman recover: {last_line(errors[0] if errors else said.err)}")
-    _reach(task, source)
+    _name_manifest(task, source)
     command = f'cp {source.inside}/wals/"$(echo %f | cut -c 1-16)"/%f "%p"'
-    with started(task, StartPlan(command, source.shown)) as restored:
+    plan = StartPlan(command, source.shown, changed=_CHANGED, archive=_Archive(task, source))
+    with started(task, plan) as restored:
         yield restored
 
 
@@ -251,7 +267,8 @@ def _verify(task: Task, source: _Source) -> None:
     said = task.sandbox.run(
         [*_pgbackrest(source), "--output=text", "--verbose", "verify"], source.shown
     )
-    task.row["programs"]["pgbackrest"] = _version(task, "pgbackrest")
+    version = task.sandbox.run(["pgbackrest", "version"]).out
+    task.row["programs"]["pgbackrest"] = _version(version)
     if said.status == _OPTION_UNKNOWN:
         task.note("pgbackrest verify of this version does not say what it found: it was not run")
         return
@@ -270,24 +287,17 @@ def verdict(text: str, label: str) -> str:
     if status is None:
         return "it reports nothing"
     state, count = backups.get(label, ("not looked at", 0))
-    reason = _REASON.search(text)
+    indented = [line.strip() for line in text.splitlines() if line.startswith("  ")]
+    reasons = [line[:100] for line in indented if not _NO_REASON.match(line)][:1]
     if state != "valid" or not count:
-        return (
-            f"backup {label} is {state}: {reason.group(1)[:100]}"
-            if reason
-            else f"backup {label} is {state}"
-        )
+        return ": ".join([f"backup {label} is {state}", *reasons])
     if status.group(1) != "ok":
-        return (
-            f"status {status.group(1)}: {reason.group(1)[:100]}"
-            if reason
-            else f"status {status.group(1)}"
-        )
+        return ": ".join([f"status {status.group(1)}", *reasons])
     return ""
 
 
-def _version(task: Task, program: str) -> str:
-    match = re.search(r"\d+(?:\.\d+)+", task.sandbox.run([program, "--version"]).out)
+def _version(text: str) -> str:
+    match = re.search(r"\d+(?:\.\d+)+", text)
     return match.group(0) if match else ""
 
 
@@ -311,6 +321,60 @@ def _tablespaces(task: Task, source: _Source) -> list[str]:
     return []
 
 
+def _name_manifest(task: Task, source: _Source) -> None:
+    """Give the manifest its name again: Barman restores it under another one."""
+    data = task.outside(DATA)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(os.path.join(data, f"{MANIFEST}.{source.label}"), os.path.join(data, MANIFEST))
+
+
+class _Archive:
+    """The archived log of one server: what is there, and what a recovery has taken of it."""
+
+    def __init__(self, task: Task, source: _Source) -> None:
+        self._task, self._source = task, source
+        self._files: dict[str, str] = {}
+        self._last = ""
+
+    def look(self, segment_bytes: int) -> None:
+        """Take down how far it reaches, and which files of it are missing.
+
+        Raises: BadBackupError if it does not even begin.
+        """
+        task, first = self._task, first_segment(self._task)
+        self._files = _archived(task, self._source)
+        self._last = reached(first, self._files, segment_bytes) if first else ""
+        if not self._last:
+            raise BadBackupError(
+                f"the archive lacks {first or 'the log'}, with which its restore begins"
+            )
+        task.row["wal_missing"] = gaps(first, self._files, segment_bytes)
+        task.row["recovery_point_at"] = self._at(self._last)
+        if task.row["wal_missing"]:
+            task.note(f"the archived log has a gap: it can be restored up to {self._last} only")
+
+    def _at(self, name: str) -> str | None:
+        return iso(self._task.host.stat(self._files[name]).st_mtime)
+
+    def judge(self, server: PostgresServer) -> None:
+        """Judge what the server has taken of it: all that is there without a gap.
+
+        Raises: BadBackupError.
+        """
+        taken, damaged = "", False
+        for one in server.said():
+            match = _TAKEN.search(one.text)
+            taken = match.group(1) if match else taken
+            damaged = damaged or _DAMAGED.search(one.text) is not None
+        if damaged or taken[8:] < self._last[8:]:
+            if taken in self._files:
+                self._task.row["recovery_point_at"] = self._at(taken)
+            end = taken or first_segment(self._task)
+            raise BadBackupError(
+                f"the archived log cannot be read beyond {end}, and it reaches up to {self._last}"
+            )
+
+
 def _archived(task: Task, source: _Source) -> dict[str, str]:
     """Return the files of the archived log by their segments, those of other histories of the server left out."""
     first = first_segment(task)
@@ -330,21 +394,3 @@ def _archived(task: Task, source: _Source) -> dict[str, str]:
         if first in names:
             found.update(names)
     return found
-
-
-def _reach(task: Task, source: _Source) -> None:
-    """Take down how far the archived log reaches, and which files of it are missing.
-
-    Raises: BadBackupError if it does not even begin.
-    """
-    first, archived = first_segment(task), _archived(task, source)
-    size = SEGMENT_BYTES
-    last = reached(first, archived, size) if first else ""
-    if not last:
-        raise BadBackupError(
-            f"the archive lacks {first or 'the log'}, with which its restore begins"
-        )
-    task.row["wal_missing"] = gaps(first, archived, size)
-    task.row["recovery_point_at"] = iso(task.host.stat(archived[last]).st_mtime)
-    if task.row["wal_missing"]:
-        task.note(f"the archived log has a gap: it can be restored up to {last} only")
