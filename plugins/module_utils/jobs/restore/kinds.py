@@ -30,6 +30,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_plain import (
     restored_sql,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_repository import (
+    restored_barman,
+    restored_pgbackrest,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
     restored_restic,
 )
@@ -56,6 +60,8 @@ KINDS: dict[str, Restorer] = {
     "pg_tar": restored_archive,
     "pg_directory": restored_archive,
     "pg_basebackup": restored_base,
+    "pgbackrest": restored_pgbackrest,
+    "barman": restored_barman,
     "sql pg_dump": restored_sql,
     "sql pg_dumpall": restored_sql,
     "sql": restored_sql,
