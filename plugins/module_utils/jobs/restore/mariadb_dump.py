@@ -94,7 +94,8 @@ def load(
     if main:
         server.rows(f"CREATE DATABASE IF NOT EXISTS {quoted(main)};")
     error = server.feed(read, main)
-    return (error, f"line {error.line} of the dump") if error else None
+    where = f"line {error.line} of the dump" if error and error.line else "the dump"
+    return (error, where) if error else None
 
 
 def refuse_failed(

@@ -21,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 
 _ERROR = re.compile(r"^ERROR (\d{1,5}) \((\w{5})\)(?: at line (\d{1,15}))?: ", re.MULTILINE)
+_REPLACED = re.compile(r"^Warning \(Code 1286\): Unknown storage engine '(\w{1,64})'", re.MULTILINE)
 _REFUSED = re.compile(r"^ERROR at line (\d{1,15}): (.*)", re.MULTILINE)
 # Their messages name tables, databases, engines, plugins, collations and variables, and nothing else.
 _NAMES_ONLY = (1007, 1008, 1049, 1050, 1051, 1115, 1146, 1193, 1273, 1286, 1932)
@@ -78,6 +79,14 @@ def sql_error(err: str) -> SqlError | None:
     last = found[-1]
     number = int(last.group(1))
     return SqlError(number, int(last.group(3) or 0), _bare(number, err[last.end() :]))
+
+
+def replaced_engine(out: str) -> SqlError | None:
+    """Return the warning that another storage engine was taken for one that is not here; dumps switch its error off."""
+    found = _REPLACED.search(out)
+    return (
+        None if found is None else SqlError(1286, 0, f"Unknown storage engine '{found.group(1)}'")
+    )
 
 
 def _bare(number: int, text: str) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     GONE,
     SqlError,
     of_a_dump,
+    replaced_engine,
     sql_error,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import (
@@ -205,7 +206,7 @@ class MariaDbServer:
 
         Raises: what read raises; NotTriedError if the client cannot do without.
         """
-        more = ["--sandbox", *([f"--database={database}"] if database else [])]
+        more = ["--sandbox", "--show-warnings", *([f"--database={database}"] if database else [])]
         said = self._run(more, read, LOADER)
         if _NO_SANDBOX.match(said.err):
             raise NotTriedError(
@@ -215,7 +216,7 @@ class MariaDbServer:
         error = sql_error(said.err)
         if error is None and said.status:
             return SqlError(-1, 0, f"the client ended with status {said.status}")
-        return error
+        return error or replaced_engine(said.out)
 
     def add_loader(self) -> None:
         """Make the account that loads dumps."""

@@ -76,6 +76,7 @@ class RestoredMariaDb(Restored):
     def _list(self) -> int:
         """Find databases, tables and views; return how many tables have their rows elsewhere."""
         elsewhere, offset = 0, 0
+        self._tables, self._views = [], []
         while True:
             sql = _LISTED.format(elsewhere=_ELSEWHERE, own=_NOT_OURS, limit=AT_ONCE, offset=offset)
             listed = self._server.rows(sql)
@@ -174,6 +175,7 @@ class RestoredMariaDb(Restored):
 
     def take_table(self, table: str, target: str) -> None:
         """Write one table as mariadb-dump prints it. table: `name`, or `database.name` if there are several."""
+        self._list()
         found = [one for one in self._tables if table in (f"{one[0]}.{one[1]}", one[1])]
         if len(found) != 1:
             raise NotTriedError(
