@@ -60,7 +60,7 @@ class Trial:
     """Where one test verifies. Its scratch place is in memory, for what is restored there is of no worth."""
 
     def __init__(self, folder: Path) -> None:
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.scratch = Path(tempfile.mkdtemp(prefix="upkeep-restore-", dir=memory))
         left_behind.remove_at_the_end(self.scratch)
         self.folder = folder / "ledger"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -371,4 +370,4 @@ def test_a_table_is_taken_out_of_a_dump(made: Path, trial: Trial, tmp_path: Path
     text = taken.read_text()
     assert text.count(NAME) == ROWS
     assert "CREATE TABLE `notes`" not in text
-    assert os.stat(taken).st_mode & 0o077 == 0
+    assert taken.stat().st_mode & 0o077 == 0

@@ -29,7 +29,7 @@ OWN = ("mysql", "sys", "information_schema", "performance_schema")
 _COUNT = "SELECT COUNT(*) FROM "
 TABLES_LIMIT = 5000
 AT_ONCE = 200
-"""So many tables are asked for at once: what a program of the sandbox prints is kept up to a limit."""
+"""Of how many tables is asked at once: what a program of the sandbox prints is kept up to a limit."""
 _NOT_OURS = ", ".join(f"'{name}'" for name in OWN)
 _ELSEWHERE = "'FEDERATED', 'CONNECT', 'SPIDER', 'OQGRAPH', 'S3'"
 """Engines whose rows are not in the backup."""
