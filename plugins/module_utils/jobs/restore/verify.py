@@ -33,6 +33,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.asserti
     UNKNOWN,
     judged,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.borg import restored_borg
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     CancelledError,
@@ -67,6 +68,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
+    "borg": restored_borg,
     "restic": restored_restic,
     "sqlite": restored_sqlite,
 }
