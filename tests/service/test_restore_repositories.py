@@ -475,16 +475,19 @@ def test_a_repository_of_borg_that_is_held_is_waited_for_and_its_lock_is_never_b
 def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_ended(
     borg_copy: Path, place: Place
 ) -> None:
-    row = place.verify(borg_copy, whole_bytes=10)
-
-    assert (row["outcome"], row["covered"], "restored_bytes" in row) == ("part", "16 of 16", False)
-    assert row["proof"] == "checksums"
-
-    kept = place.ledger.kept("files")
-    place.ledger.keep("files", {**kept, "position": 1})
+    (place.folder / "other").write_bytes(os.urandom(100_000))
+    borg(borg_copy, "create", "--timestamp", "2026-11-25T03:15:00", "::zero", "other")
+    first = place.verify(borg_copy, whole_bytes=10)
+    old = segment_of(borg_copy, 100_000)
+    flip(old, 5000)
+    place.ledger.keep("files", {**place.ledger.kept("files"), "position": int(old.name)})
     place.ledger.keep_cycle("files", {**place.ledger.cycle("files"), "done": [1]})
-    borg(borg_copy, "delete", "::one")
-    flip(borg_copy / "data/0/1", 30)  # what was read already in this cycle is not read again
-    again = place.verify(borg_copy, whole_bytes=10)
 
-    assert (again["outcome"], again["covered"]) == ("part", "16 of 16")
+    going_on = place.verify(borg_copy, whole_bytes=10)
+    anew = place.verify(borg_copy, whole_bytes=10)
+
+    assert (first["outcome"], first["covered"]) == ("part", "16 of 16")
+    assert (first["proof"], "restored_bytes" in first) == ("checksums", False)
+    assert (going_on["outcome"], going_on["covered"]) == ("part", "16 of 16")
+    assert (anew["outcome"], anew["step"]) == ("failed", "check")
+    assert anew["why"].startswith("borg check: Data integrity error: Segment entry")
