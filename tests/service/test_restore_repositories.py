@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -491,3 +492,96 @@ def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_
     assert (going_on["outcome"], going_on["covered"]) == ("part", "16 of 16")
     assert (anew["outcome"], anew["step"]) == ("failed", "check")
     assert anew["why"].startswith("borg check: Data integrity error: Segment entry")
+
+
+@pytest.mark.parametrize("program", ["restic", "borg"])
+def test_what_only_root_can_restore_is_a_note_and_no_failure(
+    program: str, tmp_path: Path, place: Place
+) -> None:
+    needs(program)
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "of another").write_text("x")
+    os.chown(files / "of another", 12345, 12345)
+    os.setxattr(files / "of another", "trusted.mark", b"x")
+    os.mknod(files / "device", 0o20600, os.makedev(1, 3))
+    if program == "restic":
+        restic(tmp_path / "repository", "init")
+        restic(tmp_path / "repository", "backup", str(files))
+    else:
+        borg(tmp_path / "repository", "init", "-e", "repokey")
+        borg(tmp_path / "repository", "create", "::one", "files")
+
+    row = place.verify(tmp_path / "repository", assertions=[{"files": "**/of another"}])
+
+    assert (row["outcome"], row["why"]) == ("restored", "")
+    assert re.match("[12] times an owner, an attribute or a device ", row["notes"][0]), row
+
+
+# --- on another machine ----------------------------------------------------------------------------------------------
+SSH = """#!/bin/sh
+for word; do
+    case "$word" in
+        borg) exec "$@" ;;
+        sftp) exec /usr/lib/openssh/sftp-server -R ;;
+    esac
+    shift
+done
+"""
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder for repositories that are reached by ssh; one that goes nowhere. The sandbox has a /tmp of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="upkeep-test-", dir="/var/tmp"))
+    (folder / "bin").mkdir()
+    (folder / "bin" / "ssh").write_text(SSH)
+    (folder / "bin" / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_snapshot_of_restic_on_another_machine_is_restored(
+    restic_home: Path, far: Path, place: Place
+) -> None:
+    if not Path("/usr/lib/openssh/sftp-server").exists():
+        pytest.skip("sftp-server is not on this machine")
+    shutil.copytree(restic_home / "repository", far / "repository")
+    url = f"sftp:backup@far.example:{far}/repository"
+
+    row = place.verify(url, assertions=[{"files": "**/canary"}])
+    flip(newest_pack(far / "repository"), 5000)
+    bad = place.verify(url)
+
+    assert (row["outcome"], row["why"], row["figures"]["files"]) == ("restored", "", 3)
+    assert (row["covered"], row["proof"]) == ("all", "checksums")
+    assert bad["outcome"] == "failed", bad
+
+
+def test_an_archive_of_borg_on_another_machine_is_restored(
+    borg_home: Path, far: Path, place: Place
+) -> None:
+    shutil.copytree(borg_home / "repository", far / "repository")
+    url = f"ssh://backup@far.example{far}/repository"
+
+    row = place.verify(url, assertions=[{"files": "**/canary"}])
+    part = place.verify(url, whole_bytes=10)
+    flip_segment(far / "repository")
+    bad = place.verify(url)
+
+    assert (row["outcome"], row["why"], row["figures"]["files"]) == ("restored", "", 3)
+    assert (part["outcome"], part["covered"]) == ("part", "0 of 16")
+    assert (row["covered"], row["proof"]) == ("all", "checksums")
+    assert bad["outcome"] == "failed", bad
+
+
+def test_another_machine_that_does_not_answer_says_nothing_of_the_backup(
+    far: Path, place: Place
+) -> None:
+    (far / "bin" / "ssh").write_text(
+        "#!/bin/sh\necho 'connect: Connection refused' >&2; exit 255\n"
+    )
+
+    for url in ("sftp:backup@far.example:/repository", "ssh://backup@far.example/repository"):
+        assert place.verify(url)["outcome"] == "unknown"

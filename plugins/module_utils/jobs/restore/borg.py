@@ -35,7 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     TREE,
     RestoredSnapshot,
     complaints,
-    refuse_odd_end,
+    unpack,
     wait_until_free,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
@@ -118,12 +118,8 @@ def _size(task: Task, archives: Archives, archive: str) -> int:
 
 def _streamed(task: Task, archives: Archives, archive: str, tree: str) -> None:
     """Let borg print the files of an archive beside the sandbox, and tar write them in it."""
-    line = ["tar", "-x", "--no-same-owner", "-C", task.scratch.inside(tree)]
     with archives.stream(["export-tar", archive, "-"]) as read:
-        said = task.sandbox.run(line, given=read)
-    if said.status:
-        refuse_odd_end("tar", said.status, said.err)
-        raise NotTriedError(f"tar: status {said.status}")
+        unpack(task, read, tree)
 
 
 def _check(task: Task, archives: Archives, now: float, whole: bool) -> None:

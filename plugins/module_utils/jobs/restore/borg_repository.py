@@ -24,10 +24,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     RestoreError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.repository import (
+    COMPLAINTS,
     PASSWORD,
     Holder,
     NearSandbox,
     ReadingSandbox,
+    account_of,
     complaints,
     gone,
     password_of,
@@ -37,7 +39,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
 
 _HOME = "borg"
-PRINTED, _COMPLAINTS = "/scratch/printed", "/scratch/complaints"
+PRINTED = "/scratch/printed"
 _POSITION = re.compile(r"(?m)^last_segment_checked\s*=\s*(\d+)\s*\n?")
 _HOLDER = re.compile(r"(.*)@\w+\.(\d+)-\w+\Z")
 _SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no"
@@ -51,9 +53,9 @@ _SAID = re.compile(
 )
 """What may be passed on of borg's words: no name of a file of the backup."""
 _HARMLESS = re.compile(
-    r"(?i)(?:operation not permitted|operation not supported|permission denied).*(?:attribute|chown|mknod|\]|:)"
-    r"|when setting extended attribute"
+    r"when setting extended attribute |.*(?:: (?:attrs|truncate_and_attrs))?: \[Errno (?:1|95)\] [^:]*\Z"
 )
+"""What a user without privileges cannot give to a file: a device, an owner, some extended attributes."""
 _SAYS_NOTHING = re.compile(r"Warning: The repository at location|Do you want to continue\?|\s*\Z")
 
 
@@ -73,7 +75,7 @@ def failure(step: str, status: int, err: str, remote: bool) -> RestoreError:
 def of_warnings(lines: list[str]) -> tuple[int, list[str]]:
     """Return how many of borg's warnings are harmless, and those that are not."""
     said = [one for one in lines if not _SAYS_NOTHING.match(one)]
-    harmful = [one for one in said if "damaged" in one or not _HARMLESS.search(one)]
+    harmful = [one for one in said if "damaged" in one or not _HARMLESS.match(one)]
     return len(said) - len(harmful), harmful
 
 
@@ -121,8 +123,7 @@ class Archives:
                 BORG_REPO=declared,
                 BORG_BASE_DIR="/tmp/borg",  # noqa: S108 (the sandbox's own)
                 BORG_RSH=_SSH,
-                HOME=task.host.environ("HOME") or "/root",
-                PATH=task.host.environ("PATH") or "/usr/bin:/bin",
+                **account_of(task.host),
             )
         else:
             self.box = ReadingSandbox(task.sandbox)
@@ -186,16 +187,16 @@ class Archives:
 
         folder: in which it runs. into_file: what it prints goes into a file, too.
         """
-        line = ["sh", "-c", 'cd "$0"; exec 2>"$1"; shift; exec "$@"', folder, _COMPLAINTS]
+        line = ["sh", "-c", 'cd "$0"; exec 2>"$1"; shift; exec "$@"', folder, COMPLAINTS]
         if into_file:
             line = ["sh", "-c", 'cd "$0"; exec 2>"$1" >"$2"; shift 2; exec "$@"', folder]
-            line += [_COMPLAINTS, PRINTED]
+            line += [COMPLAINTS, PRINTED]
         command = [self.program, *words]
         if self.remote:
             line, lock = [], ["--bypass-lock"] if words[0] != "--version" else []
             command = [self.program, *lock, *words]
         said = self.box.run([*line, *command], self.reads, self.environment, secrets=self.secrets)
-        err = said.err if self.remote else "\n".join(complaints(self.task, _COMPLAINTS))[-64_000:]
+        err = said.err if self.remote else "\n".join(complaints(self.task, COMPLAINTS))[-64_000:]
         refuse_odd_end("borg", said.status, err)
         return Finished(said.status, said.out, err, said.seconds)
 
@@ -224,7 +225,7 @@ class Archives:
     def refuse_failure(self, step: str, status: int, err: str) -> None:
         """Raise what a status of borg means; note what is harmless of its warnings."""
         if status == 1:
-            lines = err.splitlines() if self.remote else complaints(self.task, _COMPLAINTS)
+            lines = err.splitlines() if self.remote else complaints(self.task, COMPLAINTS)
             harmless, harmful = of_warnings(list(lines))
             if harmful or not harmless:
                 said = _SAID.search("\n".join(harmful))
