@@ -12,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive
     restored_text,
     restored_zip,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.borg import restored_borg
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
     restored_mariabackup,
 )
@@ -46,6 +47,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree im
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
+    "borg": restored_borg,
     "restic": restored_restic,
     "sql mysqldump": restored_mariadb_dump,
     "mariabackup": restored_mariabackup,
