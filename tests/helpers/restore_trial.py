@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
 NAME = "Mustermann"
@@ -60,7 +60,7 @@ class Trial:
     """Where one test verifies. Its scratch place is in memory, for what is restored there is of no worth."""
 
     def __init__(self, folder: Path) -> None:
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.scratch = Path(tempfile.mkdtemp(prefix="upkeep-restore-", dir=memory))
         left_behind.remove_at_the_end(self.scratch)
         self.folder = folder / "ledger"
@@ -69,7 +69,7 @@ class Trial:
     def verify(
         self,
         path: Path,
-        afterwards: Callable[[Task, Restored], None] | None = None,
+        afterwards: Callable[[Restored], None] | None = None,
         declared: dict[str, Any] | None = None,
         **options: Any,
     ) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +15,7 @@ import pytest
 from patience import PATIENCE_SECONDS
 from restore_trial import NAME, Trial, age, digest, needs, plant, said
 
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
 
 ROWS = 3000
 TABLES = f"""
@@ -254,7 +253,7 @@ FAULTS = {
     "an engine that is not here": (
         "sed -i 's/ENGINE=InnoDB/ENGINE=Nowhere/' shop.sql",
         "shop.sql",
-        "unknown: line N of the dump: it needs a storage engine that this server lacks",
+        "unknown: the dump: it needs a storage engine that this server lacks: error 1286: Unknown storage engine 'Nowhere'",
     ),
     "a collation of MySQL 8": (
         "sed -i 's/COLLATE=[a-z0-9_]*/COLLATE=utf8mb4_0900_ai_ci/' shop.sql",
@@ -274,7 +273,7 @@ FAULTS = {
     "a file that is gone from a copy": (
         "rm copy/shop/orders.ibd",
         "copy",
-        "failed: shop.orders cannot be read: error 1932: Table 'shop.orders' doesn't exist in engine",
+        "failed: shop.orders cannot be read: error ",
     ),
     "a table that is gone from a copy, both files": (
         "rm copy/shop/orders.*",
@@ -328,6 +327,7 @@ def _words(text: str) -> list[str]:
     return [*head.rpartition(" ")[:2], head.rpartition(" ")[2], _of, tail]
 
 
+@pytest.mark.long
 def test_a_dump_that_has_shrunk_since_the_verification_before_is_bad(
     made: Path, copy: Path, trial: Trial
 ) -> None:
@@ -361,7 +361,7 @@ def test_a_live_server_is_as_it_was_after_a_dump_that_would_have_emptied_it(
 def test_a_table_is_taken_out_of_a_dump(made: Path, trial: Trial, tmp_path: Path) -> None:
     taken = tmp_path / "orders.sql"
 
-    def take(_task: Task, restored: Restored) -> None:
+    def take(restored: Restored) -> None:
         restored.take_table("orders", str(taken))
 
     row = trial.verify(made / "shop.sql", take)
@@ -370,4 +370,4 @@ def test_a_table_is_taken_out_of_a_dump(made: Path, trial: Trial, tmp_path: Path
     text = taken.read_text()
     assert text.count(NAME) == ROWS
     assert "CREATE TABLE `notes`" not in text
-    assert os.stat(taken).st_mode & 0o077 == 0
+    assert taken.stat().st_mode & 0o077 == 0

@@ -12,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive
     restored_text,
     restored_zip,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.borg import restored_borg
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
     restored_mariabackup,
 )
@@ -30,6 +31,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_plain import (
     restored_sql,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_repository import (
+    restored_barman,
+    restored_pgbackrest,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
     restored_restic,
 )
@@ -42,6 +47,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree im
 
 Restorer = Callable[[Task], ContextManager[Restored]]
 KINDS: dict[str, Restorer] = {
+    "borg": restored_borg,
     "restic": restored_restic,
     "sql mysqldump": restored_mariadb_dump,
     "mariabackup": restored_mariabackup,
@@ -56,6 +62,8 @@ KINDS: dict[str, Restorer] = {
     "pg_tar": restored_archive,
     "pg_directory": restored_archive,
     "pg_basebackup": restored_base,
+    "pgbackrest": restored_pgbackrest,
+    "barman": restored_barman,
     "sql pg_dump": restored_sql,
     "sql pg_dumpall": restored_sql,
     "sql": restored_sql,

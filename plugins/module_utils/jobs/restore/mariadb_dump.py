@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
+    NotTriedError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
     DENIED,
+    GRANTS,
     SqlError,
+    elsewhere,
     forbidden,
     of_a_dump,
 )
@@ -35,6 +38,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
+Failed = Optional[Tuple[SqlError, str]]
+"""The error at which a dump ended, and where that was; None if it did not."""
 UNNAMED = "restored"
 """The database of a dump that does not name its own."""
 _DATABASE = re.compile(rb"^-- Host: .*?\s+Database: ([^\r\n]{0,64})\r?$", re.MULTILINE)
@@ -78,28 +83,50 @@ def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
             server.install()
             stack.enter_context(server.started(accounts=True))
             server.add_loader()
-        with task.step("restore"), task.content() as stream:
-            head = stream.peek()
-            main = database_of(head)
-            said = _SERVER.search(head)
-            other = other_server(said.group(1).decode("ascii") if said else "", server.version)
-            refuse_failed(task, server, load(server, task.reader(stream), main), other)
+        with task.step("restore"):
+            main, other, failed = _load(task, server)
+        if failed and failed[0].number == GRANTS:
+            task.note("it grants all rights there are, and was loaded by an account that has them")
+            with task.step("start"):
+                server.begin_again()
+            del task.row["seconds"]["restore"]
+            with task.step("restore"):
+                main, other, failed = _load(task, server)
+        _refuse_elsewhere(failed, main)
+        refuse_failed(task, server, failed, other)
         yield loaded(task, server, main)
 
 
-def load(
-    server: MariaDbServer, read: Callable[[int], bytes], main: str
-) -> tuple[SqlError, str] | None:
+def _load(task: Task, server: MariaDbServer) -> tuple[str, str, Failed]:
+    """Load a dump; return its database if it is of one, whose it is if of another server, and where it failed."""
+    with task.content() as stream:
+        head = stream.peek()
+        main = database_of(head)
+        said = _SERVER.search(head)
+        other = other_server(said.group(1).decode("ascii") if said else "", server.version)
+        return main, other, load(server, task.reader(stream), main)
+
+
+def load(server: MariaDbServer, read: Callable[[int], bytes], main: str) -> Failed:
     """Load a dump; return the error at which it ended and where that was, if it did."""
     if main:
         server.rows(f"CREATE DATABASE IF NOT EXISTS {quoted(main)};")
     error = server.feed(read, main)
-    return (error, f"line {error.line} of the dump") if error else None
+    where = f"line {error.line} of the dump" if error and error.line else "the dump"
+    return (error, where) if error else None
 
 
-def refuse_failed(
-    task: Task, server: MariaDbServer, failed: tuple[SqlError, str] | None, other: str
-) -> None:
+def _refuse_elsewhere(failed: Failed, main: str) -> None:
+    """Raise NotTriedError if a dump of one database refers to another one: alone it cannot be judged."""
+    table = elsewhere(failed[0], main) if failed else ""
+    if table:
+        raise NotTriedError(
+            f"it refers to {table}, which is in another database and not in this dump",
+            "decide: dump both databases into one file (--databases)",
+        )
+
+
+def refuse_failed(task: Task, server: MariaDbServer, failed: Failed, other: str) -> None:
     """Raise what the error says of the backup, if there is one.
 
     Raises: BadBackupError, NotTriedError.
@@ -127,6 +154,8 @@ def loaded(task: Task, server: MariaDbServer, main: str) -> RestoredMariaDb:
     said = server.ask(ACCOUNTS)
     if isinstance(said, SqlError) and said.number in DENIED:
         server.let_everybody_in()
+    elif server.rows("SELECT @@event_scheduler;") != [["OFF"]]:
+        task.finding("the dump asks to switch events on")
     ours, others = server.rows(ACCOUNTS)[0]
     if ours == "1" and others == "0":
         task.note("accounts and their rights are not in it")

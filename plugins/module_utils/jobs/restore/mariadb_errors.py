@@ -21,6 +21,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 
 _ERROR = re.compile(r"^ERROR (\d{1,5}) \((\w{5})\)(?: at line (\d{1,15}))?: ", re.MULTILINE)
+_REPLACED = re.compile(r"^Warning \(Code 1286\): Unknown storage engine '(\w{1,64})'", re.MULTILINE)
+_TABLE = re.compile(r"Table '([^.']{1,64})\.([^']{1,64})' doesn't exist\Z")
 _REFUSED = re.compile(r"^ERROR at line (\d{1,15}): (.*)", re.MULTILINE)
 # Their messages name tables, databases, engines, plugins, collations and variables, and nothing else.
 _NAMES_ONLY = (1007, 1008, 1049, 1050, 1051, 1115, 1146, 1193, 1273, 1286, 1932)
@@ -38,9 +40,9 @@ _LACKING = {
 }
 _OF_OTHERS = (1064, 1193, 1227, 1231, 1235, 1292, 1305, 1911, 3719, 4161)
 """What a server says to words that only another product, or a later version, knows."""
+_ACCOUNT = 1396
 _OF_THE_HOST = (5, 1021, 1037, 1038, 1041, 1114, 1135, 1203)
 _FORBIDDEN = {
-    1045: "to read or write a file",
     1148: "to read a file of the client",
     1227: "for what only an administrator of the server may do",
     1290: "to read or write a file, or for another thing that the server was started without",
@@ -49,6 +51,8 @@ _FORBIDDEN = {
 }
 GONE = (2006, 2013, 2055)
 """The server has ended, or does not answer any more."""
+GRANTS = 1045
+"""An account gives away rights that it has not: of all of them, no one but an administrator has any."""
 DENIED = (1044, 1045, 1142, 1227, 1698)
 """Our account is not let in, or not to what it asks for."""
 NO_SUCH = (1049, 1054, 1146, 1305)
@@ -80,6 +84,14 @@ def sql_error(err: str) -> SqlError | None:
     return SqlError(number, int(last.group(3) or 0), _bare(number, err[last.end() :]))
 
 
+def replaced_engine(out: str) -> SqlError | None:
+    """Return the warning that another storage engine was taken for one that is not here; dumps switch its error off."""
+    found = _REPLACED.search(out)
+    return (
+        None if found is None else SqlError(1286, 0, f"Unknown storage engine '{found.group(1)}'")
+    )
+
+
 def _bare(number: int, text: str) -> str:
     """Return a message without what it quotes."""
     if number in _OWN_WORDS:
@@ -98,11 +110,24 @@ def of_a_dump(error: SqlError, where: str, other: str) -> RestoreError:
         return NotTriedError(f"{where}: it needs {lacks} that this server lacks: {error}")
     if error.number in _OF_THE_HOST:
         return NotTriedError(f"{where}: {error}")
+    if error.number == _ACCOUNT:
+        return NotTriedError(
+            f"{where}: it makes or drops an account that a new server has, or lacks: {error}",
+            "decide: dump accounts with --system=users --insert-ignore, so that the dump can be loaded anywhere",
+        )
     if other and error.number in _OF_OTHERS:
         return NotTriedError(
             f"{where}: it is of {other}, and this server does not know that: {error}"
         )
     return BadBackupError(f"{where}: {error}")
+
+
+def elsewhere(error: SqlError, main: str) -> str:
+    """Return the table of another database that is not in a dump of a single one; empty if it is another error."""
+    found = _TABLE.match(error.text) if main and error.number == 1146 else None
+    if found is None or found.group(1) == main:
+        return ""
+    return f"{found.group(1)}.{found.group(2)}"
 
 
 def forbidden(error: SqlError) -> str:

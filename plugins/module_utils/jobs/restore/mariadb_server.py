@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     GONE,
     SqlError,
     of_a_dump,
+    replaced_engine,
     sql_error,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import (
@@ -90,6 +91,8 @@ class MariaDbServer:
         task.row["programs"]["mariadbd"] = self.version_text
         self._running: Server | None = None
         self._stack = contextlib.ExitStack()
+        self._loader = LOADER
+        self.restarted = False
         for name in ("none", "tmp"):
             task.scratch.folder(name)
 
@@ -143,11 +146,25 @@ class MariaDbServer:
         return not said.status or (error is not None and error.number not in (2002, *GONE))
 
     def let_everybody_in(self) -> None:
-        """Start it again, so that it asks for no account: what was restored may have replaced ours."""
-        self._stack.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.task.outside(SOCKET))
+        """Start it again, so that it asks for no account: what was restored may have replaced ours.
+
+        Tables that are in memory alone are empty then.
+        """
+        self._stop()
         self._start(accounts=False)
+        self.restarted = True
+
+    def begin_again(self) -> None:
+        """Make a new server, into which an administrator loads."""
+        self._stop()
+        self.task.remove(self.data)
+        self.install()
+        self._start(accounts=True)
+        self._loader = "root"
+
+    def _stop(self) -> None:
+        self._stack.close()
+        self.task.remove(SOCKET)
 
     def _complaint(self) -> str:
         lines = (
@@ -205,8 +222,8 @@ class MariaDbServer:
 
         Raises: what read raises; NotTriedError if the client cannot do without.
         """
-        more = ["--sandbox", *([f"--database={database}"] if database else [])]
-        said = self._run(more, read, LOADER)
+        more = ["--sandbox", "--show-warnings", *([f"--database={database}"] if database else [])]
+        said = self._run(more, read, self._loader)
         if _NO_SANDBOX.match(said.err):
             raise NotTriedError(
                 "this client of MariaDB has no option --sandbox, without which a dump may run programs",
@@ -215,7 +232,7 @@ class MariaDbServer:
         error = sql_error(said.err)
         if error is None and said.status:
             return SqlError(-1, 0, f"the client ended with status {said.status}")
-        return error
+        return error or replaced_engine(said.out)
 
     def add_loader(self) -> None:
         """Make the account that loads dumps."""

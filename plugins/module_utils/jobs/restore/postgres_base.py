@@ -107,15 +107,17 @@ def started(task: Task, plan: StartPlan) -> Iterator[Restored]:
     lead_in(task)
     with task.step("check"):
         control = control_data(server)
-        if not plan.restore_command:
+        if plan.archive is not None:
+            plan.archive.look(control.segment_bytes)
+        else:
             _refuse_gaps(task, control)
         _compare(task, programs, plan)
     clean(task, programs.version, plan)
     with contextlib.ExitStack() as stack:
         with task.step("start"):
             _start(server, stack, control.settings(plan, programs.version))
-        if plan.after is not None:
-            plan.after(server)
+        if plan.archive is not None:
+            plan.archive.judge(server)
         yield RestoredPostgres(task, server, "", physical=True)
 
 
@@ -211,6 +213,7 @@ def _compare(task: Task, programs: PostgresPrograms, plan: StartPlan) -> None:
             task.note("it has no manifest: its files were compared with nothing")
         return
     options = ["--no-parse-wal"] if plan.restore_command else []
+    options += [f"--ignore={one}" for one in plan.changed]
     said = task.sandbox.run(
         [programs.path("pg_verifybackup"), "--exit-on-error", *options, DATA], programs.shown()
     )

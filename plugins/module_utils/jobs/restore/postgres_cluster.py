@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 from dataclasses import dataclass, field
-from typing import Callable, Iterator
+from typing import Iterator, Protocol
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
@@ -51,18 +51,30 @@ _RESTORE_SETTINGS = {
 _LEAST = {"max_connections": 50, "max_worker_processes": 16, "max_locks_per_transaction": 256}
 
 
+class WalArchive(Protocol):
+    """An archive of the log."""
+
+    def look(self, segment_bytes: int) -> None:
+        """See what is there, before the start. segment_bytes: size of each file."""
+
+    def judge(self, server: PostgresServer) -> None:
+        """Judge what the server has taken of it."""
+
+
 @dataclass
 class StartPlan:
     """How a restored cluster is started.
 
     restore_command: gives its log; empty if that is in the backup. reads: what is shown to the server for that.
-    compared: its files were compared with checksums already. after: is called as soon as it answers.
+    compared: its files were compared with checksums already. changed: files that the program which restored it writes.
+    archive: from which its log comes; None if that is in the backup.
     """
 
     restore_command: str = ""
     reads: list[tuple[str, str]] = field(default_factory=list)
     compared: bool = False
-    after: Callable[[PostgresServer], None] | None = None
+    changed: tuple[str, ...] = ()
+    archive: WalArchive | None = None
 
 
 class ControlData:
@@ -176,7 +188,13 @@ def lead_in(task: Task) -> None:
                 f"{relative[:120]} is a link that leads out of it: it is not started"
             )
         named.add(name)
+        target = os.readlink(os.path.join(data, relative))
         os.unlink(os.path.join(data, relative))
+        own = os.path.basename(target)
+        if target == f"{TABLESPACES}/{own}" and own in spaces and own != name:
+            # A program that restores calls it by its name.
+            os.rename(os.path.join(places, own), os.path.join(places, name))
+            spaces = [one for one in spaces if one != own] + [name]
     missing = sorted(named - set(spaces))
     if missing:
         raise BadBackupError(f"the files of tablespace {missing[0][:20]} are not in it")
@@ -241,17 +259,22 @@ def clean(task: Task, version: Version, plan: StartPlan) -> None:
         task.scratch.give(os.path.join(data, name))
 
 
+def first_segment(task: Task) -> str:
+    """Return the first file of the log that a restored base backup needs; empty if it needs none."""
+    match = _STARTS.search(_text(os.path.join(task.outside(DATA), LABEL)))
+    return match.group(1) if match else ""
+
+
 def wal_names(task: Task, control: ControlData) -> tuple[str, list[str], int]:
     """Return the first segment that it needs, those that are in it, and their size; no first if it needs none."""
     data = task.outside(DATA)
-    match = _STARTS.search(_text(os.path.join(data, LABEL)))
     folder = os.path.join(data, "pg_wal")
     names = (
         [one for one in os.listdir(folder) if SEGMENT.fullmatch(one)]
         if os.path.isdir(folder)
         else []
     )
-    return match.group(1) if match else "", names, control.segment_bytes
+    return first_segment(task), names, control.segment_bytes
 
 
 def _text(path: str) -> str:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import subprocess
 import time
 from dataclasses import dataclass
 from typing import IO, Callable, Iterator, Mapping, Sequence
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import text_of
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
+    SYSTEM_PATH,
+    Host,
+    text_of,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     NotTriedError,
@@ -25,7 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import began
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
-TREE = "tree"
+TREE, COMPLAINTS = "tree", "/scratch/complaints"
 PASSWORD = "/tmp/password"  # noqa: S105, S108 (where it is in the sandbox, in memory)
 LOOK_SECONDS = 2.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -189,6 +194,15 @@ def refuse_odd_end(program: str, status: int, err: str) -> None:
         raise NotTriedError(f"{program}: could not be run, or was ended (status {status})")
 
 
+def account_of(host: Host) -> dict[str, str]:
+    """Return what a program beside the sandbox must know of the account to find its keys, and other programs."""
+    path = host.environ("PATH")
+    return {
+        "HOME": host.environ("HOME") or "/root",
+        "PATH": f"{path}:{SYSTEM_PATH}" if path else SYSTEM_PATH,
+    }
+
+
 def password_of(task: Task) -> dict[str, bytes]:
     """Return the password as a file of the sandbox; nothing if the set has none.
 
@@ -218,3 +232,25 @@ def complaints(task: Task, inside: str) -> Iterator[str]:
 def with_complaints(inside: str, argv: Sequence[str]) -> list[str]:
     """Return a command whose complaints go into a file of the sandbox, for there may be many."""
     return ["sh", "-c", 'exec 2>"$0"; exec "$@"', inside, *argv]
+
+
+_TAR_HARMLESS = re.compile(
+    r"Cannot (?:mknod|change ownership|change mode|utime|setxattr|set).*(?:not permitted|not supported)"
+    r"|Exiting with failure status due to previous errors"
+)
+
+
+def unpack(task: Task, read: Callable[[int], bytes], tree: str) -> None:
+    """Let a tar in the sandbox write the files that a stream brings. tree: the folder, outside of the sandbox.
+
+    Raises: NotTriedError, CancelledError, and what `read` raises.
+    """
+    line = ["tar", "-x", "--no-same-owner", "-C", task.scratch.inside(tree)]
+    said = task.sandbox.run(with_complaints(COMPLAINTS, line), given=read)
+    if not said.status:
+        return
+    lines = list(complaints(task, COMPLAINTS))
+    refuse_odd_end("tar", said.status, "\n".join(lines[-20:]))
+    if not all(_TAR_HARMLESS.search(one) for one in lines):
+        raise NotTriedError(f"tar: status {said.status}: what came could not be written")
+    task.note(f"{len(lines)} times an owner, an attribute or a device could not be restored")

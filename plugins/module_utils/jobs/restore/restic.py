@@ -36,16 +36,19 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     RestoreError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.repository import (
+    COMPLAINTS,
     PASSWORD,
     TREE,
     Holder,
     NearSandbox,
     ReadingSandbox,
     RestoredSnapshot,
+    account_of,
     complaints,
     gone,
     password_of,
     refuse_odd_end,
+    unpack,
     wait_until_free,
     with_complaints,
 )
@@ -54,7 +57,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 _INSIDE = "/repository"
 _PLACE = "/tmp/place"  # noqa: S108 (where it is in the sandbox, in memory)
-_COMPLAINTS = "/scratch/complaints"
 STALE_SECONDS = 1800.0
 """After so long restic itself takes a lock for stale: its holder renews it every five minutes."""
 MOST_LOCKS = 20
@@ -116,7 +118,7 @@ class _Repository:
             # It may hold a password, and other users see arguments.
             self.secrets[_PLACE] = declared.encode("utf-8", "surrogateescape")
             self.environment["RESTIC_REPOSITORY_FILE"] = _PLACE
-            self.environment["HOME"] = task.host.environ("HOME") or "/root"
+            self.environment.update(account_of(task.host))
             self.box, self.reads = NearSandbox(task.sandbox), []
         else:
             self.environment["RESTIC_REPOSITORY"] = _INSIDE
@@ -127,7 +129,7 @@ class _Repository:
     def run(self, words: list[str], *, whole: bool = False) -> Finished:
         """Run restic to its end. whole: its complaints go into a file, as there may be many."""
         line = [*self.command, *words]
-        line = with_complaints(_COMPLAINTS, line) if whole else line
+        line = with_complaints(COMPLAINTS, line) if whole else line
         said = self.box.run(line, self.reads, self.environment, secrets=self.secrets)
         refuse_odd_end("restic", said.status, said.err)
         return said
@@ -352,7 +354,7 @@ def _judge_complaints(task: Task, said: Finished, remote: bool) -> None:
     Raises: BadBackupError, NotTriedError.
     """
     harmless, harmful = 0, []
-    for line in complaints(task, _COMPLAINTS):
+    for line in complaints(task, COMPLAINTS):
         found = _IGNORED.match(line)
         if found and found.group(1).strip().endswith(_HARMLESS):
             harmless += 1
@@ -378,9 +380,4 @@ def _streamed(task: Task, repository: _Repository, snapshot: str, tree: str) -> 
 
     line = [*repository.command, "dump", "--archive", "tar", snapshot, "/"]
     with box.stream(line, repository.environment, repository.secrets, ended) as read:
-        said = task.sandbox.run(
-            ["tar", "-x", "--no-same-owner", "-C", task.scratch.inside(tree)], given=read
-        )
-    if said.status:
-        refuse_odd_end("tar", said.status, said.err)
-        raise NotTriedError(f"tar: status {said.status}")
+        unpack(task, read, tree)

@@ -53,15 +53,7 @@ class RestoredSqlite(Restored):
 
     def figures(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return how many tables, rows, views, triggers and indexes there are, and the rows of each table."""
-        while True:
-            found = self._lines(_TABLES.format(offset=len(self._tables)))
-            self._tables += [bytes.fromhex(one).decode("utf-8", "replace") for one in found]
-            if len(found) < AT_ONCE:
-                break
-            if len(self._tables) >= TABLES_LIMIT:
-                raise NotTriedError(
-                    f"it has {TABLES_LIMIT} tables or more, which are not all counted here"
-                )
+        self._list()
         if not self._tables:
             raise BadBackupError("it has no table")
         counts: dict[str, int] = {}
@@ -74,6 +66,22 @@ class RestoredSqlite(Restored):
             kind, _bar, number = line.partition("|")
             figures[_PLURALS[kind]] = int(number)
         return figures, counts
+
+    def _list(self) -> None:
+        """Find its tables.
+
+        Raises: BadBackupError, NotTriedError.
+        """
+        self._tables = []
+        while True:
+            found = self._lines(_TABLES.format(offset=len(self._tables)))
+            self._tables += [bytes.fromhex(one).decode("utf-8", "replace") for one in found]
+            if len(found) < AT_ONCE:
+                break
+            if len(self._tables) >= TABLES_LIMIT:
+                raise NotTriedError(
+                    f"it has {TABLES_LIMIT} tables or more, which are not all counted here"
+                )
 
     def check(self) -> None:
         """Let SQLite check its structure, and its foreign keys.
@@ -102,6 +110,7 @@ class RestoredSqlite(Restored):
 
     def take_table(self, table: str, target: str) -> None:
         """Write one table as `.dump` prints it."""
+        self._list()
         if table not in self._tables:
             raise NotTriedError(f"{table[:100]}: no such table was restored")
         self._task.save([*command(self._path), f".dump {_text(table)}"], target)

@@ -124,7 +124,7 @@ class Task:
 
         It is shown in place, read-only, where everybody may read it; else it is copied into the scratch place.
         """
-        if self._everybody_reads(path):
+        if self.everybody_reads(path):
             return inside, [(self.host.realpath(path), inside)]
         return self.copied(path, os.path.basename(inside)), []
 
@@ -175,7 +175,8 @@ class Task:
                 if stat.S_ISREG(info.st_mode):
                     yield os.path.join(folder, name), info.st_size
 
-    def _everybody_reads(self, path: str) -> bool:
+    def everybody_reads(self, path: str) -> bool:
+        """Return whether every account may read a file, or a folder and all that is in it."""
         info = os.stat(path)
         if not stat.S_ISDIR(info.st_mode):
             return bool(info.st_mode & 0o004)
