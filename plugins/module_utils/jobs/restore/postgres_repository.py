@@ -362,7 +362,7 @@ class _Archive:
         Raises: BadBackupError.
         """
         taken, damaged = "", False
-        for one in server.said():
+        for one in server.said_before():
             match = _TAKEN.search(one.text)
             taken = match.group(1) if match else taken
             damaged = damaged or _DAMAGED.search(one.text) is not None

@@ -68,6 +68,7 @@ class PostgresServer:
         self.task, self.programs, self.user = task, programs, user
         self.reads: list[tuple[str, str]] = []
         self._server: Server | None = None
+        self._logs: list[str] = []
         task.row["programs"]["postgres"] = programs.words
 
     def make(self) -> None:
@@ -100,6 +101,7 @@ class PostgresServer:
         shown = [*self.programs.shown(), *self.reads]
         with self.task.sandbox.server(argv, shown) as server:
             self._server = server
+            self._logs.append(server.log)
             if not server.wait_for(self._answers):
                 said = list(self.said())
                 fatal = [one.text for one in said if one.level in ("FATAL", "PANIC")]
@@ -197,22 +199,29 @@ class PostgresServer:
         return os.path.getsize(self._server.log) if self._server else 0
 
     def said(self, since: int = 0) -> Iterator[ServerError]:
-        """Yield what it wrote into its log. since: from which byte on."""
-        if self._server is None:
-            return
-        with open(self._server.log, "rb") as stream:
-            stream.seek(since)
-            for number, line in enumerate(iter(lambda: stream.readline(_LINE_BYTES), b"")):
-                match = _LINE.match(line.decode("utf-8", "replace"))
-                if match:
-                    state, command, level, text = match.groups()
-                    yield ServerError(level, state, command.strip(), text.strip())
-                if number > _ERROR_LIMIT:
-                    return
+        """Yield what it wrote into its log since it was started last. since: from which byte on."""
+        yield from _read_log(self._logs[-1], since) if self._logs else ()
+
+    def said_before(self) -> Iterator[ServerError]:
+        """Yield what it wrote into its logs since it was started first."""
+        for log in self._logs:
+            yield from _read_log(log, 0)
 
     def errors(self, since: int = 0) -> list[ServerError]:
         """Return the errors in its log."""
         return [one for one in self.said(since) if one.level in ("ERROR", "FATAL", "PANIC")]
+
+
+def _read_log(path: str, since: int) -> Iterator[ServerError]:
+    with open(path, "rb") as stream:
+        stream.seek(since)
+        for number, line in enumerate(iter(lambda: stream.readline(_LINE_BYTES), b"")):
+            match = _LINE.match(line.decode("utf-8", "replace"))
+            if match:
+                state, command, level, text = match.groups()
+                yield ServerError(level, state, command.strip(), text.strip())
+            if number > _ERROR_LIMIT:
+                return
 
 
 NO_ROLE = "no role of that name"
