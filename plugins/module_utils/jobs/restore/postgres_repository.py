@@ -67,6 +67,20 @@ _DAMAGED = re.compile(
 )
 _OF_ARCHIVE = re.compile(r"([0-9A-F]{24})(?:-[0-9a-f]{40})?(?:\.partial)?(?:\.\w+)?\Z")
 _OPTION_UNKNOWN = 31
+_TAKE_WAL = "/scratch/take-wal.sh"
+_TAKES_WAL = """\
+file="{wals}/$(echo "$1" | cut -c 1-16)/$1"
+[ -f "$file" ] || file="{wals}/$1"
+[ -f "$file" ] || exit 1
+case "$(od -An -N4 -tx1 "$file" | tr -d ' ')" in
+  1f8b*) gzip -dc ;;
+  425a68*) bzip2 -dc ;;
+  fd377a58) xz -dc ;;
+  28b52ffd) zstd -dcq ;;
+  04224d18) lz4 -dcq ;;
+  *) cat ;;
+esac <"$file" >"$2"
+"""
 _CHANGED = (
     "postgresql.conf", "postgresql.conf.origin", "postgresql.auto.conf.origin", "pg_hba.conf.origin",
     ".barman-recover.info", "barman_wal",
@@ -126,7 +140,18 @@ def restored_barman(task: Task) -> Iterator[Restored]:
             one for name in spaces for one in ("--tablespace", f"{name}:{TABLESPACES}/{name}")
         ]
         said = task.sandbox.run(
-            ["barman", "-q", "-c", _BARMAN, "recover", *options, source.name, source.label, DATA],
+            [
+                "barman",
+                "-q",
+                "-c",
+                _BARMAN,
+                "recover",
+                "--get-wal",
+                *options,
+                source.name,
+                source.label,
+                DATA,
+            ],
             source.shown,
             {"PYTHONDONTWRITEBYTECODE": "1"},
         )
@@ -136,7 +161,8 @@ def restored_barman(task: Task) -> Iterator[Restored]:
             ]
             raise BadBackupError(f"barman recover: {last_line(errors[0] if errors else said.err)}")
     _name_manifest(task, source)
-    command = f'cp {source.inside}/wals/"$(echo %f | cut -c 1-16)"/%f "%p"'
+    _write(task, _TAKE_WAL, _TAKES_WAL.format(wals=f"{source.inside}/wals"))
+    command = f'sh {_TAKE_WAL} %f "%p"'
     plan = StartPlan(command, source.shown, changed=_CHANGED, archive=_Archive(task, source))
     with started(task, plan) as restored:
         yield restored
