@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from datetime import datetime
-from typing import Any, Callable, ContextManager, Iterator
+from typing import Any, Callable, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -43,50 +44,25 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
     shrunk,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kinds import KINDS
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_base import (
-    restored_base,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_dump import (
-    restored_archive,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_plain import (
-    restored_sql,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_repository import (
-    restored_barman,
-    restored_pgbackrest,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
     Scratch,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
-    restored_sqlite,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
     Restored,
     Task,
 )
 
-Restorer = Callable[[Task], ContextManager[Restored]]
-KINDS: dict[str, Restorer] = {
-    "sqlite": restored_sqlite,
-    "custom": restored_archive,
-    "pg_tar": restored_archive,
-    "pg_directory": restored_archive,
-    "pg_basebackup": restored_base,
-    "pgbackrest": restored_pgbackrest,
-    "barman": restored_barman,
-    "sql pg_dump": restored_sql,
-    "sql pg_dumpall": restored_sql,
-    "sql": restored_sql,
-}
+_WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
+COUNTED = 200
 Afterwards = Callable[[Restored], None]
 
 
@@ -122,12 +98,18 @@ def verify(
             row.update(why=str(exc)[:500], next_step=exc.next_step)
         except HostError as exc:
             row.update(outcome="unknown", step=task.now_at, why=str(exc)[:500], next_step="")
+        except Exception as exc:  # whatever else is raised costs its own set only
+            why = f"{type(exc).__name__}: {getattr(exc, 'strerror', None) or 'not expected'}"
+            row.update(outcome="unknown", step=task.now_at, why=why[:500], next_step="")
         finally:
             ledger.running(None)
         if not sandbox.bounded:
             task.note("its memory was bounded for each process, not for all together")
     row["ended_at"] = iso(host.now())
-    ledger.add(row)
+    try:
+        ledger.add(row)
+    except OSError as exc:
+        raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
     return row
 
 
@@ -184,8 +166,11 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
-        if afterwards is not None:
-            afterwards(restored)  # also of what is then judged to be bad: it may be all there is
+        try:
+            _count(task, restored)
+        finally:
+            if afterwards is not None:
+                afterwards(restored)  # also of what is judged to be bad: it may be all there is
         _judge(task, restored)
 
 
@@ -242,18 +227,36 @@ def _find(task: Task) -> str:
         if said.get("proof") == "all":
             task.row["proof"] = "checksums"
         task.row["unproved"] = said.get("unproved", "")
-    return kind_of(newest, task.host)
+    kind = kind_of(newest, task.host)
+    return opened(task) if kind == "encrypted" else kind
 
 
 def _find_snapshot(task: Task) -> str:
     """Find the newest finished snapshot of a repository; return what keeps it."""
     seconds = max(1.0, task.sandbox.ends - time.monotonic())
-    task.repository = found = snapshots(task.wanted, task.host, seconds)
+    try:
+        task.repository = found = snapshots(task.wanted, task.host, seconds)
+    except HostError as exc:
+        if _WRONG_PASSWORD.search(str(exc)):
+            raise BadBackupError(
+                str(exc), "decide: the password that is declared does not open the repository"
+            ) from exc
+        raise
     if not found.snapshots:
         raise BadBackupError("the repository has no finished snapshot")
     newest = found.snapshots[0]
     task.row["backup"], task.row["taken_at"] = newest.name, iso(newest.taken)
     return found.kind
+
+
+def _count(task: Task, restored: Restored) -> None:
+    """Take down how much came out.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    with task.step("count"):
+        task.row["figures"], counts = restored.figures()
+        task.row["counts"] = dict(sorted(counts.items())[:COUNTED])
 
 
 def _judge(task: Task, restored: Restored) -> None:
@@ -262,9 +265,6 @@ def _judge(task: Task, restored: Restored) -> None:
     Raises: BadBackupError, NotTriedError.
     """
     row = task.row
-    with task.step("count"):
-        row["figures"], counts = restored.figures()
-        row["counts"] = dict(sorted(counts.items())[:200])
     with task.step("check"):
         restored.check()
     with task.step("assert"):
@@ -313,7 +313,8 @@ def _prove(task: Task) -> None:
     before = next(
         (one for one in task.ledger.rows(row["set"]) if one.get("outcome") == "restored"), {}
     )
-    less = shrunk(row["counts"], before.get("counts") or {})
+    whole = row["covered"] == "all"
+    less = shrunk(row["counts"], before.get("counts") or {}) if whole else []
     if less:
         raise BadBackupError(
             f"it has shrunk: {less[0]}",
