@@ -14,17 +14,14 @@ import left_behind
 import psycopg
 import pytest
 from postgres import USER, Postgres, program
-from restoring import Place, place
-
-__all__ = ["place"]
+from restore_trial import Trial, needs
 
 
 class Archiving:
     """A server that archives its log into a repository. home: of that."""
 
     def __init__(self, tool: str, command: str) -> None:
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not here")
+        needs(tool)
         self.home = Path(tempfile.mkdtemp(prefix="upkeep-wal-", dir="/var/tmp"))
         left_behind.remove_at_the_end(self.home)
         shutil.chown(self.home, "postgres")
@@ -149,15 +146,24 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def verified(place: Place, repository: Path, kind: str) -> dict[str, Any]:
-    return place.verify(repository=str(repository), kind=kind)
+def verified(trial: Trial, repository: Path, kind: str) -> dict[str, Any]:
+    return trial.verify(
+        repository, declared={"paths": [], "repository": str(repository), "kind": kind}
+    )
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    one = Trial(tmp_path)
+    yield one
+    one.close()
 
 
 @pytest.mark.parametrize("tool", ["pgbackrest", pytest.param("barman", marks=pytest.mark.long)])
 def test_a_repository_is_restored_up_to_the_last_of_its_log(
-    tool: str, place: Place, request: pytest.FixtureRequest
+    tool: str, trial: Trial, request: pytest.FixtureRequest
 ) -> None:
-    row = verified(place, request.getfixturevalue(tool), tool)
+    row = verified(trial, request.getfixturevalue(tool), tool)
 
     assert row["why"] == ""
     assert (row["proof"], row["wal_missing"]) == ("checksums", [])
@@ -167,7 +173,7 @@ def test_a_repository_is_restored_up_to_the_last_of_its_log(
 
 
 def test_what_pgbackrest_calls_an_error_with_status_0_is_one(
-    pgbackrest: Path, place: Place, tmp_path: Path
+    pgbackrest: Path, trial: Trial, tmp_path: Path
 ) -> None:
     copy = tmp_path / "repository"
     shutil.copytree(pgbackrest, copy, symlinks=True)
@@ -175,30 +181,30 @@ def test_what_pgbackrest_calls_an_error_with_status_0_is_one(
         max(copy.glob("backup/clinic/*F/pg_tblspc/*/*/*/*.lz4"), key=lambda one: one.stat().st_size)
     )
 
-    row = verified(place, copy, "pgbackrest")
+    row = verified(trial, copy, "pgbackrest")
 
     assert (row["outcome"], row["step"]) == ("failed", "check")
     assert row["why"].endswith("is invalid: checksum invalid: 1") or "missing: 0" in row["why"]
 
 
 @pytest.mark.long
-def test_a_repository_that_is_not_there_is_no_success(place: Place, tmp_path: Path) -> None:
+def test_a_repository_that_is_not_there_is_no_success(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     (tmp_path / "backup").mkdir()
-    assert verified(place, tmp_path, "pgbackrest")["outcome"] == "unknown"
+    assert verified(trial, tmp_path, "pgbackrest")["outcome"] == "unknown"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("tool", ["pgbackrest", "barman"])
 def test_a_gap_in_the_log_is_named_and_the_recovery_point_lies_before_it(
-    tool: str, place: Place, tmp_path: Path, request: pytest.FixtureRequest
+    tool: str, trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     copy = tmp_path / "repository"
     shutil.copytree(request.getfixturevalue(tool), copy, symlinks=True)
     gone = segments(copy)[-2]
     gone.unlink()
 
-    row = verified(place, copy, tool)
+    row = verified(trial, copy, tool)
 
     assert row["why"] == ""
     assert row["wal_missing"] == [gone.name.split("-")[0]]
@@ -208,14 +214,14 @@ def test_a_gap_in_the_log_is_named_and_the_recovery_point_lies_before_it(
 @pytest.mark.long
 @pytest.mark.parametrize("tool", ["pgbackrest", "barman"])
 def test_a_log_that_lacks_what_the_backup_begins_with_is_a_fault(
-    tool: str, place: Place, tmp_path: Path, request: pytest.FixtureRequest
+    tool: str, trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     copy = tmp_path / "repository"
     shutil.copytree(request.getfixturevalue(tool), copy, symlinks=True)
     for one in segments(copy)[:-1]:
         one.unlink()
 
-    row = verified(place, copy, tool)
+    row = verified(trial, copy, tool)
 
     assert row["outcome"] == "failed"
     assert "the archive lacks 0000" in row["why"]
@@ -223,7 +229,7 @@ def test_a_log_that_lacks_what_the_backup_begins_with_is_a_fault(
 
 @pytest.mark.long
 def test_a_flipped_byte_in_the_log_that_barman_keeps_is_seen(
-    barman: Path, place: Place, tmp_path: Path
+    barman: Path, trial: Trial, tmp_path: Path
 ) -> None:
     copy = tmp_path / "repository"
     shutil.copytree(barman, copy, symlinks=True)
@@ -232,7 +238,7 @@ def test_a_flipped_byte_in_the_log_that_barman_keeps_is_seen(
     data[100] ^= 1
     damaged.write_bytes(data)
 
-    row = verified(place, copy, "barman")
+    row = verified(trial, copy, "barman")
 
     assert row["outcome"] == "failed"
     assert row["why"].startswith("the archived log cannot be read beyond ")
