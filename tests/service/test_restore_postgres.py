@@ -141,7 +141,7 @@ GUESTS = {"sql": "SELECT count(*) FROM guest", "database": "shop", "equals": "50
         ("plain.sql", "restored"),
         ("all.sql", "shop"),
         ("base_tar", "shop"),
-        ("base/data", "shop"),
+        pytest.param("base/data", "shop", marks=pytest.mark.long),
     ],
 )
 def test_a_good_backup_is_restored_and_each_row_is_there(
@@ -170,6 +170,7 @@ def test_a_packed_dump_is_restored(live: Live, trial: Trial, packer: str, tmp_pa
         assert (row["outcome"], row["figures"]["rows"]) == ("restored", 5300)
 
 
+@pytest.mark.long
 def test_roles_that_are_not_in_a_dump_are_named_and_come_from_the_declared_globals(
     live: Live, trial: Trial, tmp_path: Path
 ) -> None:
@@ -433,7 +434,7 @@ def _relink(backup: Path) -> None:
 
 
 SLOW = (
-    "tar",
+    "in a tar",
     "unpacked",
     "row twice",
     "file of the server",

@@ -147,9 +147,7 @@ def flip(path: Path) -> None:
 
 
 def verified(trial: Trial, repository: Path, kind: str) -> dict[str, Any]:
-    return trial.verify(
-        repository, declared={"paths": [], "repository": str(repository), "kind": kind}
-    )
+    return trial.verify(repository, declared={"repository": str(repository), "kind": kind})
 
 
 @pytest.fixture
