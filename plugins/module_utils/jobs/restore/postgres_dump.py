@@ -48,6 +48,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     MAINTENANCE,
     PostgresServer,
     last_line,
+    refuse_without_space,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
@@ -67,6 +68,7 @@ def restored_archive(task: Task) -> Iterator[Restored]:
     with task.step("stage"):
         head = _head(task)
         programs = at_least(head.version, task.host)
+        refuse_without_space(task)
         inside, shown = _staged(task)
     server = PostgresServer(task, programs)
     with contextlib.ExitStack() as stack:
@@ -81,7 +83,8 @@ def restored_archive(task: Task) -> Iterator[Restored]:
 
 
 def _database(head: ArchiveHead) -> str:
-    return head.database if head.has_database else "restored"
+    own = head.has_database and head.database not in _TEMPLATES
+    return head.database if own else "restored"
 
 
 def _head(task: Task) -> ArchiveHead:
@@ -120,7 +123,7 @@ def _restore(
     Raises: BadBackupError, NotTriedError.
     """
     server.change("DROP DATABASE postgres")
-    if head.has_database and head.database not in _TEMPLATES:
+    if head.has_database and _database(head) == head.database:
         arguments = ["--dbname", MAINTENANCE, "--create"]
     else:
         server.change(f"CREATE DATABASE {quoted(_database(head))} TEMPLATE template0")

@@ -54,6 +54,7 @@ INFO_BYTES = 20_000_000
 _SAFE = re.compile(r"[\w.-]+\Z")
 _PGBACKREST = "/scratch/pgbackrest.conf"
 _BARMAN = "/scratch/barman.conf"
+_LIST = "xlog.db"
 _STATUS = re.compile(r"^status: (\w+)", re.MULTILINE)
 _BACKUP = re.compile(
     r"^ +backup: (\S+), status: ([\w ]+), total files checked: (\d+)", re.MULTILINE
@@ -156,10 +157,11 @@ def restored_barman(task: Task) -> Iterator[Restored]:
             {"PYTHONDONTWRITEBYTECODE": "1"},
         )
         if said.status:
-            errors = [
-                line for line in said.err.splitlines() if line.startswith(("ERROR", "EXCEPTION"))
-            ]
-            raise BadBackupError(f"barman recover: {last_line(errors[0] if errors else said.err)}")
+            errors = [line for line in said.err.splitlines() if line.startswith("ERROR")]
+            if not errors:  # but one of Barman's own
+                own = [line for line in said.err.splitlines() if line.startswith("EXCEPTION")]
+                raise NotTriedError(f"barman recover: {last_line(own[0] if own else said.err)}")
+            raise BadBackupError(f"barman recover: {last_line(errors[0])}")
     _name_manifest(task, source)
     _write(task, _TAKE_WAL, _TAKES_WAL.format(wals=f"{source.inside}/wals"))
     command = f'sh {_TAKE_WAL} %f "%p"'
@@ -218,13 +220,33 @@ def _barman_source(task: Task) -> _Source:
     top = place if names == [""] else os.path.join(place, name)
     parts = [os.path.join("base", label), "wals", "identity.json", "meta"]
     inside, shown = _shown(task, top, parts)
+    if shown:
+        inside = _linked(task, top)
     return _Source(name, label, inside, shown, os.path.join(top, "wals"))
+
+
+def _linked(task: Task, top: str) -> str:
+    """Make a folder that leads to what is shown. Barman writes into the list of the log, and takes what has come in."""
+    task.scratch.folder(COPY)
+    task.scratch.folder(f"{COPY}/wals")
+    logs = [f"wals/{one}" for one in task.host.names(os.path.join(top, "wals")) if one != _LIST]
+    for name in ("base", "identity.json", "meta", *logs):
+        if task.host.exists(os.path.join(top, name)):
+            place = os.path.join(task.scratch.work, COPY, name)
+            os.symlink(os.path.join(INSIDE, name), place)
+    if task.host.exists(os.path.join(top, "wals", _LIST)):
+        task.copied(os.path.join(top, "wals", _LIST), f"{COPY}/wals/{_LIST}")
+    return f"/scratch/{COPY}"
 
 
 def _shown(task: Task, top: str, parts: list[str]) -> tuple[str, list[tuple[str, str]]]:
     """Show a repository where everybody may read it; else copy the parts of it that are needed."""
     there = [one for one in parts if task.host.exists(os.path.join(top, one))]
-    if all(task.everybody_reads(os.path.join(top, one)) for one in ["", *there] if one):
+    above = {""} | {os.path.dirname(one) for one in there}
+    above |= {os.path.dirname(one) for one in above}
+    if all(os.stat(os.path.join(top, one)).st_mode & 0o005 == 0o005 for one in above) and all(
+        task.everybody_reads(os.path.join(top, one)) for one in there
+    ):
         return INSIDE, [(task.host.realpath(top), INSIDE)]
     for part in there:
         place, made = "", COPY

@@ -37,6 +37,8 @@ TABLESPACES = "/scratch/tablespaces"
 MAINTENANCE = "template1"
 """The database that is in each server."""
 MIB = 1 << 20
+GROWS = 3
+"""How many times the size of a dump its database has at least: dumps are packed, or without indexes."""
 _LIBRARY = re.compile(r"[\w.$/-]+\Z")
 _LINE = re.compile(r"([0-9A-Z]{5}) ([^|]*)\|(ERROR|FATAL|PANIC|WARNING|LOG):  (.*)")
 _LINE_BYTES = 20_000
@@ -324,3 +326,11 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
         if version[0] >= least:
             settings[name] = value
     return settings
+
+
+def refuse_without_space(task: Task) -> None:
+    """Raise NotTriedError if a dump will not fit when it is restored: as large as the last one of its set, at least."""
+    before = [one.get("restored_bytes") for one in task.ledger.rows(task.row["set"])]
+    known = [one for one in before if isinstance(one, int)]
+    size = (task.backup.bytes or 0) if task.backup else 0
+    task.scratch.refuse_without_space(max([size * GROWS, *known[:1]]))
