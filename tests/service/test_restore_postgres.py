@@ -318,6 +318,12 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
         "failed",
         r"the dump asks for a psql command: \!",
     ),
+    "a connection to the live server in a dump": (
+        "plain.sql",
+        add("\\connect shop upkeep /var/run/postgresql\nDELETE FROM public.guest;"),
+        "failed",
+        r"the dump asks for a psql command: \connect with a server",
+    ),
     "a program as the source of rows": (
         "plain.sql",
         add("COPY public.guest FROM PROGRAM 'cat /etc/passwd';"),
@@ -438,6 +444,7 @@ SLOW = (
     "unpacked",
     "row twice",
     "file of the server",
+    "live server",
     "locale",
     "lost file",
     "zeroed",

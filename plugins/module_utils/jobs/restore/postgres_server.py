@@ -261,6 +261,58 @@ def last_line(text: str) -> str:
     return lines[-1][:200] if lines else "no word of why"
 
 
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_directories": SOCKET,
+    "unix_socket_permissions": "0700",
+    "hba_file": f"{CONF}/pg_hba.conf",
+    "ident_file": f"{CONF}/pg_ident.conf",
+    "ssl": "off",
+    "archive_mode": "off",
+    "archive_command": "",
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
+    "dynamic_library_path": "$libdir",
+    "dynamic_shared_memory_type": "mmap",
+    "huge_pages": "off",
+    "max_connections": "50",
+    "max_locks_per_transaction": "256",
+    "work_mem": "16MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "1h",
+    "autovacuum": "off",
+    "restart_after_crash": "off",
+    "default_tablespace": "",
+    "temp_tablespaces": "",
+    "lc_messages": "C",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "log_line_prefix": "%e %i|",
+    "log_min_messages": "error",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+    "log_statement": "none",
+}
+"""What holds for each server."""
+_SINCE = (
+    (10, "max_logical_replication_workers", "0"),
+    (11, "jit", "off"),
+    (12, "primary_conninfo", ""),
+    (12, "restore_command", ""),
+    (17, "event_triggers", "off"),
+    (17, "allow_alter_system", "off"),
+)
+"""What holds for each server from a major version on."""
+
+
 def our_settings(task: Task, version: Version) -> dict[str, str]:
     """Return the configuration of a server of this version: what lives is not reached, and a restore is fast.
 
@@ -272,57 +324,13 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
         if not _LIBRARY.match(name):
             raise NotTriedError(f"preload: found {name[:40]!r}; expected the name of a library")
     settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": SOCKET,
-        "unix_socket_permissions": "0700",
-        "hba_file": f"{CONF}/pg_hba.conf",
-        "ident_file": f"{CONF}/pg_ident.conf",
-        "ssl": "off",
-        "archive_mode": "off",
-        "archive_command": "",
+        **_SETTINGS,
         "shared_preload_libraries": ",".join(task.verify["preload"]),
-        "session_preload_libraries": "",
-        "local_preload_libraries": "",
-        "dynamic_library_path": "$libdir",
-        "dynamic_shared_memory_type": "mmap",
-        "huge_pages": "off",
-        "max_connections": "50",
         "max_worker_processes": str(8 + jobs),
-        "max_locks_per_transaction": "256",
         "shared_buffers": f"{min(512 * MIB, memory // 8) // MIB}MB",
         "maintenance_work_mem": f"{max(16, memory // (8 * (jobs + 1)) // MIB)}MB",
-        "work_mem": "16MB",
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-        "wal_level": "minimal",
-        "max_wal_senders": "0",
-        "max_wal_size": "2GB",
-        "checkpoint_timeout": "1h",
-        "autovacuum": "off",
-        "restart_after_crash": "off",
-        "default_tablespace": "",
-        "temp_tablespaces": "",
-        "lc_messages": "C",
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-        "logging_collector": "off",
-        "log_destination": "stderr",
-        "log_line_prefix": "%e %i|",
-        "log_min_messages": "error",
-        "log_min_error_statement": "panic",
-        "log_error_verbosity": "terse",
-        "log_checkpoints": "off",
-        "log_statement": "none",
     }
-    for least, name, value in (
-        (10, "max_logical_replication_workers", "0"),
-        (11, "jit", "off"),
-        (12, "primary_conninfo", ""),
-        (12, "restore_command", ""),
-        (17, "event_triggers", "off"),
-        (17, "allow_alter_system", "off"),
-    ):
+    for least, name, value in _SINCE:
         if version[0] >= least:
             settings[name] = value
     return settings
