@@ -57,7 +57,8 @@ INSIDE = "/backup/dump"
 HEAD_SECONDS, HEAD_BYTES = 120.0, 1 << 30
 _TEMPLATES = ("template0", "template1")
 _OWN_ERROR = re.compile(
-    r"^pg_restore: error: (?!could not execute query|COPY failed)(.*)$", re.MULTILINE
+    r"^pg_restore: error: (?!could not execute query|COPY failed|connection to server)(.*)$",
+    re.MULTILINE,
 )
 _IGNORED = re.compile(r"errors ignored on restore: (\d+)")
 
@@ -148,6 +149,8 @@ def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> No
     errors = server.errors(since)
     roles = {missing_role(one.state, one.text) for one in errors} - {""}
     note_roles(task, roles)
+    if said.status and not server.answers():
+        raise NotTriedError("the server ended while it was restored: it may need more memory_bytes")
     own = _OWN_ERROR.search(said.err)
     rest = [(one.state, one.text) for one in errors if not missing_role(one.state, one.text)]
     ended = ended_by(rest)

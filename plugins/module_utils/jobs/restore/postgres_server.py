@@ -104,13 +104,17 @@ class PostgresServer:
         with self.task.sandbox.server(argv, shown) as server:
             self._server = server
             self._logs.append(server.log)
-            if not server.wait_for(self._answers):
+            if not server.wait_for(self.answers):
                 said = list(self.said())
                 fatal = [one.text for one in said if one.level in ("FATAL", "PANIC")]
                 raise NotStartedError(fatal[-1] if fatal else last_line(server.said()), said)
             yield
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether it answers a query.
+
+        Raises: NotStartedError if the superuser's name is another one.
+        """
         said = self.run("psql", "-X", "-Atc", "SELECT 1", database=MAINTENANCE)
         if said.status and _NO_ROLE.search(said.err):
             raise NotStartedError(NO_ROLE, [])
@@ -275,7 +279,6 @@ _SETTINGS = {
     "dynamic_library_path": "$libdir",
     "dynamic_shared_memory_type": "mmap",
     "huge_pages": "off",
-    "max_connections": "50",
     "max_locks_per_transaction": "256",
     "work_mem": "16MB",
     "fsync": "off",
@@ -326,6 +329,7 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
     settings = {
         **_SETTINGS,
         "shared_preload_libraries": ",".join(task.verify["preload"]),
+        "max_connections": str(50 + jobs),
         "max_worker_processes": str(8 + jobs),
         "shared_buffers": f"{min(512 * MIB, memory // 8) // MIB}MB",
         "maintenance_work_mem": f"{max(16, memory // (8 * (jobs + 1)) // MIB)}MB",
