@@ -48,6 +48,9 @@ _SAFE = (
     *("--max-allowed-packet=1G", "--innodb-flush-log-at-trx-commit=2"),
 )
 _CRASHED = re.compile(r"got signal|\[ERROR\].*(?:corrupt|checksum|Assertion)", re.IGNORECASE)
+_CORRUPTED = re.compile(
+    r"\[ERROR\] InnoDB: (?:File '([^'\n]{1,500})' is corrupted|[^\n]{0,500}page corruption)"
+)
 _NO_SANDBOX = re.compile(r"\S+: unknown option '--sandbox'")
 _ESCAPED = re.compile(r"\\([0nt\\])")
 _PLAIN = {"0": "\0", "n": "\n", "t": "\t", "\\": "\\"}
@@ -216,6 +219,13 @@ class MariaDbServer:
         return NotTriedError(
             "the server ended, and does not say why; maybe it needs more memory than `memory_bytes`"
         )
+
+    def corrupted(self) -> str:
+        """Return the file in which the server has found a bad page, as its log says; it may go on without a word."""
+        found = _CORRUPTED.search(self._running.said()) if self._running else None
+        if found is None:
+            return ""
+        return os.path.normpath(found.group(1))[:200] if found.group(1) else "a file of InnoDB"
 
     def feed(self, read: Callable[[int], bytes], database: str) -> SqlError | None:
         """Let the client load a dump, without files and programs; return the error at which it ended, if it did.

@@ -154,6 +154,10 @@ class RestoredMariaDb(Restored):
             found = re.search(r"rror (\d{4})", said.err)
             number = f"error {found.group(1)}" if found else "no word of why"
             raise BadBackupError(f"its rows cannot be read to the end: {number}")
+        # Of a long value the server gives what is before the bad page, and the program is content with it.
+        name = self._server.corrupted()
+        if name:
+            raise BadBackupError(f"{name}: a page of it differs from its checksum")
 
     def _checked(
         self, names: list[tuple[str, str]]
