@@ -297,6 +297,12 @@ FAULTS = {
         "raw",
         "failed: mariadb-backup --prepare: ",
     ),
+    # with which mariadb-backup says: completed OK!
+    "a flipped byte in the redo log of a copy": (
+        r"printf '\377\377' | dd of=raw/ib_logfile0 bs=1 seek=100000 conv=notrunc",
+        "raw",
+        "failed: its redo log was applied up to LSN ",
+    ),
     "a copy of a later version": (
         "sed -i 's/^server_version.*/server_version = 99.1.2-MariaDB/' copy/xtrabackup_info",
         "copy",
@@ -315,6 +321,7 @@ QUICK = (
     "a row twice in a dump",
     "an engine that is not here",
     "a flipped byte in a long value of a copy",
+    "a flipped byte in the redo log of a copy",
 )
 
 

@@ -54,6 +54,8 @@ _NEEDS = re.compile(
 )
 """What the program lacks, so that nothing is said of the backup."""
 _WORD = re.compile(r"\[(?:ERROR|FATAL)\]\s*(.*)|(?:FATAL ERROR|Error): (.*)")
+_END_OF_LOG = re.compile(r"End of log at LSN=(\d{1,20})")
+_LAST = re.compile(r"^last_lsn\s*=\s*(\d{1,20})\s*$", re.MULTILINE)
 _ENGINES = (
     "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN"
     " ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY engine LIMIT 50;"
@@ -116,13 +118,14 @@ def restored_mariabackup(task: Task) -> Iterator[Restored]:
             with task.step("restore"):
                 task.copied(folder.path, _NAME)
                 _leave_out(task, settings)
-                _prepare(task, preparer, settings)
+                reached = _prepare(task, preparer, settings)
             task.row["restored_bytes"] = restored_bytes(task, server.data)
             task.row["restore_seconds"] = task.row["seconds"]["restore"]
             with task.step("check"):
                 doubted = _read_pages(task, settings)
             with task.step("start"):
                 stack.enter_context(server.started(accounts=False))
+                _refuse_short_log(folder, reached or _reached(server))
         yield RestoredMariaBackup(task, server, doubted)
 
 
@@ -131,8 +134,7 @@ def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
 
     Raises: NotTriedError if it can be of no use alone, or not here.
     """
-    checkpoints = next((folder.text(name) for name in CHECKPOINTS if folder.has(name)), "")
-    if re.search(r"^backup_type\s*=\s*incremental", checkpoints, re.MULTILINE):
+    if re.search(r"^backup_type\s*=\s*incremental", _checkpoints(folder), re.MULTILINE):
         raise NotTriedError(
             "it is an incremental backup, and is restored only with the one on which it is built"
         )
@@ -150,6 +152,28 @@ def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
     if not version:
         return "an unknown server"
     return "" if version_of(version) == server.version else version
+
+
+def _checkpoints(folder: FolderFiles) -> str:
+    return next((folder.text(name) for name in CHECKPOINTS if folder.has(name)), "")
+
+
+def _reached(server: MariaDbServer) -> int:
+    """Return how far the server is; it has written a little of its own since it began."""
+    rows = server.rows("SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current';")
+    return int(rows[0][1]) if rows else 0
+
+
+def _refuse_short_log(folder: FolderFiles, reached: int) -> None:
+    """Raise BadBackupError if the copy is not as far as the backup says: its redo log ends at what is broken in it.
+
+    mariadb-backup takes that for the end of the log, and says that all is well.
+    """
+    said = _LAST.search(_checkpoints(folder))
+    if said and reached and reached < int(said.group(1)):
+        raise BadBackupError(
+            f"its redo log was applied up to LSN {reached}; expected {said.group(1)}: it is broken or cut there"
+        )
 
 
 @contextlib.contextmanager
@@ -183,8 +207,8 @@ def _leave_out(task: Task, settings: list[str]) -> None:
     task.scratch.give(path)
 
 
-def _prepare(task: Task, preparer: str, settings: list[str]) -> None:
-    """Make the copy consistent.
+def _prepare(task: Task, preparer: str, settings: list[str]) -> int:
+    """Make the copy consistent; return up to which LSN there was a redo log, 0 if the program does not say.
 
     Raises: BadBackupError.
     """
@@ -193,6 +217,7 @@ def _prepare(task: Task, preparer: str, settings: list[str]) -> None:
     said = task.sandbox.run([*line, f"--use-memory={memory}", *settings])
     if said.status:
         raise BadBackupError(f"mariadb-backup --prepare: {complaint(said.err)}")
+    return max((int(one) for one in _END_OF_LOG.findall(said.err)), default=0)
 
 
 def complaint(text: str) -> str:
