@@ -295,7 +295,7 @@ FAULTS = {
     "a redo log of a copy that was cut": (
         "truncate -s 14000 raw/ib_logfile0",
         "raw",
-        "failed: mariadb-backup --prepare: ",
+        "failed: ",
     ),
     "a flipped byte in the redo log of a copy": (
         r"printf '\377\377' | dd of=raw/ib_logfile0 bs=1 seek=100000 conv=notrunc",

@@ -126,7 +126,11 @@ def restored_mariabackup(task: Task) -> Iterator[Restored]:
             with task.step("start"):
                 stack.enter_context(server.started(accounts=False))
                 _refuse_short_log(folder, reached or _reached(server))
-        yield RestoredMariaBackup(task, server, doubted)
+        restored = RestoredMariaBackup(task, server, doubted)
+        restored.whole = not re.search(r"^partial\s*=\s*Y", info, re.MULTILINE)
+        if not restored.whole:
+            task.note("it is a partial backup: databases or tables were left out when it was made")
+        yield restored
 
 
 def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
