@@ -105,7 +105,7 @@ def live() -> Iterator[Live]:
 
 @pytest.fixture(scope="module")
 def made(live: Live) -> Path:
-    """A folder with a backup of each kind: shop.sql, all.sql, folder (of mydumper), raw and copy (of mariadb-backup)."""
+    """A folder with a backup of each kind: shop.sql, all.sql, folder (of mydumper), raw, copy and stream.xb (of mariadb-backup)."""
     folder = live.folder / "backups"
     folder.mkdir(mode=0o700)
     for name, words in (
@@ -132,6 +132,11 @@ def made(live: Live) -> Path:
     )
     live.run("mariadb-backup", "--backup", f"--target-dir={folder}/raw")
     shutil.copytree(folder / "raw", folder / "copy")
+    with (folder / "stream.xb").open("wb") as stream:
+        live.run(
+            *("mariadb-backup", "--backup", "--stream=xbstream"),
+            **{"capture_output": False, "stdout": stream, "stderr": subprocess.DEVNULL},
+        )
     live.run("mariadb-backup", "--prepare", f"--target-dir={folder}/copy")
     age(folder)
     return folder
@@ -157,6 +162,7 @@ def copy(made: Path, tmp_path: Path) -> Path:
         ("all.sql", "sql mysqldump", 1),
         ("folder", "mydumper", 0),
         ("raw", "mariabackup", 1),
+        pytest.param("stream.xb", "xbstream", 1, marks=pytest.mark.long),
     ],
 )
 def test_each_kind_is_restored_and_counted_and_no_event_of_it_runs(
@@ -181,7 +187,7 @@ def test_each_kind_is_restored_and_counted_and_no_event_of_it_runs(
     assert {key: row["figures"][key] for key in expected} == expected
     assert (row["figures"]["accounts"] > 0) == bool(accounts)
     assert ("accounts and their rights are not in it" in row["notes"]) == (not accounts)
-    assert row["proof"] == ("checksums" if name == "raw" else "assertions")
+    assert row["proof"] == ("checksums" if name in ("raw", "stream.xb") else "assertions")
     assert digest(made) == before
 
 
@@ -307,6 +313,16 @@ FAULTS = {
         "sed -i 's/^last_lsn.*/last_lsn = 9999999999/' raw/xtrabackup_checkpoints",
         "raw",
         "failed: its redo log was applied up to LSN ",
+    ),
+    "a stream of mariadb-backup without its end": (
+        "truncate -s 5000000 stream.xb",
+        "stream.xb",
+        "failed: mbstream: xb_stream_read_chunk()",
+    ),
+    "a flipped byte in a stream of mariadb-backup": (
+        r"printf '\377\377' | dd of=stream.xb bs=1 seek=3000000 conv=notrunc",
+        "stream.xb",
+        "failed: mbstream: xb_stream_read_chunk(): invalid checksum",
     ),
     "a copy of a later version": (
         "sed -i 's/^server_version.*/server_version = 99.1.2-MariaDB/' copy/xtrabackup_info",

@@ -54,6 +54,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
     restored_mariabackup,
+    restored_xbstream,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
     restored_mariadb_dump,
@@ -88,6 +89,7 @@ KINDS: dict[str, Restorer] = {
     "tar": restored_tar,
     "text": restored_text,
     "tree": restored_tree,
+    "xbstream": restored_xbstream,
     "zip": restored_zip,
 }
 Afterwards = Callable[[Restored], None]
