@@ -90,6 +90,8 @@ class RestoredMariaDb(Restored):
                 f"{elsewhere} tables have their rows in memory or on another server, and were not counted"
             )
         counts = dict(self._counts())
+        if not any(counts.values()):
+            self._task.note("none of its tables has a row")
         figures.update(tables=len(self._tables), rows=sum(counts.values()), views=len(self._views))
         return figures, counts
 

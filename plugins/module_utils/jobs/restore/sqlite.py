@@ -61,6 +61,8 @@ class RestoredSqlite(Restored):
             some = self._tables[start : start + AT_ONCE]
             lines = self._lines(" ".join(_COUNT + _name(one) + ";" for one in some))
             counts.update((name[:200], int(number)) for name, number in zip(some, lines))
+        if not any(counts.values()):
+            self._task.note("none of its tables has a row")
         figures = {"tables": len(self._tables), "rows": sum(counts.values())}
         for line in self._lines(_FIGURES):
             kind, _bar, number = line.partition("|")
