@@ -48,7 +48,7 @@ def archives(wanted: dict[str, Any], host: Host, seconds: float, *, remote: bool
     with _private_folder() as folder:
         environment = _environment(wanted, folder, host)
         if not remote:
-            _mirror(place, os.path.join(folder, "repository"), host)
+            mirrored(place, os.path.join(folder, "repository"), host)
         command = ["borg", "--bypass-lock", "list", "--json", "--consider-checkpoints"]
         if wanted.get("snapshot_host"):
             command += ["--format", "{hostname}{end}"]  # takes a look into each archive
@@ -126,7 +126,7 @@ def _environment(wanted: dict[str, Any], folder: str, host: Host) -> dict[str, s
     return environment
 
 
-def _mirror(repository: str, mirror: str, host: Host) -> None:
+def mirrored(repository: str, mirror: str, host: Host) -> None:
     """Make a folder with a link to each part of a repository but its lock: what borg removes or replaces is a link.
 
     Raises: HostError.

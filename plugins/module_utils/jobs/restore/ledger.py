@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -82,6 +83,15 @@ class Ledger:
         """Write down how far the cycle of a set is."""
         self._save(CYCLES, {**self._load(CYCLES), name: cycle})
 
+    def kept(self, name: str) -> dict[str, Any]:
+        """Return what a set's cycle must know that is for no reader; nothing if it has none yet."""
+        found = self._load(_own_file(name))
+        return found if found.get("set") == name else {}
+
+    def keep(self, name: str, kept: dict[str, Any]) -> None:
+        """Write that down."""
+        self._save(_own_file(name), {**kept, "set": name})
+
     def running(self, said: dict[str, Any] | None) -> None:
         """Write down what is going on, or that nothing is."""
         if said is None:
@@ -111,3 +121,7 @@ class Ledger:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             raise
+
+
+def _own_file(name: str) -> str:
+    return f"cycle-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.json"

@@ -13,6 +13,7 @@ Source: bwrap(1), setpriv(1), capabilities(7), no_new_privs in prctl(2).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import select
@@ -36,6 +37,8 @@ KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
 PROCESSES = 1000
+_PR_SET_PDEATHSIG = 1
+_OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 Reads = Sequence[Tuple[str, str]]
@@ -71,11 +74,15 @@ class _Kept:
 class Sandbox:
     """Where the programs of one verification run. ends: when its time is over, by time.monotonic()."""
 
+    kept: tuple[str, ...] = ()
+    """Privileges that its programs keep."""
+
     def __init__(self, scratch: Scratch, host: Host, ends: float, memory_bytes: int) -> None:
         self.scratch, self.host, self.ends, self.memory_bytes = scratch, host, ends, memory_bytes
         self.bounded = scratch.bound_memory(memory_bytes)
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
+        self._libc, self._pid = ctypes.CDLL(None), os.getpid()
         ionice = host.which("ionice")
         self._gives_way = [ionice, "-c", "2", "-n", "7"] if ionice else []
         if not self._bwrap:
@@ -115,34 +122,50 @@ class Sandbox:
         self, argv: Sequence[str], reads: Reads = (), environment: Mapping[str, str] | None = None
     ) -> list[str]:
         """Return the whole command that runs argv in the sandbox. No secret may be in argv or environment."""
-        uid = str(self.scratch.uid)
         line = [*self._gives_way, self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
-        line += [f"--unshare-{one}" for one in ("net", "pid", "ipc", "uts")]
+        line += self._place()
+        for outside, inside in reads:
+            if os.path.dirname(inside) != "/":
+                line += ["--perms", "0755", "--dir", os.path.dirname(inside)]
+            line += ["--ro-bind", outside, inside]
+        settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
+        settings.update({"LC_ALL": "C.UTF-8", **(environment or {})})
+        for name, value in settings.items():
+            line += ["--setenv", name, value]
+        return [*line, *self._user(), *argv]
+
+    def _place(self) -> list[str]:
+        """Return what of the host is in sight, and what is apart from it."""
+        line = [f"--unshare-{one}" for one in ("net", "pid", "ipc", "uts")]
         line += ["--unshare-cgroup-try", "--hostname", "restore"]
         for path in _SYSTEM:
             if os.path.islink(path):
                 line += ["--symlink", os.readlink(path), path]
             elif os.path.isdir(path):
                 line += ["--ro-bind", path, path]
+        # bwrap itself would make it a folder of root's alone, in which no program finds the name of its user.
+        line += ["--perms", "0755", "--dir", "/etc"]
         for path in _FILES:
             line += ["--ro-bind-try", path, path]
         for name in ("passwd", "group"):
             line += ["--ro-bind", os.path.join(self.scratch.path, name), f"/etc/{name}"]
         line += ["--proc", "/proc", "--dev", "/dev"]
-        line += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
-        line += ["--bind", self.scratch.work, "/scratch", "--chdir", "/"]
-        for outside, inside in reads:
-            line += ["--ro-bind", outside, inside]
-        settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
-        settings.update({"LC_ALL": "C.UTF-8", **(environment or {})})
-        for name, value in settings.items():
-            line += ["--setenv", name, value]
-        line += ["--cap-drop", "ALL"]
-        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
-            line += ["--cap-add", capability]
+        for path in ("/tmp", "/dev/shm"):  # noqa: S108 (the sandbox's own)
+            line += ["--perms", "1777", "--tmpfs", path]
+        return [*line, "--bind", self.scratch.work, "/scratch", "--chdir", "/"]
+
+    def _user(self) -> list[str]:
+        """Return how the program becomes a user without privileges, but for those in `kept`."""
+        uid = str(self.scratch.uid)
+        line = ["--cap-drop", "ALL"]
+        for capability in ("setuid", "setgid", "setpcap", *self.kept):
+            line += ["--cap-add", f"CAP_{capability.upper()}"]
         line += [self._setpriv, "--reuid", uid, "--regid", uid, "--clear-groups"]
-        line += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
-        return [*line, *argv]
+        kept = ",".join(["-all", *(f"+{one}" for one in self.kept)])
+        line += [f"--inh-caps={kept}", f"--bounding-set={kept}"]
+        if self.kept:
+            line.append(f"--ambient-caps={kept}")
+        return [*line, "--no-new-privs", "--"]
 
     def run(
         self,
@@ -161,7 +184,7 @@ class Sandbox:
         alone, by their paths in it, such as a password.
 
         Raises: CancelledError if its time is over or nobody waits for it any more; NotTriedError if the scratch place
-        is full.
+        is full, or the program was ended because it needs more memory than it may have.
         """
         began = time.monotonic()
         ends = self.ends if seconds is None else min(self.ends, began + seconds)
@@ -184,6 +207,7 @@ class Sandbox:
         finally:
             _kill(process)
         out, err = (one.text() for one in kept.values())
+        self._refuse_too_little_memory(argv[0], status, err)
         return Finished(status, out, err, time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -208,6 +232,15 @@ class Sandbox:
             yield server
         finally:
             _kill(process)
+
+    def _refuse_too_little_memory(self, program: str, status: int, err: str) -> None:
+        """Raise NotTriedError if a program was killed at its bound, or says so: that is no fault of the backup."""
+        killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        if killed or (status and any(one in err.lower() for one in _OUT_OF_MEMORY)):
+            raise NotTriedError(
+                f"{os.path.basename(program)} was ended: it needs more than {self.memory_bytes} B of memory",
+                "decide: how much memory its verification may have (memory_bytes)",
+            )
 
     def look(self) -> None:
         """Raise CancelledError or NotTriedError if the verification cannot go on."""
@@ -236,6 +269,10 @@ class Sandbox:
 
     def _bound(self) -> None:
         """Go into the control group, and give way to others: what the child does before it becomes bwrap."""
+        # bwrap asks to be ended with us only after it has begun.
+        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._pid:
+            os._exit(1)
         if self.scratch.group:
             with open(
                 os.path.join(self.scratch.group, "cgroup.procs"), "w", encoding="ascii"

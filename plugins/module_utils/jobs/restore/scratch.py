@@ -16,6 +16,7 @@ import pwd
 import re
 import shutil
 import stat
+import subprocess
 import time
 from typing import Any
 
@@ -30,6 +31,7 @@ _UIDS = range(61184, 65520)
 """What systemd keeps for accounts that exist only while something runs. Source: systemd.exec(5), DynamicUser=."""
 _GROUPS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup")
 RESERVE_BYTES = 256 << 20
+RESERVE_FILES = 1000
 """What always stays free on the file system of the scratch place."""
 ALLOWANCE = 1.2
 
@@ -111,7 +113,7 @@ def _remove(path: str) -> None:
             if name != MARKER:
                 inside = os.path.join(path, name)
                 if os.path.isdir(inside) and not os.path.islink(inside):
-                    shutil.rmtree(inside)
+                    _remove_tree(inside)
                 else:
                     os.unlink(inside)
         with contextlib.suppress(FileNotFoundError):
@@ -119,6 +121,21 @@ def _remove(path: str) -> None:
         os.rmdir(path)
     except OSError as exc:
         raise NotTriedError(f"{path}: cannot be removed: {exc.strerror}") from exc
+
+
+def _remove_tree(path: str) -> None:
+    """Remove a tree, however deep it is: a backup may hold a thousand folders in each other.
+
+    Raises: OSError.
+    """
+    try:
+        shutil.rmtree(path)
+    except (OSError, RecursionError):
+        # rm goes down without a path that grows, and without a call in a call.
+        line = ["rm", "-rf", "--one-file-system", "--", path]
+        subprocess.call(line, stderr=subprocess.DEVNULL)  # pylint: disable=ansible-bad-function
+        if os.path.lexists(path):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path) from None
 
 
 class Scratch:
@@ -138,13 +155,16 @@ class Scratch:
                 stream.write("A backup is restored here; upkeep removes this folder.\n")
             self.folder("")
         except OSError as exc:
+            # Left behind, it would be in the way of this process's next one.
+            with contextlib.suppress(NotTriedError):
+                _remove(self.path)
             raise NotTriedError(f"scratch place {base}: {exc.strerror}") from exc
 
     def folder(self, name: str) -> str:
         """Make a folder of the sandbox's user and return its path outside of the sandbox."""
         path = os.path.join(self.work, name) if name else self.work
         os.mkdir(path, 0o700)
-        os.chown(path, self.uid, self.uid)
+        os.lchown(path, self.uid, self.uid)  # what runs there may put a link in its place
         return path
 
     def inside(self, path: str) -> str:
@@ -162,6 +182,8 @@ class Scratch:
     def free_bytes(self) -> int:
         """Return what may still be written here."""
         space = os.statvfs(self.path)
+        if space.f_files and space.f_favail < RESERVE_FILES:
+            return -1
         return space.f_bavail * space.f_frsize - RESERVE_BYTES
 
     def refuse_without_space(self, restored_bytes: int) -> None:

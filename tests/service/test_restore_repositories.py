@@ -1,0 +1,587 @@
+"""Repositories of restic and borg, verified by restoring them; and what in them would pass for good."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from patience import eventually
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
+
+PASSWORD = "nur-geheim"
+SECRET = "Befund von Erika Mustermann"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make the sandbox")
+
+
+def needs(*names: str) -> None:
+    for name in names:
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not on PATH")
+
+
+def state(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return when each file of a folder was changed, and its content."""
+    return {
+        str(path): (
+            path.lstat().st_ctime_ns,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+        )
+        for path in sorted([folder, *folder.rglob("*")])
+    }
+
+
+class Place:
+    """Where a test verifies: a ledger, a scratch place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger(str(folder / "ledger"))
+        self.scratch = folder / "scratch"
+
+    def verify(
+        self,
+        repository: Path | str,
+        afterwards: Callable[[Restored], None] | None = None,
+        name: str = "files",
+        password: str = PASSWORD,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Verify a repository and return the row; nothing may be left, and no content be told."""
+        one = {"name": name, "repository": str(repository), "password": password}
+        valid = ArgumentSpecValidator(backups.ARGUMENTS).validate(
+            {"sets": [{**one, "verify": {"lock_minutes": 0, **options}}]}
+        )
+        assert not valid.error_messages
+        wanted = valid.validated_parameters["sets"][0]
+        row = verify(wanted, self.ledger, Host(), str(self.scratch), afterwards)
+        assert list(self.scratch.iterdir()) == []
+        written = "".join(path.read_text() for path in (self.folder / "ledger").iterdir())
+        assert "Mustermann" not in written
+        assert password not in written
+        return row
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def restic(repository: Path, *words: str, status: int = 0) -> str:
+    """Run restic as its user does; return what it prints."""
+    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": str(repository)}
+    ran = subprocess.run(
+        ["restic", "--no-cache", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == status, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def restic_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a repository of two snapshots, of which the second has one more file."""
+    needs("restic", "bwrap")
+    home = tmp_path_factory.mktemp("restic")
+    files = home / "files"
+    files.mkdir()
+    (files / f"{SECRET}.pdf").write_bytes(os.urandom(400_000))
+    (files / "canary").write_text("here")
+    restic(home / "repository", "init")
+    restic(home / "repository", "backup", str(files))
+    (files / "new").write_bytes(os.urandom(300_000))
+    restic(home / "repository", "backup", str(files))
+    return home
+
+
+@pytest.fixture
+def restic_copy(restic_home: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(restic_home / "repository", tmp_path / "repository"))
+
+
+def newest_pack(repository: Path) -> Path:
+    """Return the pack with the data of the newest snapshot."""
+    packs = [one for one in (repository / "data").glob("*/*") if one.stat().st_size > 100_000]
+    return min(packs, key=lambda one: one.stat().st_size)
+
+
+def flip(path: Path, at: int) -> None:
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_the_newest_snapshot_of_restic_is_restored_and_counted_and_nothing_is_written(
+    restic_home: Path, place: Place
+) -> None:
+    repository = restic_home / "repository"
+    before = state(repository)
+    seen: dict[str, Any] = {}
+
+    def look(restored: Restored) -> None:
+        seen["canary"] = Path(restored.root, *restic_home.parts[1:], "files/canary").read_text()
+
+    row = place.verify(
+        repository,
+        look,
+        assertions=[{"files": f"{restic_home}/files/*", "equals": "3"}, {"files": "**/canary"}],
+    )
+
+    assert state(repository) == before
+    assert (row["outcome"], row["why"], row["covered"]) == ("restored", "", "all")
+    assert (row["proof"], row["figures"]["files"]) == ("checksums", 3)
+    assert row["figures"]["bytes"] == 700_004 == row["restored_bytes"]
+    assert [one["state"] for one in row["assertions"]] == ["held", "held"]
+    assert seen == {"canary": "here"}
+    assert row["notes"] == []
+    cycle = place.ledger.cycle("files")
+    assert (cycle["parts"], cycle["done"], cycle["unproved"]) == (16, [1], 0)
+    assert len(cycle["never"]) == 1
+
+
+def test_a_backup_of_restic_runs_beside_its_verification(restic_copy: Path, place: Place) -> None:
+    """The locks of a check would make it fail."""
+    done = []
+
+    def back_up(restored: Restored) -> None:
+        restic(restic_copy, "backup", str(place.folder / "ledger"))
+        restic(restic_copy, "forget", "--prune", "--keep-last", "9")  # takes an exclusive lock
+        done.append(restored.root)
+
+    assert place.verify(restic_copy, back_up)["outcome"] == "restored"
+    assert done
+
+
+def flip_data(repository: Path) -> None:
+    flip(newest_pack(repository), 5000)
+    restic(repository, "check")  # says that all is well
+
+
+def flip_snapshot(repository: Path) -> None:
+    listed = json.loads(restic(repository, "snapshots", "--json"))
+    flip(repository / "snapshots" / max(listed, key=lambda one: one["time"])["id"], 20)
+    restic(repository, "snapshots")  # leaves it out, and its status is 0
+
+
+def cut_index(repository: Path) -> None:
+    index = next((repository / "index").iterdir())
+    index.chmod(0o600)
+    index.write_bytes(index.read_bytes()[:100])
+
+
+def forget_all(repository: Path) -> None:
+    for snapshot in (repository / "snapshots").iterdir():
+        snapshot.unlink()
+    restic(repository, "check")  # says that all is well
+
+
+def lose_pack(repository: Path) -> None:
+    newest_pack(repository).unlink()
+
+
+def damage_config(repository: Path) -> None:
+    flip(repository / "config", 60)
+
+
+RESTIC_FAULTS = {
+    "a flipped byte in a pack, of which restic check says nothing": (
+        flip_data,
+        r"restic (restore|check): .*(ciphertext verification failed|Pack ID does not match)",
+    ),
+    "a snapshot that cannot be read, before which there is a good one": (
+        flip_snapshot,
+        "snapshot [0-9a-f]{8} cannot be read; it is not in the list",
+    ),
+    "an index that was cut": (cut_index, "restic check: .*LoadIndex returned errors"),
+    "no snapshot at all": (forget_all, "the repository has no finished snapshot"),
+    "a pack that is missing": (lose_pack, "restic check: .*pack [0-9a-f]{8}"),
+}
+
+
+@pytest.mark.parametrize(("plant", "why"), RESTIC_FAULTS.values(), ids=RESTIC_FAULTS)
+def test_a_repository_of_restic_that_is_bad_fails(
+    plant: Callable[[Path], None], why: str, restic_copy: Path, place: Place
+) -> None:
+    plant(restic_copy)
+    # A part without the pack: restic tries for a minute to read one that is missing.
+    row = place.verify(restic_copy, parts=256)
+
+    assert row["outcome"] == "failed", row
+    assert re.search(why, row["why"]), row
+
+
+def test_a_wrong_password_of_restic_fails_in_words(restic_home: Path, place: Place) -> None:
+    row = place.verify(restic_home / "repository", password="falsch-geheim")
+
+    assert row["outcome"] == "failed"
+    assert "wrong password or no key found" in row["why"]
+    assert row["next_step"].startswith("decide: ")
+
+
+def test_a_large_snapshot_is_proved_part_by_part_and_the_cycle_goes_on_where_it_ended(
+    restic_copy: Path, place: Place
+) -> None:
+    asked = {"files": "**/canary", "equals": "1"}
+    first = place.verify(restic_copy, whole_bytes=10, parts=2, assertions=[asked])
+    began = place.ledger.cycle("files")
+
+    restic(restic_copy, "backup", str(place.folder / "ledger"))
+    second = place.verify(restic_copy, whole_bytes=10, parts=2)
+    full = place.ledger.cycle("files")
+    third = place.verify(restic_copy, whole_bytes=10, parts=3)
+
+    assert [one["outcome"] for one in (first, second, third)] == ["part"] * 3
+    assert [one["covered"] for one in (first, second, third)] == ["1 of 2", "2 of 2", "1 of 3"]
+    assert (first["assertions"][0]["state"], "restored_bytes" in first) == ("held", False)
+    assert (began["done"], began["last_full_at"], len(began["never"])) == ([1], None, 2)
+    assert (full["done"], full["last_full_at"] is None) == ([1, 2], False)
+    assert len(full["never"]) == 1  # taken after the cycle had begun
+    changed = place.ledger.cycle("files")
+    assert (changed["parts"], changed["done"]) == (3, [1])
+    assert changed["last_full_at"] == full["last_full_at"]
+
+
+def test_a_cycle_that_must_end_soon_reads_more_parts_at_once(
+    restic_home: Path, place: Place
+) -> None:
+    row = place.verify(restic_home / "repository", whole_bytes=10, parts=2, cycle_days=1e-9)
+
+    assert (row["outcome"], row["covered"]) == ("part", "2 of 2")
+
+
+def holding(repository: Path) -> subprocess.Popen[bytes]:
+    """Return a backup that goes on until its standard input is closed."""
+    process = subprocess.Popen(
+        ["restic", "--no-cache", "backup", "--stdin"],
+        env={**os.environ, "RESTIC_PASSWORD": PASSWORD, "RESTIC_REPOSITORY": str(repository)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    eventually(lambda: any((repository / "locks").iterdir()))
+    return process
+
+
+def test_a_repository_that_is_written_is_waited_for_and_its_lock_is_never_broken(
+    restic_copy: Path, place: Place
+) -> None:
+    process = holding(restic_copy)
+    try:
+        held = place.verify(restic_copy)
+        locks = list((restic_copy / "locks").iterdir())
+    finally:
+        process.kill()
+        process.communicate()
+    left = place.verify(restic_copy)
+
+    assert held["outcome"] == "unknown"
+    assert f"is held by process {process.pid} on {os.uname().nodename}, since" in held["why"]
+    assert left["outcome"] == "restored"
+    assert left["notes"] == [
+        note for note in left["notes"] if f"process {process.pid} on" in note and "unlock" in note
+    ]
+    assert len(left["notes"]) == 1
+    assert list((restic_copy / "locks").iterdir()) == locks
+
+
+# --- borg ------------------------------------------------------------------------------------------------------------
+def borg(repository: Path, *words: str, folder: Path | None = None, status: int = 0) -> str:
+    """Run borg as its user does; return what it prints. A word that begins with `::` is an archive."""
+    environment = {
+        **os.environ,
+        "BORG_BASE_DIR": str(repository.parent / "own"),
+        "BORG_PASSPHRASE": PASSWORD,
+        "BORG_REPO": str(repository),
+        "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+        "BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES",
+    }
+    ran = subprocess.run(
+        ["borg", *words],
+        env=environment,
+        cwd=folder or repository.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == status, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def borg_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a repository of two archives, of which the second has one more file."""
+    needs("borg", "bwrap")
+    home = tmp_path_factory.mktemp("borg")
+    files = home / "files"
+    files.mkdir()
+    (files / f"{SECRET}.pdf").write_bytes(os.urandom(400_000))
+    (files / "canary").write_text("here")
+    borg(home / "repository", "init", "-e", "repokey-blake2")
+    borg(home / "repository", "create", "--timestamp", "2026-11-26T03:15:00", "::one", "files")
+    (files / "new").write_bytes(os.urandom(300_000))
+    borg(home / "repository", "create", "--timestamp", "2026-11-27T03:15:00", "::{{two}}", "files")
+    return home
+
+
+@pytest.fixture
+def borg_copy(borg_home: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(borg_home / "repository", tmp_path / "repository"))
+
+
+def test_the_newest_archive_of_borg_is_restored_and_counted_and_nothing_is_written(
+    borg_home: Path, place: Place
+) -> None:
+    repository = borg_home / "repository"
+    before = state(repository)
+    seen: dict[str, Any] = {}
+
+    def look(restored: Restored) -> None:
+        seen["canary"] = Path(restored.root, "files/canary").read_text()
+
+    row = place.verify(repository, look, assertions=[{"files": "files/*", "equals": "3"}])
+
+    assert state(repository) == before
+    assert (row["outcome"], row["why"], row["covered"]) == ("restored", "", "all")
+    assert (row["proof"], row["figures"]) == ("checksums", {"files": 3, "bytes": 700_004})
+    assert (row["counts"], row["restored_bytes"]) == ({"/files": 3}, 700_004)
+    assert [one["state"] for one in row["assertions"]] == ["held"]
+    assert seen == {"canary": "here"}
+    assert row["notes"] == []
+    cycle = place.ledger.cycle("files")
+    assert (cycle["parts"], len(cycle["done"]), cycle["never"]) == (16, 16, [])
+
+
+def segment_of(repository: Path, size: int) -> Path:
+    """Return the segment with the data of that size."""
+    return next(
+        one
+        for one in sorted((repository / "data").glob("*/*"))
+        if size < one.stat().st_size < size + 50_000
+    )
+
+
+def flip_segment(repository: Path) -> None:
+    flip(segment_of(repository, 300_000), 5000)
+
+
+def flip_old_segment(repository: Path) -> None:
+    flip(segment_of(repository, 400_000), 5000)
+
+
+def replace_by_zeros(repository: Path) -> None:
+    """Let borg repair what was lost: it writes zeros, and says ever after that all is well."""
+    flip(segment_of(repository, 300_000), 150_000)
+    borg(repository, "check", "--repair")
+    borg(repository, "check")
+
+
+def delete_archives(repository: Path) -> None:
+    borg(repository, "delete", "::one")
+    borg(repository, "delete", "::{{two}}")
+    borg(repository, "check")
+
+
+def lose_segment(repository: Path) -> None:
+    segment_of(repository, 300_000).unlink()
+
+
+def cut_segment(repository: Path) -> None:
+    path = segment_of(repository, 300_000)
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+BORG_FAULTS = {
+    "a flipped byte": (flip_segment, r"borg (list|extract): Data integrity error: Segment entry"),
+    "a flipped byte that the newest archive shares": (
+        flip_old_segment,
+        "borg (list|extract): Data integrity error: Segment entry",
+    ),
+    "zeros for what was lost, of which borg only warns": (
+        replace_by_zeros,
+        r"borg extract: damaged \(all-zero\) chunks",
+    ),
+    "no archive at all": (delete_archives, "the repository has no finished snapshot"),
+    "a segment that is missing": (lose_segment, "borg list: .*No such file or directory"),
+    "a segment that was cut": (cut_segment, "borg list: Data integrity error"),
+}
+
+
+@pytest.mark.parametrize(("plant", "why"), BORG_FAULTS.values(), ids=BORG_FAULTS)
+def test_a_repository_of_borg_that_is_bad_fails(
+    plant: Callable[[Path], None], why: str, borg_copy: Path, place: Place
+) -> None:
+    plant(borg_copy)
+    row = place.verify(borg_copy)
+
+    assert row["outcome"] == "failed", row
+    assert re.search(why, row["why"]), row
+
+
+def test_a_wrong_password_of_borg_fails_in_words(borg_home: Path, place: Place) -> None:
+    row = place.verify(borg_home / "repository", password="falsch-geheim")
+
+    assert row["outcome"] == "failed"
+    assert "is incorrect" in row["why"]
+
+
+def test_a_repository_of_borg_that_is_held_is_waited_for_and_its_lock_is_never_broken(
+    borg_copy: Path, place: Place
+) -> None:
+    process = subprocess.Popen(
+        ["borg", "create", f"{borg_copy}::three", "-"],
+        env={
+            **os.environ,
+            "BORG_BASE_DIR": str(place.folder / "own"),
+            "BORG_PASSPHRASE": PASSWORD,
+            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+        },
+        stdin=subprocess.PIPE,
+    )
+    try:
+        eventually(lambda: (borg_copy / "lock.exclusive").is_dir())
+        held = place.verify(borg_copy)
+    finally:
+        process.kill()
+        process.communicate()
+    locks = sorted(borg_copy.glob("lock*"))
+    left = place.verify(borg_copy)
+
+    assert (held["outcome"], held["step"]) == ("unknown", "find")
+    assert f"is held by process {process.pid} on {os.uname().nodename}, since" in held["why"]
+    assert left["outcome"] == "restored"
+    assert [f"process {process.pid} on" in note for note in left["notes"]] == [True]
+    assert f"borg break-lock {borg_copy}" in left["notes"][0]
+    assert sorted(borg_copy.glob("lock*")) == locks
+    assert len(locks) == 2
+
+
+def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_ended(
+    borg_copy: Path, place: Place
+) -> None:
+    (place.folder / "other").write_bytes(os.urandom(100_000))
+    borg(borg_copy, "create", "--timestamp", "2026-11-25T03:15:00", "::zero", "other")
+    first = place.verify(borg_copy, whole_bytes=10)
+    old = segment_of(borg_copy, 100_000)
+    flip(old, 5000)
+    place.ledger.keep("files", {**place.ledger.kept("files"), "position": int(old.name)})
+    place.ledger.keep_cycle("files", {**place.ledger.cycle("files"), "done": [1]})
+
+    going_on = place.verify(borg_copy, whole_bytes=10)
+    anew = place.verify(borg_copy, whole_bytes=10)
+
+    assert (first["outcome"], first["covered"]) == ("part", "16 of 16")
+    assert (first["proof"], "restored_bytes" in first) == ("checksums", False)
+    assert (going_on["outcome"], going_on["covered"]) == ("part", "16 of 16")
+    assert (anew["outcome"], anew["step"]) == ("failed", "check")
+    assert anew["why"].startswith("borg check: Data integrity error: Segment entry")
+
+
+@pytest.mark.parametrize("program", ["restic", "borg"])
+def test_what_only_root_can_restore_is_a_note_and_no_failure(
+    program: str, tmp_path: Path, place: Place
+) -> None:
+    needs(program)
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "of another").write_text("x")
+    os.chown(files / "of another", 12345, 12345)
+    os.setxattr(files / "of another", "trusted.mark", b"x")
+    os.mknod(files / "device", 0o20600, os.makedev(1, 3))
+    if program == "restic":
+        restic(tmp_path / "repository", "init")
+        restic(tmp_path / "repository", "backup", str(files))
+    else:
+        borg(tmp_path / "repository", "init", "-e", "repokey")
+        borg(tmp_path / "repository", "create", "::one", "files")
+
+    row = place.verify(tmp_path / "repository", assertions=[{"files": "**/of another"}])
+
+    assert (row["outcome"], row["why"]) == ("restored", "")
+    assert re.match("[12] times an owner, an attribute or a device ", row["notes"][0]), row
+
+
+# --- on another machine ----------------------------------------------------------------------------------------------
+SSH = """#!/bin/sh
+for word; do
+    case "$word" in
+        borg) exec "$@" ;;
+        sftp) exec /usr/lib/openssh/sftp-server -R ;;
+    esac
+    shift
+done
+"""
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder for repositories that are reached by ssh; one that goes nowhere. The sandbox has a /tmp of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="upkeep-test-", dir="/var/tmp"))
+    (folder / "bin").mkdir()
+    (folder / "bin" / "ssh").write_text(SSH)
+    (folder / "bin" / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_snapshot_of_restic_on_another_machine_is_restored(
+    restic_home: Path, far: Path, place: Place
+) -> None:
+    if not Path("/usr/lib/openssh/sftp-server").exists():
+        pytest.skip("sftp-server is not on this machine")
+    shutil.copytree(restic_home / "repository", far / "repository")
+    url = f"sftp:backup@far.example:{far}/repository"
+
+    row = place.verify(url, assertions=[{"files": "**/canary"}])
+    flip(newest_pack(far / "repository"), 5000)
+    bad = place.verify(url)
+
+    assert (row["outcome"], row["why"], row["figures"]["files"]) == ("restored", "", 3)
+    assert (row["covered"], row["proof"]) == ("all", "checksums")
+    assert bad["outcome"] == "failed", bad
+
+
+def test_an_archive_of_borg_on_another_machine_is_restored(
+    borg_home: Path, far: Path, place: Place
+) -> None:
+    shutil.copytree(borg_home / "repository", far / "repository")
+    url = f"ssh://backup@far.example{far}/repository"
+
+    row = place.verify(url, assertions=[{"files": "**/canary"}])
+    part = place.verify(url, whole_bytes=10)
+    flip_segment(far / "repository")
+    bad = place.verify(url)
+
+    assert (row["outcome"], row["why"], row["figures"]["files"]) == ("restored", "", 3)
+    assert (part["outcome"], part["covered"]) == ("part", "0 of 16")
+    assert (row["covered"], row["proof"]) == ("all", "checksums")
+    assert bad["outcome"] == "failed", bad
+
+
+def test_another_machine_that_does_not_answer_says_nothing_of_the_backup(
+    far: Path, place: Place
+) -> None:
+    (far / "bin" / "ssh").write_text(
+        "#!/bin/sh\necho 'connect: Connection refused' >&2; exit 255\n"
+    )
+
+    for url in ("sftp:backup@far.example:/repository", "ssh://backup@far.example/repository"):
+        assert place.verify(url)["outcome"] == "unknown"
