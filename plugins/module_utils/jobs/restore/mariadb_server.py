@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.followed import followed
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
     GONE,
     SqlError,
@@ -95,7 +96,7 @@ class MariaDbServer:
         self._running: Server | None = None
         self._stack = contextlib.ExitStack()
         self._loader = LOADER
-        self.restarted = False
+        self.restarted = self.events_on = False
         for name in ("none", "tmp"):
             task.scratch.folder(name)
 
@@ -233,7 +234,10 @@ class MariaDbServer:
         Raises: what read raises; NotTriedError if the client cannot do without.
         """
         more = ["--sandbox", "--show-warnings", *([f"--database={database}"] if database else [])]
-        said = self._run(more, read, self._loader)
+        # No dump can know it.
+        mark = os.urandom(8).hex()
+        last = f"\nSELECT '{mark}', @@event_scheduler;\n".encode("ascii")
+        said = self._run(more, followed(read, last), self._loader)
         if _NO_SANDBOX.match(said.err):
             raise NotTriedError(
                 "this client of MariaDB has no option --sandbox, without which a dump may run programs",
@@ -242,6 +246,12 @@ class MariaDbServer:
         error = sql_error(said.err)
         if error is None and said.status:
             return SqlError(-1, 0, f"the client ended with status {said.status}")
+        reached = re.search(rf"^{mark}\t(\w+)$", said.out, re.MULTILINE)
+        if error is None and reached is None:
+            return SqlError(
+                -1, 0, "the client has ended before it, or its last statement does not end"
+            )
+        self.events_on = bool(reached) and reached.group(1) != "OFF"  # type: ignore[union-attr]
         return error or replaced_engine(said.out)
 
     def add_loader(self) -> None:
