@@ -61,8 +61,10 @@ NO_SUCH = (1049, 1054, 1146, 1305)
 
 @dataclass(frozen=True)
 class SqlError:
-    """Why a statement failed. number: of MariaDB; 0 for a command of the client that it refuses,
-    -1 for what is none of SQL. line: of the input."""
+    """Why a statement failed. line: of the input.
+
+    number: of MariaDB; 0 for a command of the client that it refuses, -1 for what is none of SQL.
+    """
 
     number: int
     line: int
