@@ -53,7 +53,7 @@ _SAID = re.compile(
 )
 """What may be passed on of borg's words: no name of a file of the backup."""
 _HARMLESS = re.compile(
-    r"when setting extended attribute |.*(?:: (?:attrs|truncate_and_attrs))?: \[Errno (?:1|95)\] [^:]*\Z"
+    r"when setting extended attribute |.*: (?:attrs|truncate_and_attrs|mknod): \[Errno (?:1|95)\] [^:]*\Z"
 )
 """What a user without privileges cannot give to a file: a device, an owner, some extended attributes."""
 _SAYS_NOTHING = re.compile(r"Warning: The repository at location|Do you want to continue\?|\s*\Z")
