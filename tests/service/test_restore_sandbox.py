@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import platform
 import random
 import signal
 import socket
@@ -177,6 +179,30 @@ def test_who_reads_a_repository_reads_what_is_shown_and_changes_nothing(
     assert reached in ([], ["the environment of the sandbox"])
 
 
+READ_KEY = """
+import ctypes, sys
+buffer = ctypes.create_string_buffer(100)
+print(ctypes.CDLL(None).syscall(250, 11, int(sys.argv[1]), buffer, 100), buffer.value.decode())
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="calls have other numbers there")
+def test_a_program_in_the_sandbox_has_no_key_of_the_session(sandbox: Sandbox) -> None:
+    """Who is given a ring of keys by a process has what is in it, another user or not."""
+    libc = ctypes.CDLL(None)
+    key = libc.syscall(248, b"user", b"upkeep-test", b"secret", 6, -3)
+    if key < 0:
+        pytest.skip("the kernel keeps no keys here")
+    command = [PYTHON, "-c", READ_KEY, str(key)]
+    try:
+        outside = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        inside = sandbox.run(command).out
+    finally:
+        libc.syscall(250, 3, key)  # takes it back
+
+    assert (outside, inside) == ("6 secret\n", "-1 \n")
+
+
 def test_a_program_that_needs_too_much_memory_is_ended(sandbox: Sandbox) -> None:
     with pytest.raises(NotTriedError, match="python3 was ended: it needs more than 500000000 B"):
         sandbox.run([PYTHON, "-c", "x = b'x' * 2_000_000_000"])
@@ -339,7 +365,7 @@ def test_a_full_scratch_place_says_nothing_of_the_backup_and_the_next_set_goes_o
 def test_folders_in_each_other_without_end_are_removed(
     database: Path, tmp_path: Path, probed: Callable[[Probe], None]
 ) -> None:
-    text = "import os\nfor _ in range(4000):\n    os.mkdir('d'); os.chdir('d')"
+    text = "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')"
     probed(lambda task: task.sandbox.run(["env", "-C", "/scratch", PYTHON, "-c", text]) and None)
 
     verifying.verify(declared(database), Ledger(str(tmp_path / "l")), Host(), str(tmp_path / "s"))

@@ -13,7 +13,6 @@ Source: bwrap(1), setpriv(1), capabilities(7), no_new_privs in prctl(2).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -30,6 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     CancelledError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kernel import Kernel
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
 
 INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of your system"
@@ -37,7 +37,6 @@ KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
 PROCESSES = 1000
-_PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
@@ -82,7 +81,7 @@ class Sandbox:
         self.bounded = scratch.bound_memory(memory_bytes)
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
-        self._libc, self._pid = ctypes.CDLL(None), os.getpid()
+        self._kernel, self._pid = Kernel(), os.getpid()
         ionice = host.which("ionice")
         self._gives_way = [ionice, "-c", "2", "-n", "7"] if ionice else []
         if not self._bwrap:
@@ -268,9 +267,10 @@ class Sandbox:
     def _bound(self) -> None:
         """Go into the control group, and give way to others: what the child does before it becomes bwrap."""
         # bwrap asks to be ended with us only after it has begun.
-        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        self._kernel.end_with_parent()
         if os.getppid() != self._pid:
             os._exit(1)
+        self._kernel.leave_keyring()
         if self.scratch.group:
             with open(
                 os.path.join(self.scratch.group, "cgroup.procs"), "w", encoding="ascii"
