@@ -170,6 +170,7 @@ def main() -> None:
     result = {"changed": bool(wanted), "restores": rows}
     if taker and not module.check_mode:
         result["taken"] = taker.taken
+        lines += [f"{path}: written\n" for path in taker.taken]
         if taker.problem:
             module.fail_json(msg=f"nothing taken: {taker.problem}", **result)
     if module._diff:

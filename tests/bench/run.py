@@ -32,6 +32,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 from bench.backups import backup_reading  # noqa: E402
 from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402
+from bench.restores import restores  # noqa: E402
 from dateutil.rrule import rrulestr  # noqa: E402
 from lab.fleet import Fleet, Host  # noqa: E402
 from lab.site import ssh_arguments, write_site  # noqa: E402
@@ -414,6 +415,7 @@ def main() -> None:
     parser.add_argument("--log-mib", type=int, default=2048)
     parser.add_argument("--dead", type=int, default=3000)
     parser.add_argument("--backup-mib", type=int, default=1024)
+    parser.add_argument("--restore-mib", type=int, default=1024)
     parser.add_argument("--many", type=int, default=1000)
     parser.add_argument(
         "--only",
@@ -428,6 +430,7 @@ def main() -> None:
             "pages",
             "dead",
             "backups",
+            "restores",
         ],
     )
     asked = parser.parse_args()
@@ -447,6 +450,7 @@ def main() -> None:
             "pages": lambda: pages(folder),
             "dead": lambda: dead_hosts(folder, asked.dead),
             "backups": lambda: backup_reading(folder, asked.backup_mib, asked.rounds),
+            "restores": lambda: restores(folder, asked.restore_mib, asked.rounds),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

@@ -21,6 +21,8 @@ from typing import IO, Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 
 NAME = "foreign.example"
+PARTS = ("verify",)
+"""Parts of what is declared without which a gather looks at nothing."""
 WAITS = {"timeout_seconds": 0.05, "tries": 1}
 """What is waited for comes at once here, or never."""
 HTML = """<!DOCTYPE html>
@@ -303,6 +305,8 @@ def _filled(arguments: dict[str, Any], place: str, kind: str, *, beside: bool) -
             made[name] = WAITS[name] if of == "float" else 1
         elif of == "int" and required:
             made[name] = 1
+        elif of == "dict" and name in PARTS:
+            made[name] = {}
         elif required or name in ("address", "name") or (of == "path" and free and beside):
             made[name] = place
     return made

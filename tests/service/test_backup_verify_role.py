@@ -52,8 +52,7 @@ class RestoreSite:
         path.chmod(0o600)
         return path
 
-    def run(self, *words: str) -> tuple[int, str, dict[tuple[str, str], Any]]:
-        """Run a procedure; return the exit status, what was said, and the results by check and subject."""
+    def write_inventory(self) -> None:
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -68,6 +67,10 @@ class RestoreSite:
         }
         inventory = {"all": {"hosts": {"store1": host}}}
         (self.folder / "site" / "inventory" / "hosts.yml").write_text(yaml.safe_dump(inventory))
+
+    def run(self, *words: str) -> tuple[int, str, dict[tuple[str, str], Any]]:
+        """Run a procedure; return the exit status, what was said, and the results by check and subject."""
+        self.write_inventory()
         state = self.folder / "state"
         environ = {
             **os.environ,

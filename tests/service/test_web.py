@@ -142,6 +142,8 @@ ABSENT = {
     "/api/reviews/{id:int}",
     "/waivers/{id:int}",
     "/baselines/series",
+    "/restores/{id:int}",
+    "/api/restores/{id:int}",
 }
 # Also open to who has not signed in.
 OPEN = {
@@ -345,6 +347,7 @@ def test_after_signing_in_one_stays_here(visitor: Any, to: str, where: str) -> N
         ("/runs/1?hosts=3", "Runs"),
         ("/waivers/new", "Findings"),
         ("/completion", "Reviews"),
+        ("/restores", "Runs"),
         ("/oncall", "Alerts"),
         ("/me", None),
         ("/nothing//runs", None),

@@ -152,6 +152,9 @@ def quicken(gather: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "side_by_side", one_by_one)
     if hasattr(module, "GROWTH_SECONDS"):
         monkeypatch.setattr(module, "GROWTH_SECONDS", 0.0)
+    for who_may_write in ("refuse_foreign", "refuse_writable"):
+        if hasattr(module, who_may_write):  # whose a file is, is not in its content
+            monkeypatch.setattr(module, who_may_write, lambda *_given: None)
     if hasattr(module, "host_timex"):
         monkeypatch.setattr(module, "host_timex", refuse)
 

@@ -34,6 +34,8 @@ ALIASES: Mapping[Words, Words] = {
     ("restore",): ("db", "restore"),
 }
 """Each old name, and what it is now."""
+TOOK_WORDS: Mapping[str, frozenset[str]] = {"restore": frozenset({"list", "show", "try"})}
+"""Old names that took an argument and are groups today, each with the group's commands; a test compares them."""
 HELP = frozenset({"--help", "-h"})
 
 
@@ -49,7 +51,8 @@ class OldName:
 def renamed(arguments: Sequence[str], commands: Container[str]) -> OldName | None:
     """Return what arguments that begin with an old name mean; None if they do not. commands: the names of today.
 
-    An old name that is a group's today was a command by itself only: no word follows it.
+    An old name that is a group's today was a command by itself only: no word follows it. One that took an argument is
+    meant by any word but those of the group, and not by itself.
     """
     for length in (2, 1):
         old = tuple(arguments[:length])
@@ -57,10 +60,17 @@ def renamed(arguments: Sequence[str], commands: Container[str]) -> OldName | Non
         if old not in ALIASES:
             continue
         of_today = length == 1 and old[0] in commands
-        if of_today and rest and (not rest[0].startswith("-") or HELP.intersection(rest)):
+        if of_today and _is_of_today(old[0], rest):
             continue
         return OldName(old, ALIASES[old], [*ALIASES[old], *rest])
     return None
+
+
+def _is_of_today(group: str, rest: Sequence[str]) -> bool:
+    """Return whether what follows the name of a group, which was a command's once, is for the group."""
+    if group in TOOK_WORDS:
+        return not rest or rest[0] in TOOK_WORDS[group] | HELP
+    return bool(rest) and (not rest[0].startswith("-") or bool(HELP.intersection(rest)))
 
 
 def told(meant: OldName) -> str:

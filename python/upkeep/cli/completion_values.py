@@ -19,6 +19,7 @@ from upkeep.store import (
     absent,
     alerts,
     findings,
+    restores,
     runs,
     silences,
     users,
@@ -154,6 +155,18 @@ def _findings(_current: str, site: str) -> Iterator[Candidate]:
             yield str(one.id), f"{one.check_id} on {one.host}"
 
 
+def _restores(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in restores.recent(db, key, NEWEST):
+            yield one.ledger_id, f"{one.set_name} on {one.host}, {one.outcome}"
+
+
+def _restored_sets(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in restores.standings(db, key):
+            yield one.set_name, f"on {one.host}"
+
+
 def _absent_hosts(_current: str, site: str) -> Iterator[Candidate]:
     with _stored(site) as (db, key):
         for host in dict.fromkeys(one.host for one in absent.waiting(db, key)):
@@ -189,6 +202,8 @@ ROLES = _words(*(one.value for one in Role))
 VALUES: Mapping[str, Callable[[str, str], Iterator[Candidate]]] = {
     "--inventory": _sites,
     "--limit": _hosts,
+    "--host": _hosts,
+    "--set": _restored_sets,
     "--role": ROLES,
     "--team": _teams,
     "--person": _people,
@@ -206,6 +221,8 @@ VALUES: Mapping[str, Callable[[str, str], Iterator[Candidate]]] = {
     "WAIVER": _waivers,
     "waiver approve WAIVER": _requested_waivers,
     "FINDING": _findings,
+    "RESTORE": _restores,
+    "SET": _restored_sets,
     "SILENCE": _silences,
     "silence approve SILENCE": _waiting_silences,
     "OVERRIDE": _overrides,

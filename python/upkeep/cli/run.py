@@ -61,7 +61,7 @@ from upkeep.view.troubles import Troubles
 EVIDENCE_CHARACTERS = 20_000
 
 
-def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
+def asked_by_caller(store: Store, site: Site, task: agent.Task) -> agent.Task:
     """Return a task that somebody wants who calls this, with their name.
 
     Raises: UsageError if they may not.
@@ -72,7 +72,7 @@ def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
     return dataclasses.replace(task, asked_by=who.name)
 
 
-def _run(
+def run_task(
     site: Site,
     task: agent.Task,
     store: Store,
@@ -125,7 +125,7 @@ def _run(
     return status
 
 
-def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:
+def task_of(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:
     """Return what the procedure asks to be run."""
     settings = site.settings
     environment = site.environment
@@ -294,7 +294,7 @@ def run_procedure(
     # A driver that has claimed an occurrence gives its schedule: the file may have been broken since.
     site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
     asked = site.procedure(procedure)
-    task = _task(site, procedure, asked, limit)
+    task = task_of(site, procedure, asked, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=asked.checks)
     if not occurrence and request is None:
         refuse_unknown(limit, Path(site.inventory))
@@ -307,7 +307,7 @@ def run_procedure(
         elif request is not None:
             task = dataclasses.replace(task, request=request)
         else:
-            task = _asked(store, site, task)
+            task = asked_by_caller(store, site, task)
         if stands_for:
             if check or limit:
                 raise UsageError(
@@ -316,7 +316,7 @@ def run_procedure(
             task = dataclasses.replace(
                 task, occurrence=_claim_by_hand(store, site, task, stands_for)
             )
-        return _run(site, task, store, as_json=as_json, quiet=quiet)
+        return run_task(site, task, store, as_json=as_json, quiet=quiet)
 
 
 @cli.command("check", cls=Verb)
@@ -340,12 +340,14 @@ def run_check(
     """
     site, given = load_site(inventory), parameter or []
     procedure = Procedure(title=check_of(check).title)
-    task = _task(site, f"check {check}", procedure, limit)
+    task = task_of(site, f"check {check}", procedure, limit)
     if given or not site.name:
         entry = _entry(check_of(check), given)
         task = dataclasses.replace(task, entries=(entry,))
         given = _without_secrets(check_of(check), entry, given)
     refuse_unknown(limit, Path(site.inventory))
     with run_store(site.settings) as store:
-        task = _asked(store, site, dataclasses.replace(task, checks=(check,), by_hand=check))
-        return _run(site, task, store, as_json=as_json, quiet=quiet, given=given)
+        task = asked_by_caller(
+            store, site, dataclasses.replace(task, checks=(check,), by_hand=check)
+        )
+        return run_task(site, task, store, as_json=as_json, quiet=quiet, given=given)

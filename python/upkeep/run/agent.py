@@ -90,7 +90,7 @@ class Task:
     occurrence: which one this run counts for, and its driver. absent_percent: when more hosts have left
     the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
-    page.
+    page. variables: what the playbook is told besides, as Ansible's extra variables.
     """
 
     procedure: str
@@ -116,6 +116,7 @@ class Task:
     request: int | None = None
     folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Progress(Protocol):
@@ -761,6 +762,7 @@ def _at_a_time_of(observed: Observed, now: datetime) -> Observed:
 def _order(task: Task, workspace: Path, limit: str) -> ansible.Order:
     """Return what Ansible is to do."""
     variables: dict[str, Any] = {
+        **task.variables,
         "upkeep_procedure": task.procedure,
         "upkeep_hosts": task.hosts,
         # Not the name that an inventory uses: extra variables would win over a host's own.

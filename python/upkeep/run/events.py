@@ -140,6 +140,11 @@ def why_failed(result: Mapping[str, Any]) -> str:
 
     `Module result deserialization failed` says nothing; that the host's Python has found no folder to write to does.
     """
+    for item in _items(result):
+        if (
+            item.get("failed") or "exception" in item
+        ):  # of the loop, Ansible says only that items failed
+            return why_failed({**item, "results": None})
     message = words(result.get("msg"))
     for key in ("module_stderr", "module_stdout"):
         lines = _text(result.get(key))[-MESSAGE_CHARACTERS:].rstrip().splitlines()
@@ -401,7 +406,7 @@ class Ears:
             self._job_done(event)
 
     def _job_done(self, event: RunEvent) -> None:
-        message = why_failed(event.result)
+        message = why_failed(_failed_item(event.result))
         if event.kind == "runner_on_unreachable":
             self.listener.lost(event.host, message)
         elif event.kind == "runner_on_failed" and not event.ignored:
@@ -416,23 +421,33 @@ class Ears:
         self.listener.refused("" if host in OWN_NAMES else host, why)
 
 
+def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first result of a loop's items that failed: the task's own says only that one has. Else the task's."""
+    items = result.get("results")
+    loop = items[:LOOP_ITEMS] if isinstance(items, list) else ()
+    return next((one for one in map(_mapping, loop) if one.get("failed") is True), result)
+
+
 def _diff(result: Mapping[str, Any]) -> object:
     """Return a task's `diff`, or those of a loop's items."""
-    items = result.get("results")
-    if "diff" in result or not isinstance(items, list):
-        return result.get("diff")
-    diffs = [_mapping(one).get("diff") for one in items[:LOOP_ITEMS]]
+    if "diff" in result:
+        return result["diff"]
+    diffs = [item.get("diff") for item in _items(result)]
     return [part for one in diffs for part in (one if isinstance(one, list) else [one])]
 
 
 def _given(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield what stands under `upkeep` in a task's result, or in those of a loop's items."""
-    items = result.get("results")
-    loop = items[:LOOP_ITEMS] if isinstance(items, list) else ()
-    for one in (result, *loop):
-        upkeep = _mapping(one).get("upkeep")
+    for one in (result, *_items(result)):
+        upkeep = one.get("upkeep")
         if isinstance(upkeep, Mapping):
             yield upkeep
+
+
+def _items(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a loop's items gave; nothing if the task has no loop."""
+    items = result.get("results")
+    return [_mapping(one) for one in items[:LOOP_ITEMS]] if isinstance(items, list) else []
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

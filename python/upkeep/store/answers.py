@@ -29,7 +29,7 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.rules.absence import CheckLook, look_of
 from upkeep.rules.findings import Sighting
 from upkeep.rules.waivers import Waiver, covering
-from upkeep.store import findings, past, sites, tables, waivers
+from upkeep.store import findings, past, restores, sites, tables, waivers
 from upkeep.store.engine.statements import (
     Values,
     batched,
@@ -335,6 +335,7 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> li
     answered = [one for _id, one in new]
     _add_run_hosts(db, run_id, answered)
     _add_observations(db, new)
+    restores.add(db, run_id, site, answered)
     broken = findings.own_subjects(db, site, CHECK_BROKEN)
     rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one, broken)]
     rows.sort(key=itemgetter("fingerprint"))  # in one order, so that no two writers lock crosswise

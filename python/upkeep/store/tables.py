@@ -232,6 +232,32 @@ result = Table(
     ),
 )
 
+restore = Table(
+    # A row of a host's restore ledger, as it was seen first; what a host says of it later changes nothing.
+    "restore",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("set_name", String(255), nullable=False),
+    Column("ledger_id", String(64), nullable=False),
+    Column("run_id", ForeignKey("run.id", ondelete="SET NULL")),
+    Column("seen_at", Moment, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("backup", Text, nullable=False),
+    Column("taken_at", Moment),
+    Column("restore_seconds", Float),
+    Column("restored_bytes", Float),
+    Column("covered", Text, nullable=False),
+    Column("proof", String(20), nullable=False),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("site", "host", "set_name", "ledger_id"),
+    Index(None, "site", "id"),
+    Index(None, "run_id"),
+)
+
 measure = Table(
     # Outlives its run: a series reaches further back than runs are kept.
     "measure",

@@ -11,6 +11,9 @@ from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.trouble_groups import Order, Told, in_order
 
+RESTORE_TRY = "restore try"
+"""What a run is called that takes something out of a backup; no procedure can be called so."""
+
 
 @dataclass(frozen=True)
 class Counts:

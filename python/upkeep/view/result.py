@@ -11,7 +11,7 @@ from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
 from upkeep.rules.sentences import names_subject, title_of, trouble_of, what_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
-from upkeep.view.model import RunSummary, Trouble
+from upkeep.view.model import RESTORE_TRY, RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
 
@@ -274,6 +274,8 @@ def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> st
 
 def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
     """Return what to do next."""
+    if summary.procedure == RESTORE_TRY and not worst:
+        return "see what it has shown: " + command("restore", "list", site=summary.place)
     options = [word for one in summary.given for word in ("-p", one)]
     # A single check's run is called `check ID`; that is no procedure.
     alone = summary.procedure.startswith("check ")

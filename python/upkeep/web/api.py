@@ -20,9 +20,10 @@ from upkeep.view.json import (
     run_document,
     whole_review_document,
 )
+from upkeep.view.restores import restore_document, standing_document
 from upkeep.view.stored import hosts_of, of_run
 from upkeep.view.today import today_document
-from upkeep.web import alerts, completion, reviews, waivers
+from upkeep.web import alerts, completion, restores, reviews, waivers
 from upkeep.web import runs as pages
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -117,6 +118,19 @@ def show_waivers(ask: Ask) -> Response:
     return _json({"waivers": waivers.documents(ask)})
 
 
+def show_restores(ask: Ask) -> Response:
+    """Give verifications of backups, newest first; the header Link says where the next page is."""
+    found, older = restores.list_restores(ask)
+    sets = [standing_document(one) for one in restores.sets_of(ask)]
+    documents = [restore_document(one) for one in found]
+    return _json({"restores": documents, "sets": sets, "more": bool(older)}, older)
+
+
+def show_restore(ask: Ask) -> Response:
+    """Give a verification of a backup."""
+    return _json({"restore": restore_document(restores.the_restore(ask))})
+
+
 def show_completion(ask: Ask) -> Response:
     """Give a month's completion."""
     return _json(completion_document(completion.month_asked(ask)))
@@ -173,6 +187,8 @@ ROUTES = (
     Route(GET, "/api/reviews", Action.LOOK, show_reviews),
     Route(GET, "/api/reviews/{id:int}", Action.LOOK, show_review),
     Route(GET, "/api/waivers", Action.LOOK, show_waivers),
+    Route(GET, "/api/restores", Action.LOOK, show_restores),
+    Route(GET, "/api/restores/{id:int}", Action.LOOK, show_restore),
     Route(GET, "/api/completion", Action.LOOK, show_completion),
     Route(GET, "/api/acts", Action.LOOK_AT_ACTS, show_acts),
 )

@@ -59,6 +59,7 @@ SECTIONS = {
     "/completion": "/reviews",
     "/oncall": "/alerts",
     "/requests": "/runs",
+    "/restores": "/runs",
     "/waivers": "/findings",
 }
 """Under which entry of the navigation the other pages are."""

@@ -25,6 +25,7 @@ from upkeep.model.verdicts import Status
 
 TESTS = Path(__file__).parents[2]
 MODULES = TESTS.parent / "plugins" / "modules"
+FRAGMENTS = TESTS.parent / "plugins" / "doc_fragments"
 CHECKS = sorted(load().items())
 GATHERS = sorted(payload.gathers())
 TOLD = [one for one in every().values() if isinstance(one, SelfCheck)]
@@ -130,7 +131,13 @@ def test_a_gather_is_a_module_too_with_the_same_parameters(name: str) -> None:
     source = (MODULES / f"{name}_info.py").read_text(encoding="utf-8")
     documentation = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
 
-    assert set(documentation.get("options", {})) == set(payload.gathers()[name].ARGUMENTS)
+    options = set(documentation.get("options", {}))
+    for fragment in documentation.get("extends_documentation_fragment", ()):
+        text = (FRAGMENTS / f"{fragment.rpartition('.')[2]}.py").read_text(encoding="utf-8")
+        shared = yaml.safe_load(text.split('DOCUMENTATION = r"""')[1].split('"""')[0])
+        options |= set(shared["options"])
+
+    assert options == set(payload.gathers()[name].ARGUMENTS)
 
 
 def test_no_canary_is_of_no_check() -> None:

@@ -36,6 +36,14 @@ BACKUPS = [
     "backup_second_copy",
     "backup_size",
 ]
+RESTORES = [
+    "backup_key_copy",
+    "backup_recovery_point",
+    "backup_restore_coverage",
+    "backup_restore_time",
+    "backup_restored",
+]
+"""Of another family, and called alike."""
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,7 @@ BACKUPS = [
     [
         ({"checks": "backups", "sets": SETS}, BACKUPS),
         ({"checks": ["backups"], "sets": SETS}, BACKUPS),
-        ({"checks": "backup_*", "sets": SETS}, BACKUPS),
+        ({"checks": "backup_*", "sets": SETS}, sorted(BACKUPS + RESTORES)),
         ({"checks": "backup_[fm]*", "sets": SETS}, ["backup_fresh", "backup_manifest"]),
         ({"checks": ["backup_size", "backup_fresh"], "sets": SETS}, ["backup_size", "backup_fresh"]),
         ({"checks": ["backup_size", "backups"], "sets": SETS}, ["backup_size", *BACKUPS[:-1]]),
@@ -175,7 +183,7 @@ def test_a_family_in_two_groups_counts_once() -> None:
 @pytest.mark.parametrize(
     ("entry", "version", "names"),
     [
-        ("backup_*", "0.1.0", BACKUPS[:-1]),
+        ("backup_*", "0.1.0", sorted(BACKUPS[:-1] + RESTORES)),
         ("backups", "0.1.0", BACKUPS[:-1]),
         ("backups", "0.1.9", BACKUPS[:-1]),
         ("backups", "0.2.0", BACKUPS),

@@ -18,6 +18,7 @@ LOOKS = {
     "silence list", "review list", "review show", "review attachment", "review verify", "waiver list", "baseline list",
     "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
     "schedule ics", "schedule coverage", "schedule completion", "user list", "oncall list", "host list", "db sites",
+    "restore list", "restore show",
 }  # fmt: skip
 MAINTAINS = {
     "init", "db backup", "db restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",
@@ -25,6 +26,7 @@ MAINTAINS = {
 DECIDES = {
     "run": {Action.OBSERVE, Action.CHANGE_HOSTS},
     "check": {Action.OBSERVE},
+    "restore try": {Action.CHANGE_HOSTS},
     "doctor": {Action.LOOK, Action.ACCEPT_CLOCK},
     "user add": {Action.ADD_USER},
     "user disable": {Action.TURN_USER_OFF},

@@ -618,6 +618,17 @@ def test_the_diffs_of_a_loop_are_those_of_its_items(tmp_path: Path) -> None:
     assert heard.calls == [("changed", "web1", "Verify", "one\ntwo")]
 
 
+def test_a_loop_failed_because_of_its_first_item_that_did(tmp_path: Path) -> None:
+    listening, heard = ears(tmp_path)
+    items = [{"changed": True}, {"failed": True, "msg": "no space"}, {"failed": True, "msg": "b"}]
+    result = {"failed": True, "msg": "One or more items failed", "results": items}
+    write(tmp_path, "runner_on_failed", host="web1", task="Verify", res=result)
+
+    listening.hear(NUMBER)
+
+    assert heard.calls == [("failed", "web1", "no space")]
+
+
 def test_a_diff_is_bounded_and_says_so() -> None:
     text = diff_text([{"after": "x" * 60_000}] * 5_000)
 
@@ -653,6 +664,8 @@ ANSIBLES = "Module result deserialization failed: No start of json char found"
         ({"msg": ANSIBLES, "module_stderr": "\n", "module_stdout": "sudo: a password is required\n"}, f"sudo: a password is required ({ANSIBLES})"),
         ({"module_stderr": "gone"}, "gone"),
         ({"msg": 7, "module_stderr": ["a", "list"]}, "(int instead of a text)"),
+        ({"msg": "One or more items failed", "results": [{"msg": "no"}, 7, {"failed": True, "msg": "full"}]}, "full"),
+        ({"msg": "One or more items failed", "results": [{"msg": "gone", "exception": "(none)"}]}, "gone"),
     ],
 )  # fmt: skip
 def test_a_module_that_gave_no_answer_fails_with_its_last_words(

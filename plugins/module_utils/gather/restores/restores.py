@@ -39,7 +39,7 @@ ALL_SETS_BYTES = 3_000_000
 LIMITS = ("max_days", "rto_minutes", "cycle_days", "provable")
 
 
-class Ledger:
+class LedgerFolder:
     """What the host's folder of the ledger says, read once for all sets."""
 
     def __init__(self, folder: str, names: list[str], host: Host) -> None:
@@ -160,7 +160,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     ledger, failure = None, HostError()
     try:
         if verified:
-            ledger = Ledger(params["folder"], verified, host)
+            ledger = LedgerFolder(params["folder"], verified, host)
     except HostError as exc:
         failure = exc
     room = ALL_SETS_BYTES // max(1, len(verified))
@@ -181,7 +181,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     return seen
 
 
-def _look(wanted: dict[str, Any], ledger: Ledger, room: int) -> Observation:
+def _look(wanted: dict[str, Any], ledger: LedgerFolder, room: int) -> Observation:
     """Return what is seen of a set. room: how many bytes its rows may take."""
     name, verify = wanted["name"], wanted["verify"]
     data: dict[str, Any] = {"at": iso(ledger.host.now()), "rpo_hours": wanted["rpo_hours"]}
@@ -219,7 +219,7 @@ def _unread(found: LedgerRows, cut: bool) -> dict[str, str]:
 
 
 def _that_fit(rows: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
-    """Return the newest rows that fit into so many bytes, the first in any case; counts go before rows do."""
+    """Return the newest rows that fit into the room, in bytes; the first in any case. Counts go before rows do."""
     fit: list[dict[str, Any]] = []
     for row in rows:
         size = len(json.dumps(row))

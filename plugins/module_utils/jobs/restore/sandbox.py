@@ -124,6 +124,8 @@ class Sandbox:
         line = [*self._gives_way, self._bwrap, "--die-with-parent", "--new-session", "--clearenv"]
         line += self._place()
         for outside, inside in reads:
+            if os.path.dirname(inside) != "/":
+                line += ["--perms", "0755", "--dir", os.path.dirname(inside)]
             line += ["--ro-bind", outside, inside]
         settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/scratch", "TZ": "UTC"}
         settings.update({"LC_ALL": "C.UTF-8", **(environment or {})})

@@ -41,6 +41,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
 
 COPY_BYTES = 1 << 20
+TOLD_SECONDS = 1.0
 NO_LIMIT = 1 << 60
 
 
@@ -59,6 +60,7 @@ class Task:
         self.backup: Candidate | None = None
         self.repository: Repository | None = None
         self.decrypted = ""
+        self._told_at = 0.0
         now = host.now()
         self.began = now
         self.now_at = "find"
@@ -91,7 +93,11 @@ class Task:
             seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
     def progress(self, share: float | None) -> None:
-        """Write down how far the step is, from 0 to 1."""
+        """Write down how far the step is, from 0 to 1; not more often than anybody looks."""
+        now = time.monotonic()
+        if share is not None and now - self._told_at < TOLD_SECONDS:
+            return
+        self._told_at = now
         self.ledger.running(
             {
                 "set": self.wanted["name"],
@@ -118,7 +124,7 @@ class Task:
 
         It is shown in place, read-only, where everybody may read it; else it is copied into the scratch place.
         """
-        if self._everybody_reads(path):
+        if self.everybody_reads(path):
             return inside, [(self.host.realpath(path), inside)]
         return self.copied(path, os.path.basename(inside)), []
 
@@ -169,7 +175,8 @@ class Task:
                 if stat.S_ISREG(info.st_mode):
                     yield os.path.join(folder, name), info.st_size
 
-    def _everybody_reads(self, path: str) -> bool:
+    def everybody_reads(self, path: str) -> bool:
+        """Return whether every account may read a file, or a folder and all that is in it."""
         info = os.stat(path)
         if not stat.S_ISDIR(info.st_mode):
             return bool(info.st_mode & 0o004)

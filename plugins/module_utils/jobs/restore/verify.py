@@ -15,7 +15,7 @@ import re
 import signal
 import time
 from datetime import datetime
-from typing import Any, Callable, ContextManager, Iterator
+from typing import Any, Callable, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import Budget
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._making import Writers
@@ -33,7 +33,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.asserti
     UNKNOWN,
     judged,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.borg import restored_borg
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     CancelledError,
@@ -45,34 +44,25 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures
     shrunk,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind import kind_of
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kinds import KINDS
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.restic import (
-    restored_restic,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
     Scratch,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite import (
-    restored_sqlite,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
     Restored,
     Task,
 )
 
-Restorer = Callable[[Task], ContextManager[Restored]]
-KINDS: dict[str, Restorer] = {
-    "borg": restored_borg,
-    "restic": restored_restic,
-    "sqlite": restored_sqlite,
-}
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
+COUNTED = 200
 Afterwards = Callable[[Restored], None]
 
 
@@ -176,8 +166,11 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
-        if afterwards is not None:
-            afterwards(restored)  # also of what is then judged to be bad: it may be all there is
+        try:
+            _count(task, restored)
+        finally:
+            if afterwards is not None:
+                afterwards(restored)  # also of what is judged to be bad: it may be all there is
         _judge(task, restored)
 
 
@@ -234,7 +227,8 @@ def _find(task: Task) -> str:
         if said.get("proof") == "all":
             task.row["proof"] = "checksums"
         task.row["unproved"] = said.get("unproved", "")
-    return kind_of(newest, task.host)
+    kind = kind_of(newest, task.host)
+    return opened(task) if kind == "encrypted" else kind
 
 
 def _find_snapshot(task: Task) -> str:
@@ -255,15 +249,22 @@ def _find_snapshot(task: Task) -> str:
     return found.kind
 
 
+def _count(task: Task, restored: Restored) -> None:
+    """Take down how much came out.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    with task.step("count"):
+        task.row["figures"], counts = restored.figures()
+        task.row["counts"] = dict(sorted(counts.items())[:COUNTED])
+
+
 def _judge(task: Task, restored: Restored) -> None:
     """Judge what came out.
 
     Raises: BadBackupError, NotTriedError.
     """
     row = task.row
-    with task.step("count"):
-        row["figures"], counts = restored.figures()
-        row["counts"] = dict(sorted(counts.items())[:200])
     with task.step("check"):
         restored.check()
     with task.step("assert"):

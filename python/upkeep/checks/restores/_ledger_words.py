@@ -17,7 +17,7 @@ RESTORED, FAILED, UNKNOWN, PART = "restored", "failed", "unknown", "part"
 FUTURE_SECONDS = 3600
 """A verification that ended so far ahead of the host's own clock was written by another clock."""
 VERIFY = (
-    "upkeep run backup-verify  # decide: verify the set outside of its backup window; the procedure of "
+    "upkeep run restore-verification  # decide: verify the set outside of its backup window; the procedure of "
     "astral.upkeep.backup_verify may be called otherwise: see upkeep schedule list"
 )
 NEEDS = {

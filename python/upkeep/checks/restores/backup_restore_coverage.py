@@ -92,7 +92,7 @@ def _left(cycle: RestoreCycle) -> str:
 
 CHECK = Check(
     title="All of a repository is proved within its cycle",
-    trouble="Repository not proved in whole",
+    trouble="Unproved part of a repository",
     gather="restores",
     shape=RestoreSeen,
     since="0.1.0",

@@ -45,7 +45,7 @@ from upkeep.model.verdicts import (
 )
 
 DECLARE = "decide: declare `verify` in the set, so that it is restored and judged"
-MEND = "decide: make a new backup now and verify it; keep the last one that was restored"
+FIX = "decide: make a new backup now and verify it; keep the last one that was restored"
 LOOK = "see at which step it ended, and what to do; then verify the set again"
 
 
@@ -71,7 +71,7 @@ def judge(seen: RestoreSeen, limits: Limits, now: datetime) -> Verdict:
         ago = of_days(age_seconds(seen, bad))
         after = f"; {which(good)}, was restored since, but is older" if good else ""
         text = f"not restored: {which(bad)}: {why(bad)}; verified {ago}{after}"
-        return failed(Severity.CRITICAL, text, remedy=show(bad, MEND))
+        return failed(Severity.CRITICAL, text, remedy=show(bad, FIX))
     if good is None:
         return _never(seen, doubt)
     if doubt:
@@ -164,7 +164,7 @@ def _since(rows: list[RestoreRow], good: RestoreRow) -> str:
 
 CHECK = Check(
     title="Backups were restored, and what came out is good",
-    trouble="Backup not restored",
+    trouble="Failed or missing restore of a backup",
     gather="restores",
     shape=RestoreSeen,
     since="0.1.0",

@@ -48,6 +48,7 @@ class Pruned:
     measures: int = 0
     findings: int = 0
     occurrences: int = 0
+    restores: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class _Old:
     turns: int
     events: int
     occurrences: int
+    restores: int
     young_run: int
     resolved_at: datetime
     seen_at: datetime
@@ -106,9 +108,11 @@ def prune(
     reviewed = exists().where(review.c.occurrence_id == due.c.id)
     ended = (due.c.id <= old.occurrences) & due.c.finished_at.is_not(None) & ~reviewed
     occurrences = _delete(store, due, due.c.id, ended)
+    restore = tables.restore  # few, and a yearly review shows how they went
+    restores = _delete(store, restore, restore.c.id, restore.c.id <= old.restores)
     if runs or observations or measures or occurrences:
         _give_back(store)
-    return Pruned(runs, observations, evidence, measures, findings, occurrences)
+    return Pruned(runs, observations, evidence, measures, findings, occurrences, restores)
 
 
 def _what_is_old(db: Connection, policy: Policy, now: datetime) -> _Old:
@@ -128,6 +132,7 @@ def _what_is_old(db: Connection, policy: Policy, now: datetime) -> _Old:
         turns=last(event.c.at, policy.runs_days),
         events=last(event.c.at, policy.findings_days),
         occurrences=last(due.c.finished_at, policy.runs_days),
+        restores=last(tables.restore.c.seen_at, policy.findings_days),
         young_run=young_run,
         resolved_at=resolved_at,
         seen_at=now - timedelta(days=policy.runs_days),

@@ -10,8 +10,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.restores._res
 )
 from upkeep.checks.restores.backup_restore_time import Limits, judge
 from upkeep.model.remedies import after
-from upkeep.model.verdicts import Measure, Status, failed, nothing_to_judge, passed, unknown
-from upkeep.model.verdicts import Severity as S
+from upkeep.model.verdicts import (
+    Measure,
+    Severity,
+    Status,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 
 def taken(seconds: float | None, days: float = 1, **fields: object) -> object:
@@ -56,7 +63,7 @@ def test_the_trend(seconds: float, earlier: list[float], slow: bool) -> None:
     verdict = judge(ledger_seen(*rows), Limits(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is (S.LOW if slow else None)
+    assert verdict.severity is (Severity.LOW if slow else None)
     assert "median of the 3 before it" in verdict.message
     if slow:
         assert verdict.message.endswith("at most 200 % of that")
@@ -104,7 +111,7 @@ def test_slow_and_over_its_rto_is_told_once() -> None:
     rows = [taken(9_000), *(taken(100, 2 + days) for days in range(3))]
 
     assert judge(ledger_seen(*rows, rto_minutes=60.0), Limits(), NOW) == failed(
-        S.HIGH,
+        Severity.HIGH,
         "restored in 2 h 30 min 1.0 days ago, at most 60 min",
         Measure("restore", 9_000, "s"),
     )

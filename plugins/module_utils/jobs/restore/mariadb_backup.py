@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of mariadb-backup: copied once more, prepared, read page by page, started, and each table checked.
+
+The backup itself is never prepared: that changes it in place. Of its settings only those are used without which its
+files cannot be opened; its plugins, functions, events and accounts stay asleep (--skip-grant-tables).
+
+Source: the chapters on mariadb-backup and innochecksum in MariaDB's documentation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import Iterator
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import (
+    CHECKPOINTS,
+    INFOS,
+    SETTINGS,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._folder_files import (
+    FolderFiles,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    BadBackupError,
+    NotTriedError,
+    RestoreError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
+    other_server,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
+    MariaDbServer,
+    program,
+    settings_of,
+    version_of,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_tables import (
+    RestoredMariaDb,
+    restored_bytes,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+
+_NAME = "copy"
+_PACKED = (".qp", ".zst", ".lz4", ".gz", ".xbcrypt", ".xbs")
+_PAGES = re.compile(r"(?:.*\.ibd|ibdata\d+|undo\d+)\Z")
+_NEEDS = re.compile(
+    r"encrypt|decrypt|key[ _]id|plugin|provider|Upgrade after a crash|redo log (?:format|version)|"
+    r"No space left|Cannot allocate memory|Out of memory|Too many open files",
+    re.IGNORECASE,
+)
+"""What the program lacks, so that nothing is said of the backup."""
+_WORD = re.compile(r"\[(?:ERROR|FATAL)\]\s*(.*)|(?:FATAL ERROR|Error): (.*)")
+_ENGINES = (
+    "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN"
+    " ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY engine LIMIT 50;"
+)
+FILES_AT_ONCE = 500
+EXTENT_BYTES = 1 << 20
+EXTENT_PAGES = 64
+# Stops at the first file that has a bad page, and names it. In the first file of the system, two extents behind the
+# first one are the doublewrite buffer: pages of any file, old ones too.
+_EACH = """last=$1 first=$2; shift 2
+for one; do
+  case $one in
+  */ibdata1) "$0" --end-page=$last "$one" && "$0" --start-page=$first "$one";;
+  *) "$0" "$one";;
+  esac >/dev/null 2>&1 || { echo "$one"; exit 3; }
+done"""
+
+
+class RestoredMariaBackup(RestoredMariaDb):
+    """A copy of a server's files that was prepared and started. doubted: a file with a page that is not as it was."""
+
+    def __init__(self, task: Task, server: MariaDbServer, doubted: str) -> None:
+        super().__init__(task, server)
+        self._doubted = doubted
+
+    def check(self) -> None:
+        """Let the server read each table; say which views refer to what is not in it.
+
+        Raises: BadBackupError.
+        """
+        self.check_tables()
+        if self._doubted:
+            self.read_rows()
+            self._task.note(f"{self._doubted}: a page that no table uses differs from its checksum")
+        super().check()
+        engines = {engine: int(number) for engine, number in self._server.rows(_ENGINES)}
+        bare = sum(number for engine, number in engines.items() if engine != "InnoDB")
+        if self._task.row["proof"] == "checksums" and bare:
+            self._task.row["proof"] = "none"
+            self._task.row["unproved"] = (
+                f"{bare} tables that are not of InnoDB, whose rows have no checksum"
+            )
+
+
+@contextlib.contextmanager
+def restored_mariabackup(task: Task) -> Iterator[Restored]:
+    """Copy, prepare and start it.
+
+    Raises: BadBackupError, NotTriedError, CancelledError.
+    """
+    folder = FolderFiles(task.backup.path if task.backup else "", task.host)
+    preparer = program(("mariadb-backup", "mariabackup"), task.host)
+    info = next((folder.text(name) for name in INFOS if folder.has(name)), "")
+    settings = settings_of(folder.text(SETTINGS))
+    with task.step("find"):
+        server = MariaDbServer(task, f"/scratch/{_NAME}", settings)
+        whose = _refuse_unfit(folder, info, server)
+    with contextlib.ExitStack() as stack:
+        with _doubted(whose):
+            with task.step("restore"):
+                task.copied(folder.path, _NAME)
+                _leave_out(task, settings)
+                _prepare(task, preparer, settings)
+            task.row["restored_bytes"] = restored_bytes(task, server.data)
+            task.row["restore_seconds"] = task.row["seconds"]["restore"]
+            with task.step("check"):
+                doubted = _read_pages(task, settings)
+            with task.step("start"):
+                stack.enter_context(server.started(accounts=False))
+        yield RestoredMariaBackup(task, server, doubted)
+
+
+def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
+    """Return whose it is, if a failure need not be the backup's; empty if it is of the server that is here.
+
+    Raises: NotTriedError if it can be of no use alone, or not here.
+    """
+    checkpoints = next((folder.text(name) for name in CHECKPOINTS if folder.has(name)), "")
+    if re.search(r"^backup_type\s*=\s*incremental", checkpoints, re.MULTILINE):
+        raise NotTriedError(
+            "it is an incremental backup, and is restored only with the one on which it is built"
+        )
+    if re.search(r"^compressed\s*=\s*(?!N\b)\S", info, re.MULTILINE) or any(
+        name.endswith(_PACKED) for name in folder.names()
+    ):
+        raise NotTriedError(
+            "its files are packed by mariadb-backup --compress, which is not undone here"
+        )
+    said = re.search(r"^server_version\s*=\s*(\S{1,80})", info, re.MULTILINE)
+    version = said.group(1) if said else ""
+    other = other_server(version, server.version)
+    if version and other:
+        raise NotTriedError(f"it is of {other}: {server.version_text} is here")
+    if not version:
+        return "an unknown server"
+    return "" if version_of(version) == server.version else version
+
+
+@contextlib.contextmanager
+def _doubted(whose: str) -> Iterator[None]:
+    """Take a failure for one of the backup only if it is of the same version as the server here."""
+    try:
+        yield
+    except BadBackupError as exc:
+        if whose:
+            raise _unknown(f"it is of {whose}, and another server is here: {exc}") from exc
+        if _NEEDS.search(str(exc)):
+            raise _unknown(str(exc)) from exc
+        raise
+
+
+def _unknown(why: str) -> RestoreError:
+    return NotTriedError(why, "decide: verify it on a host with the same version and plugins")
+
+
+def _leave_out(task: Task, settings: list[str]) -> None:
+    """Remove what leads out of the copy: settings, and the places of tables that lay elsewhere (.isl)."""
+    top = task.outside(f"/scratch/{_NAME}")
+    for folder, _names, files in os.walk(top):
+        for name in files:
+            if name.endswith((".isl", ".cnf")) or name in ("master.info", "relay-log.info"):
+                os.unlink(os.path.join(folder, name))
+    # mariadb-backup reads this file whatever it is told.
+    path = os.path.join(top, SETTINGS)
+    with open(path, "x", encoding="ascii") as stream:
+        stream.write("\n".join(["[mysqld]", *(one.lstrip("-") for one in settings), ""]))
+    task.scratch.give(path)
+
+
+def _prepare(task: Task, preparer: str, settings: list[str]) -> None:
+    """Make the copy consistent.
+
+    Raises: BadBackupError.
+    """
+    memory = min(max(task.sandbox.memory_bytes // 4, 64 << 20), 1 << 30)
+    line = [preparer, "--no-defaults", "--prepare", f"--target-dir=/scratch/{_NAME}"]
+    said = task.sandbox.run([*line, f"--use-memory={memory}", *settings])
+    if said.status:
+        raise BadBackupError(f"mariadb-backup --prepare: {complaint(said.err)}")
+
+
+def complaint(text: str) -> str:
+    """Return the first error that mariadb-backup or the server reports in a text of theirs."""
+    found = _WORD.search(text)
+    words = (found.group(1) or found.group(2) or "").strip() if found else ""
+    return words[:200] or "no word of why"
+
+
+def _read_pages(task: Task, settings: list[str]) -> str:
+    """Compare each page of InnoDB with its checksum; return the first file in which one differs.
+
+    That need not mean much: it may be a page that no table uses.
+    """
+    try:
+        reader = program(("innochecksum",), task.host)
+    except NotTriedError:
+        task.note("innochecksum is not installed: not all pages were compared with their checksums")
+        return ""
+    top = task.outside(f"/scratch/{_NAME}")
+    paths = [
+        os.path.join(folder, name)
+        for folder, _names, files in os.walk(top)
+        for name in sorted(files)
+        if _PAGES.match(name)
+    ]
+    extent = max(EXTENT_PAGES, EXTENT_BYTES // page_bytes(settings))
+    for start in range(0, len(paths), FILES_AT_ONCE):
+        some = [task.scratch.inside(path) for path in paths[start : start + FILES_AT_ONCE]]
+        said = task.sandbox.run(
+            ["sh", "-c", _EACH, reader, str(extent - 1), str(3 * extent), *some]
+        )
+        if said.status:
+            return os.path.relpath(said.out.strip() or some[0], f"/scratch/{_NAME}")[:200]
+        task.progress((start + len(some)) / len(paths))
+    task.row["proof"], task.row["unproved"] = "checksums", ""
+    return ""
+
+
+def page_bytes(settings: list[str]) -> int:
+    """Return the size of a page that options of the server name, or else the usual one."""
+    named = [one.split("=")[1] for one in settings if one.startswith("--innodb-page-size=")]
+    return int(named[0]) if named else 16384

@@ -1,0 +1,396 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Repositories of pgBackRest and Barman: restored by these programs, with a configuration of ours, up to the last log.
+
+The configuration of the host names the live server and its archive, so it is not used. How far the archived log
+reaches is the true recovery point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from typing import Iterator
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._base_manifest import (
+    MANIFEST,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._postgres_repositories import (
+    find_servers,
+    find_stanza,
+    parse_info,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    BadBackupError,
+    NotTriedError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_base import (
+    started,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_cluster import (
+    StartPlan,
+    first_segment,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
+    DATA,
+    TABLESPACES,
+    PostgresServer,
+    last_line,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal import (
+    SEGMENT,
+    gaps,
+    reached,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+
+INSIDE = "/backup/repository"
+COPY = "repository"
+INFO_BYTES = 20_000_000
+_SAFE = re.compile(r"[\w.-]+\Z")
+_PGBACKREST = "/scratch/pgbackrest.conf"
+_BARMAN = "/scratch/barman.conf"
+_STATUS = re.compile(r"^status: (\w+)", re.MULTILINE)
+_BACKUP = re.compile(
+    r"^ +backup: (\S+), status: ([\w ]+), total files checked: (\d+)", re.MULTILINE
+)
+_NO_REASON = re.compile(
+    r"backup: |archiveId: |missing: 0, checksum invalid: 0, size invalid: 0, other: 0\Z"
+)
+_TAKEN = re.compile(r"restored log file \"([0-9A-F]{24})\" from archive")
+_DAMAGED = re.compile(
+    r"incorrect resource manager data checksum|incorrect prev-link|invalid resource manager ID"
+)
+_OF_ARCHIVE = re.compile(r"([0-9A-F]{24})(?:-[0-9a-f]{40})?(?:\.partial)?(?:\.\w+)?\Z")
+_OPTION_UNKNOWN = 31
+_CHANGED = (
+    "postgresql.conf", "postgresql.conf.origin", "postgresql.auto.conf.origin", "pg_hba.conf.origin",
+    ".barman-recover.info", "barman_wal",
+)  # fmt: skip
+"""What Barman itself writes into what it restores."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A repository of one server. name: its stanza or server. inside: its path in the sandbox. archive: of its log."""
+
+    name: str
+    label: str
+    inside: str
+    shown: list[tuple[str, str]]
+    archive: str
+
+
+@contextlib.contextmanager
+def restored_pgbackrest(task: Task) -> Iterator[Restored]:
+    """Let pgBackRest verify its repository and restore the newest backup."""
+    _refuse_without(task, "pgbackrest")
+    with task.step("stage"):
+        source = _pgbackrest_source(task)
+        _configure_pgbackrest(task, source)
+    with task.step("check"):
+        _verify(task, source)
+    with task.step("restore"):
+        _make_folders(task)
+        said = task.sandbox.run(
+            [
+                *_pgbackrest(source), f"--set={source.label}", f"--tablespace-map-all={TABLESPACES}",
+                f"--process-max={max(1, task.verify['jobs'])}", "restore",
+            ],
+            source.shown,
+        )  # fmt: skip
+        if said.status:
+            raise BadBackupError(f"pgbackrest restore: {_of_pgbackrest(said.err or said.out)}")
+    command = " ".join([*_pgbackrest(source), "archive-get", "%f", '"%p"'])
+    plan = StartPlan(command, source.shown, compared=True, archive=_Archive(task, source))
+    with started(task, plan) as restored:
+        yield restored
+
+
+@contextlib.contextmanager
+def restored_barman(task: Task) -> Iterator[Restored]:
+    """Let Barman restore the newest backup, and read the log from its archive."""
+    _refuse_without(task, "barman")
+    task.row["programs"]["barman"] = _version(task.sandbox.run(["barman", "--version"]).out)
+    with task.step("stage"):
+        source = _barman_source(task)
+        _configure_barman(task, source)
+        spaces = _tablespaces(task, source)
+    with task.step("restore"):
+        _make_folders(task)
+        options = [
+            one for name in spaces for one in ("--tablespace", f"{name}:{TABLESPACES}/{name}")
+        ]
+        said = task.sandbox.run(
+            ["barman", "-q", "-c", _BARMAN, "recover", *options, source.name, source.label, DATA],
+            source.shown,
+            {"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        if said.status:
+            errors = [
+                line for line in said.err.splitlines() if line.startswith(("ERROR", "EXCEPTION"))
+            ]
+            raise BadBackupError(f"barman recover: {last_line(errors[0] if errors else said.err)}")
+    _name_manifest(task, source)
+    command = f'cp {source.inside}/wals/"$(echo %f | cut -c 1-16)"/%f "%p"'
+    plan = StartPlan(command, source.shown, changed=_CHANGED, archive=_Archive(task, source))
+    with started(task, plan) as restored:
+        yield restored
+
+
+def _refuse_without(task: Task, program: str) -> None:
+    if task.host.which(program) is None:
+        raise NotTriedError(f"{program} is not installed", f"apt-get install --yes {program}")
+
+
+def _only(names: list[str], task: Task) -> str:
+    """Return the stanza or server: the declared one, or the only one there is.
+
+    Raises: NotTriedError.
+    """
+    declared = task.wanted.get("stanza") or ""
+    name = declared if declared in names else names[0] if len(names) == 1 else ""
+    if names == [""]:
+        name = os.path.basename(task.wanted["repository"].rstrip("/"))
+    if not _SAFE.match(name):
+        raise NotTriedError(f"stanza or server: found {len(names)}; expected one with a plain name")
+    return name
+
+
+def _label(task: Task) -> str:
+    label = task.repository.snapshots[0].name if task.repository else ""
+    if not _SAFE.match(label):
+        raise NotTriedError("the backup has no plain name")
+    return label
+
+
+def _pgbackrest_source(task: Task) -> _Source:
+    """Show the repository, or copy what belongs to the newest backup."""
+    place = task.wanted["repository"]
+    name, label = _only(find_stanza(place, task.host), task), _label(task)
+    folder = os.path.join(place, "backup", name)
+    archive = os.path.join(place, "archive", name)
+    info = os.path.join(folder, "backup.info")
+    if not task.host.exists(info):
+        info += ".copy"
+    current = parse_info(task.host.read_bytes(info, INFO_BYTES)).get("backup:current", {})
+    wanted = [label, *(current.get(label, {}).get("backup-reference") or [])]
+    names = [*(one for one in ("backup.info", "backup.info.copy")), *wanted]
+    parts = [os.path.join("backup", name, one) for one in names] + [os.path.join("archive", name)]
+    inside, shown = _shown(task, place, parts)
+    return _Source(name, label, inside, shown, archive)
+
+
+def _barman_source(task: Task) -> _Source:
+    place, label = task.wanted["repository"], _label(task)
+    names = find_servers(place, task.host)
+    name = _only(names, task)
+    top = place if names == [""] else os.path.join(place, name)
+    parts = [os.path.join("base", label), "wals", "identity.json", "meta"]
+    inside, shown = _shown(task, top, parts)
+    return _Source(name, label, inside, shown, os.path.join(top, "wals"))
+
+
+def _shown(task: Task, top: str, parts: list[str]) -> tuple[str, list[tuple[str, str]]]:
+    """Show a repository where everybody may read it; else copy the parts of it that are needed."""
+    there = [one for one in parts if task.host.exists(os.path.join(top, one))]
+    if all(task.everybody_reads(os.path.join(top, one)) for one in ["", *there] if one):
+        return INSIDE, [(task.host.realpath(top), INSIDE)]
+    for part in there:
+        place, made = "", COPY
+        for each in [COPY, *os.path.dirname(part).split("/")]:
+            place = os.path.join(place, each) if each else place
+            if not os.path.isdir(os.path.join(task.scratch.work, place)):
+                task.scratch.folder(place)
+            made = place
+        task.copied(os.path.join(top, part), os.path.join(made, os.path.basename(part)))
+    return f"/scratch/{COPY}", []
+
+
+def _write(task: Task, inside: str, text: str) -> None:
+    with open(task.outside(inside), "x", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o644)
+        stream.write(text)
+
+
+def _configure_pgbackrest(task: Task, source: _Source) -> None:
+    for name in ("lock", "log", "spool"):
+        task.scratch.folder(name)
+    lines = [
+        "[global]",
+        f"repo1-path={source.inside}",
+        "lock-path=/scratch/lock",
+        "log-path=/scratch/log",
+    ]
+    lines += ["spool-path=/scratch/spool", "log-level-file=off", "log-level-console=error"]
+    lines += ["log-timestamp=n", f"[{source.name}]", f"pg1-path={DATA}", ""]
+    _write(task, _PGBACKREST, "\n".join(lines))
+
+
+def _pgbackrest(source: _Source) -> list[str]:
+    return ["pgbackrest", f"--config={_PGBACKREST}", f"--stanza={source.name}"]
+
+
+def _configure_barman(task: Task, source: _Source) -> None:
+    task.scratch.folder("lock")
+    lines = [
+        "[barman]",
+        "barman_home=/scratch",
+        "barman_user=restore",
+        "log_file=/scratch/barman.log",
+    ]
+    lines += ["barman_lock_directory=/scratch/lock", f"[{source.name}]", "description=a restore"]
+    lines += [
+        "conninfo=host=/scratch/nowhere",
+        "backup_method=rsync",
+        "ssh_command=false",
+        "archiver=on",
+    ]
+    lines += ["backup_options=concurrent_backup", f"backup_directory={source.inside}", ""]
+    _write(task, _BARMAN, "\n".join(lines))
+
+
+def _make_folders(task: Task) -> None:
+    for inside in (DATA, TABLESPACES):
+        task.scratch.folder(os.path.basename(inside))
+
+
+def _verify(task: Task, source: _Source) -> None:
+    """Let pgBackRest read all of the backup and of the archive. Its status says nothing: it is 0 also for an error.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    said = task.sandbox.run(
+        [*_pgbackrest(source), "--output=text", "--verbose", "verify"], source.shown
+    )
+    version = task.sandbox.run(["pgbackrest", "version"]).out
+    task.row["programs"]["pgbackrest"] = _version(version)
+    if said.status == _OPTION_UNKNOWN:
+        task.note("pgbackrest verify of this version does not say what it found: it was not run")
+        return
+    if said.status:
+        raise NotTriedError(f"pgbackrest verify: {_of_pgbackrest(said.err or said.out)}")
+    why = verdict(said.out, source.label)
+    if why:
+        raise BadBackupError(f"pgbackrest verify: {why}")
+    task.row.update(proof="checksums", unproved="")
+
+
+def verdict(text: str, label: str) -> str:
+    """Return why what pgBackRest's verify reports is not good for the backup of that label; empty if it is good."""
+    status = _STATUS.search(text)
+    backups = {name: (state, int(count)) for name, state, count in _BACKUP.findall(text)}
+    if status is None:
+        return "it reports nothing"
+    state, count = backups.get(label, ("not looked at", 0))
+    indented = [line.strip() for line in text.splitlines() if line.startswith("  ")]
+    reasons = [line[:100] for line in indented if not _NO_REASON.match(line)][:1]
+    if state != "valid" or not count:
+        return ": ".join([f"backup {label} is {state}", *reasons])
+    if status.group(1) != "ok":
+        return ": ".join([f"status {status.group(1)}", *reasons])
+    return ""
+
+
+def _version(text: str) -> str:
+    match = re.search(r"\d+(?:\.\d+)+", text)
+    return match.group(0) if match else ""
+
+
+def _of_pgbackrest(text: str) -> str:
+    """Return the first error that pgBackRest tells of."""
+    errors = [one for one in text.splitlines() if "ERROR:" in one]
+    return last_line(errors[0].partition("ERROR:")[2] if errors else text)
+
+
+def _tablespaces(task: Task, source: _Source) -> list[str]:
+    """Return the names of the tablespaces of a backup of Barman."""
+    for path in (f"base/{source.label}/backup.info", f"meta/{source.label}-backup.info"):
+        outside = os.path.join(os.path.dirname(source.archive), path)
+        if task.host.exists(outside):
+            text = task.host.read(outside, INFO_BYTES)
+            line = re.search(r"(?m)^tablespaces=(.*)$", text)
+            names = re.findall(r"\('((?:[^'\\]|\\.)*)', \d+, ", line.group(1)) if line else []
+            if not all(map(_SAFE.match, names)):
+                raise NotTriedError("a tablespace has a name that Barman cannot be given")
+            return names
+    return []
+
+
+def _name_manifest(task: Task, source: _Source) -> None:
+    """Give the manifest its name again: Barman restores it under another one."""
+    data = task.outside(DATA)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(os.path.join(data, f"{MANIFEST}.{source.label}"), os.path.join(data, MANIFEST))
+
+
+class _Archive:
+    """The archived log of one server: what is there, and what a recovery has taken of it."""
+
+    def __init__(self, task: Task, source: _Source) -> None:
+        self._task, self._source = task, source
+        self._files: dict[str, str] = {}
+        self._last = ""
+
+    def look(self, segment_bytes: int) -> None:
+        """Take down how far it reaches, and which files of it are missing.
+
+        Raises: BadBackupError if it does not even begin.
+        """
+        task, first = self._task, first_segment(self._task)
+        self._files = _archived(task, self._source)
+        self._last = reached(first, self._files, segment_bytes) if first else ""
+        if not self._last:
+            raise BadBackupError(
+                f"the archive lacks {first or 'the log'}, with which its restore begins"
+            )
+        task.row["wal_missing"] = gaps(first, self._files, segment_bytes)
+        task.row["recovery_point_at"] = self._at(self._last)
+        if task.row["wal_missing"]:
+            task.note(f"the archived log has a gap: it can be restored up to {self._last} only")
+
+    def _at(self, name: str) -> str | None:
+        return iso(self._task.host.stat(self._files[name]).st_mtime)
+
+    def judge(self, server: PostgresServer) -> None:
+        """Judge what the server has taken of it: all that is there without a gap.
+
+        Raises: BadBackupError.
+        """
+        taken, damaged = "", False
+        for one in server.said():
+            match = _TAKEN.search(one.text)
+            taken = match.group(1) if match else taken
+            damaged = damaged or _DAMAGED.search(one.text) is not None
+        if damaged or taken[8:] < self._last[8:]:
+            if taken in self._files:
+                self._task.row["recovery_point_at"] = self._at(taken)
+            end = taken or first_segment(self._task)
+            raise BadBackupError(
+                f"the archived log cannot be read beyond {end}, and it reaches up to {self._last}"
+            )
+
+
+def _archived(task: Task, source: _Source) -> dict[str, str]:
+    """Return the files of the archived log by their segments, those of other histories of the server left out."""
+    first = first_segment(task)
+    found: dict[str, str] = {}
+    tops = [source.archive]
+    if os.path.basename(source.archive) != "wals":
+        tops = [os.path.join(source.archive, one) for one in task.host.names(source.archive)]
+    for top in tops:
+        names: dict[str, str] = {}
+        for folder in task.host.glob(os.path.join(top, "*")):
+            if not SEGMENT.fullmatch(os.path.basename(folder) + "0" * 8):
+                continue
+            for name in task.host.names(folder):
+                match = _OF_ARCHIVE.match(name)
+                if match:
+                    names[match.group(1)] = os.path.join(folder, name)
+        if first in names:
+            found.update(names)
+    return found

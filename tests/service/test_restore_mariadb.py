@@ -1,0 +1,373 @@
+"""Backups of MariaDB, made by its programs, and restored; faults that were planted in them, and each found."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import left_behind
+import pytest
+from patience import PATIENCE_SECONDS
+from restore_trial import NAME, Trial, age, digest, needs, plant, said
+
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+
+ROWS = 3000
+TABLES = f"""
+CREATE DATABASE shop;
+USE shop;
+CREATE TABLE orders (id INT PRIMARY KEY, customer VARCHAR(60) UNIQUE, placed_at DATETIME) ENGINE=InnoDB;
+INSERT INTO orders SELECT seq, CONCAT('{NAME} ', seq), UTC_TIMESTAMP() - INTERVAL seq MINUTE FROM seq_1_to_{ROWS};
+CREATE TABLE notes (id INT PRIMARY KEY, note TEXT) ENGINE=InnoDB;
+INSERT INTO notes SELECT seq, 'x' FROM seq_1_to_100;
+CREATE VIEW recent AS SELECT * FROM orders WHERE id < 10;
+CREATE TRIGGER counted BEFORE INSERT ON notes FOR EACH ROW SET NEW.note = CONCAT(NEW.note, '.');
+CREATE EVENT emptied ON SCHEDULE EVERY 1 SECOND STARTS '2020-01-01 00:00:00' DO DELETE FROM orders;
+CREATE USER clerk@localhost IDENTIFIED BY 'secret';
+DELIMITER //
+CREATE PROCEDURE total() BEGIN SELECT COUNT(*) FROM orders; SELECT 1; END//
+DELIMITER ;
+"""
+ASSERTIONS = [
+    {
+        "name": "orders",
+        "sql": "SELECT COUNT(*) FROM orders",
+        "database": "shop",
+        "equals": str(ROWS),
+    },
+    {
+        "name": "newest",
+        "sql": "SELECT MAX(placed_at) FROM shop.orders",
+        "fresh_hours": 24.0,
+    },
+]
+
+
+class Live:
+    """A server as a site has one. folder: with its socket, and with what was made of it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="upkeep-maria-"))
+        left_behind.remove_at_the_end(self.folder)
+        self.folder.chmod(0o755)
+        shutil.chown(self.folder, "mysql")
+        data = ["--no-defaults", "--user=mysql", f"--datadir={self.folder}/data"]
+        data += [f"--tmpdir={self.folder}", "--skip-sync-frm"]
+        subprocess.run(
+            ["mariadb-install-db", *data, "--force", "--skip-test-db"],
+            check=True,
+            capture_output=True,
+        )
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    shutil.which("mariadbd") or "mariadbd",
+                    *data,
+                    f"--socket={self.folder}/s",
+                    "--skip-networking",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while self.run("mariadb", "-e", "SELECT 1", check=False).returncode:
+            assert time.monotonic() < ends, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def run(self, program: str, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run one of its programs."""
+        line = [program, "--no-defaults", f"--socket={self.folder}/s", "--user=root", *words]
+        return subprocess.run(line, **{"check": True, "capture_output": True, **options})
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    needs("mariadbd", "mariadb-dump", "mariadb-backup", "mydumper")
+    server = Live()
+    try:
+        server.run("mariadb", input=TABLES.encode())
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def made(live: Live) -> Path:
+    """A folder with a backup of each kind: shop.sql, all.sql, folder (of mydumper), copy (of mariadb-backup)."""
+    folder = live.folder / "backups"
+    folder.mkdir(mode=0o700)
+    for name, words in (
+        ("shop.sql", ["--routines", "--events", "shop"]),
+        ("all.sql", ["--routines", "--events", "--flush-privileges", "--all-databases"]),
+    ):
+        with (folder / name).open("wb") as stream:
+            live.run("mariadb-dump", *words, capture_output=False, stdout=stream)
+    subprocess.run(
+        [
+            "mydumper",
+            "-S",
+            f"{live.folder}/s",
+            "-B",
+            "shop",
+            "-o",
+            folder / "folder",
+            "-G",
+            "-R",
+            "-E",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    live.run("mariadb-backup", "--backup", f"--target-dir={folder}/copy")
+    live.run("mariadb-backup", "--prepare", f"--target-dir={folder}/copy")
+    age(folder)
+    return folder
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    made = Trial(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    """A copy of all backups, in which a fault may be planted."""
+    return Path(shutil.copytree(made, tmp_path / "backups"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "accounts"),
+    [
+        ("shop.sql", "sql mysqldump", 0),
+        ("all.sql", "sql mysqldump", 1),
+        ("folder", "mydumper", 0),
+        ("copy", "mariabackup", 1),
+    ],
+)
+def test_each_kind_is_restored_and_counted_and_no_event_of_it_runs(
+    name: str, kind: str, accounts: int, made: Path, trial: Trial
+) -> None:
+    before = digest(made)
+
+    row = trial.verify(made / name, assertions=ASSERTIONS)
+
+    assert said(row) == "restored: "
+    assert row["kind"] == kind
+    assert [one["state"] for one in row["assertions"]] == ["held", "held"]
+    assert row["counts"] == {"shop.notes": 100, "shop.orders": ROWS}
+    # mysql has two accounts more, where Debian's are made
+    expected = {
+        "tables": 2,
+        "rows": ROWS + 100,
+        "views": 1,
+        "routines": 1,
+        "triggers": 1,
+        "events": 1,
+    }
+    assert {key: row["figures"][key] for key in expected} == expected
+    assert (row["figures"]["accounts"] > 0) == bool(accounts)
+    assert ("accounts and their rights are not in it" in row["notes"]) == (not accounts)
+    assert row["proof"] == ("checksums" if name == "copy" else "assertions")
+    assert digest(made) == before
+
+
+# What is planted: the command, in a copy of the folder with all backups; the backup; what is said of it.
+FAULTS = {
+    "a shell command in a dump": (
+        r"sed -i '25i \\\\! touch /scratch/reached' shop.sql",
+        "shop.sql",
+        "failed: line 25 of the dump asks for a command of the client that runs programs or opens files",
+    ),
+    "the word system in a dump": (
+        "sed -i '25i system touch /scratch/reached' shop.sql",
+        "shop.sql",
+        "failed: line 25 of the dump asks for a command of the client that runs programs or opens files",
+    ),
+    "the word source in a dump": (
+        "sed -i '25i source /etc/passwd' shop.sql",
+        "shop.sql",
+        "failed: line 25 of the dump asks for a command of the client that runs programs or opens files",
+    ),
+    "an editor in a dump": (
+        "sed -i '25i edit' shop.sql",
+        "shop.sql",
+        "failed: line 25 of the dump asks for a command of the client that runs programs or opens files",
+    ),
+    "a file written by a dump": (
+        """sed -i "25i SELECT 1 INTO OUTFILE '/tmp/reached';" shop.sql""",
+        "shop.sql",
+        "failed: line 25 of the dump asks to read or write a file",
+    ),
+    "a file of the client read by a dump": (
+        """sed -i "25i LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE mysql.plugin;" shop.sql""",
+        "shop.sql",
+        "failed: line 25 of the dump asks to read",
+    ),
+    "events switched on by a dump": (
+        "sed -i '25i SET GLOBAL event_scheduler = ON;' shop.sql",
+        "shop.sql",
+        "failed: line 25 of the dump asks for what only an administrator of the server may do",
+    ),
+    "another server in a dump": (
+        "sed -i '25i connect shop 192.0.2.1' shop.sql",
+        "shop.sql",
+        "failed: line 25 of the dump asks to connect to another server",
+    ),
+    "a shell command in a folder of mydumper": (
+        r"sed -i '2i \\\\! touch /scratch/reached' folder/shop.orders.sql",
+        "folder",
+        "failed: shop.orders.sql asks for a command of the client that runs programs or opens files",
+    ),
+    "a row twice in a dump": (
+        f"""sed -i "/Dump completed/i INSERT INTO orders VALUES (0, '{NAME} 1', NULL);" shop.sql""",
+        "shop.sql",
+        "failed: line N of the dump: error 1062: Duplicate entry '…'",
+    ),
+    "a table that a dump does not make": (
+        "sed -i '/^CREATE TABLE `orders`/,/;$/d' shop.sql",
+        "shop.sql",
+        "failed: line N of the dump: error 1146: Table 'shop.orders' doesn't exist",
+    ),
+    "a flipped bit in a dump": (
+        "sed -i 's/^INSERT INTO `orders` VALUES/INSERT INTO `orders` VALUER/' shop.sql",
+        "shop.sql",
+        "failed: line N of the dump: error 1064: ",
+    ),
+    "a dump without its end": (
+        "head -c -3000 shop.sql > cut; mv cut shop.sql",
+        "shop.sql",
+        "failed: it cannot be read: ends without the last line of mysqldump",
+    ),
+    "an engine that is not here": (
+        "sed -i 's/ENGINE=InnoDB/ENGINE=Nowhere/' shop.sql",
+        "shop.sql",
+        "unknown: the dump: it needs a storage engine that this server lacks: error 1286: Unknown storage engine 'Nowhere'",
+    ),
+    "a collation of MySQL 8": (
+        "sed -i 's/COLLATE=[a-z0-9_]*/COLLATE=utf8mb4_0900_ai_ci/' shop.sql",
+        "shop.sql",
+        "unknown: line N of the dump: it needs a collation that this server lacks",
+    ),
+    "words of a later version": (
+        "sed -i 's/^-- Server version.*/-- Server version\t99.1.2-MariaDB/; 25i CREATE NOVELTY x;' shop.sql",
+        "shop.sql",
+        "unknown: line 25 of the dump: it is of MariaDB 99.1, which is later than",
+    ),
+    "a flipped byte in a copy": (
+        r"printf '\377\377' | dd of=copy/shop/orders.ibd bs=1 seek=70000 conv=notrunc",
+        "copy",
+        "failed: shop/orders.ibd: a page of it differs from its checksum",
+    ),
+    "a file that is gone from a copy": (
+        "rm copy/shop/orders.ibd",
+        "copy",
+        "failed: shop.orders cannot be read: error ",
+    ),
+    "a table that is gone from a copy, both files": (
+        "rm copy/shop/orders.*",
+        "copy",
+        "failed: orders: found error 1146: Table 'shop.orders' doesn't exist",
+    ),
+    "a copy of a later version": (
+        "sed -i 's/^server_version.*/server_version = 99.1.2-MariaDB/' copy/xtrabackup_info",
+        "copy",
+        "unknown: it is of MariaDB 99.1, which is later than",
+    ),
+    "a copy that is built on another one": (
+        "sed -i 's/^backup_type.*/backup_type = incremental/' copy/xtrabackup_checkpoints",
+        "copy",
+        "unknown: it is an incremental backup",
+    ),
+}
+QUICK = (
+    "a shell command in a dump",
+    "events switched on by a dump",
+    "a shell command in a folder of mydumper",
+    "a row twice in a dump",
+    "an engine that is not here",
+    "a flipped byte in a copy",
+    "a file that is gone from a copy",
+)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.long, id=name)
+        for name in FAULTS
+    ],
+)
+def test_a_planted_fault_is_found(fault: str, copy: Path, trial: Trial) -> None:
+    command, name, expected = FAULTS[fault]
+    plant(command, copy)
+
+    row = trial.verify(copy / name, assertions=ASSERTIONS[:1])
+
+    found = said(row)
+    if " N of" in expected:
+        found = "".join("N" if part.isdigit() else part for part in _words(found))
+    assert found.startswith(expected), row
+    assert ("asks" in found) == bool(row["findings"])
+
+
+def _words(text: str) -> list[str]:
+    head, _of, tail = text.partition(" of the dump")
+    return [*head.rpartition(" ")[:2], head.rpartition(" ")[2], _of, tail]
+
+
+@pytest.mark.long
+def test_a_dump_that_has_shrunk_since_the_verification_before_is_bad(
+    made: Path, copy: Path, trial: Trial
+) -> None:
+    trial.verify(made / "shop.sql")
+    plant("sed -i '/^INSERT INTO `orders`/,/;$/d' shop.sql", copy)
+
+    row = trial.verify(copy / "shop.sql")
+
+    assert (
+        said(row)
+        == f"failed: it has shrunk: shop.orders has 0; it had {ROWS} in the verification before"
+    )
+
+
+def test_a_live_server_is_as_it_was_after_a_dump_that_would_have_emptied_it(
+    live: Live, copy: Path, trial: Trial
+) -> None:
+    client = f"mariadb --no-defaults -S {live.folder}/s -e 'DROP DATABASE shop'"
+    plant(
+        f"""sed -i "25i \\\\\\\\\\\\\\\\! {client}" shop.sql; sed -i "25i USE mysql;" shop.sql""",
+        copy,
+    )
+
+    row = trial.verify(copy / "shop.sql")
+
+    assert row["outcome"] == "failed"
+    asked = live.run("mariadb", "-N", "-e", "SELECT COUNT(*) FROM shop.orders").stdout
+    assert asked.split() == [str(ROWS).encode()]
+
+
+def test_a_table_is_taken_out_of_a_dump(made: Path, trial: Trial, tmp_path: Path) -> None:
+    taken = tmp_path / "orders.sql"
+
+    def take(restored: Restored) -> None:
+        restored.take_table("orders", str(taken))
+
+    row = trial.verify(made / "shop.sql", take)
+
+    assert said(row) == "restored: "
+    text = taken.read_text()
+    assert text.count(NAME) == ROWS
+    assert "CREATE TABLE `notes`" not in text
+    assert taken.stat().st_mode & 0o077 == 0

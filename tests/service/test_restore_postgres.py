@@ -1,0 +1,406 @@
+"""Backups of a live PostgreSQL server, restored and judged: what is found in them, and that the server stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import left_behind
+import psycopg
+import pytest
+from postgres import USER, Postgres, program
+from restoring import Place, place
+
+__all__ = ["place"]
+
+DEAR = "SELECT md5(string_agg(guest::text, ',' ORDER BY id)) FROM guest"
+
+
+class Live:
+    """A server that lives: with a tablespace, an archive, a slot and a subscription. made: its backups."""
+
+    def __init__(self, made: Path) -> None:
+        self.made, self.archive, self.space = made, made / "archive", made / "space"
+        for folder in (self.archive, self.space):
+            folder.mkdir()
+            shutil.chown(folder, "postgres")
+        self.server = Postgres()
+        for name, value in (
+            ("wal_level", "logical"),
+            ("archive_mode", "on"),
+            ("archive_command", f"cp %p {self.archive}/%f"),
+        ):
+            self.do(f"ALTER SYSTEM SET {name} = '{value}'", "postgres")
+        self.server.stop()
+        self.server.start()
+
+    def do(self, statement: str, database: str = "shop") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.server.url(database), autocommit=True) as db:
+            answer = db.execute(statement)
+            return answer.fetchall() if answer.description else []
+
+    def run(self, name: str, *arguments: str | Path) -> None:
+        line = [program(name), "-h", str(self.server.home), "-U", USER, *map(str, arguments)]
+        done = subprocess.run(line, capture_output=True, cwd=self.made)
+        assert done.returncode == 0, done.stderr
+
+    def state(self) -> dict[str, object]:
+        """Return the files of its tablespace and its archive, byte for byte, its rows and its slots."""
+        folders = (self.archive, self.space)
+        files = sorted(one for top in folders for one in top.rglob("*") if one.is_file())
+        return {
+            **{str(one): hashlib.sha256(one.read_bytes()).hexdigest() for one in files},
+            "rows": self.do(DEAR),
+            "slots": self.do(
+                "SELECT slot_name, active, restart_lsn, confirmed_flush_lsn FROM pg_replication_slots"
+            ),
+            "databases": self.do("SELECT datname FROM pg_database ORDER BY 1"),
+        }
+
+
+def fill(live: Live) -> None:
+    live.do("CREATE ROLE app", "postgres")
+    live.do(f"CREATE TABLESPACE elsewhere LOCATION '{live.space}'", "postgres")
+    live.do("CREATE DATABASE shop", "postgres")
+    live.do("CREATE TABLE guest (id int, name text) TABLESPACE elsewhere")
+    live.do("INSERT INTO guest SELECT n, md5(n::text) FROM generate_series(1, 5000) n")
+    live.do("ALTER TABLE guest ADD PRIMARY KEY (id)")
+    live.do(
+        "CREATE TABLE visit AS SELECT n AS id, n % 5000 + 1 AS guest FROM generate_series(1, 300) n"
+    )
+    live.do("ALTER TABLE visit OWNER TO app")
+    live.do("CREATE PUBLICATION everything FOR TABLE visit")
+    live.do("SELECT pg_create_logical_replication_slot('kept', 'pgoutput')")
+    live.do("CREATE DATABASE reader", "postgres")
+    live.do("CREATE TABLE visit (id bigint, guest bigint)", "reader")
+    live.do(
+        f"CREATE SUBSCRIPTION reads CONNECTION 'host={live.server.home} user={USER} dbname=shop' PUBLICATION everything"
+        " WITH (create_slot = false, slot_name = 'kept', copy_data = false, enabled = true)",
+        "reader",
+    )
+    live.do("VACUUM FREEZE")
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    """A live server and its backups."""
+    if os.geteuid():
+        pytest.skip("the sandbox needs root")
+    made = Path(tempfile.mkdtemp(prefix="upkeep-live-", dir="/var/tmp"))
+    left_behind.remove_at_the_end(made)
+    made.chmod(0o755)
+    one = Live(made)
+    try:
+        fill(one)
+        for form, name in (("c", "custom"), ("t", "tar"), ("d", "directory"), ("p", "plain.sql")):
+            one.run("pg_dump", f"-F{form}", "-f", name, "shop")
+        one.run("pg_dump", "-Fc", "-Z0", "-f", "unpacked", "shop")
+        one.run("pg_dumpall", "-f", "all.sql")
+        one.run("pg_basebackup", "-Ft", "-D", "base_tar", "-c", "fast")
+        mapped = f"--tablespace-mapping={one.space}={made}/base/space"
+        one.run("pg_basebackup", "-D", "base/data", mapped, "-c", "fast")
+        one.do("ALTER SUBSCRIPTION reads DISABLE", "reader")
+        one.do("CHECKPOINT")
+        yield one
+    finally:
+        one.server.close()
+        shutil.rmtree(made)
+
+
+@pytest.fixture(autouse=True)
+def _unchanged(live: Live) -> Iterator[None]:
+    """Whatever is restored: the live server is the same before and after, byte for byte."""
+    before = live.state()
+    yield
+    assert live.state() == before
+
+
+GUESTS = {"sql": "SELECT count(*) FROM guest", "database": "shop", "equals": "5000"}
+
+
+@pytest.mark.parametrize(
+    ("backup", "database"),
+    [
+        ("custom", "shop"),
+        pytest.param("tar", "shop", marks=pytest.mark.long),
+        pytest.param("directory", "shop", marks=pytest.mark.long),
+        pytest.param("unpacked", "shop", marks=pytest.mark.long),
+        ("plain.sql", "restored"),
+        ("all.sql", "shop"),
+        ("base_tar", "shop"),
+        ("base/data", "shop"),
+    ],
+)
+def test_a_good_backup_is_restored_and_each_row_is_there(
+    live: Live, place: Place, backup: str, database: str
+) -> None:
+    row = place.verify(live.made / backup, assertions=[{**GUESTS, "database": database}])
+
+    assert (row["outcome"], row["why"], row["findings"]) == ("restored", "", [])
+    assert row["counts"][f"{database}.public.guest"] == 5000
+    assert row["counts"][f"{database}.public.visit"] == 300
+    assert row["assertions"][0]["state"] == "held"
+    assert row["restore_seconds"] > 0
+    assert row["restored_bytes"] > 1_000_000
+    assert row["programs"]["postgres"]
+    assert "5000" not in " ".join(row["notes"])
+
+
+@pytest.mark.parametrize("packer", ["gzip", "xz"])
+@pytest.mark.long
+def test_a_packed_dump_is_restored(live: Live, place: Place, packer: str, tmp_path: Path) -> None:
+    for name in ("custom", "plain.sql"):
+        packed = tmp_path / f"{name}.{packer}"
+        with packed.open("wb") as stream:
+            subprocess.run([packer, "-c", live.made / name], stdout=stream, check=True)
+        row = place.verify(packed, name=name)
+        assert (row["outcome"], row["figures"]["rows"]) == ("restored", 5300)
+
+
+def test_roles_that_are_not_in_a_dump_are_named_and_come_from_the_declared_globals(
+    live: Live, place: Place, tmp_path: Path
+) -> None:
+    assert place.verify(live.made / "custom")["notes"] == [
+        "roles not in this backup: app, upkeep; restored without what they may do"
+    ]
+    live.run("pg_dumpall", "--globals-only", "-f", tmp_path / "globals.sql")
+    row = place.verify(live.made / "custom", globals=str(tmp_path / "globals.sql"))
+    assert (row["outcome"], row["notes"]) == ("restored", [])
+
+
+# --- faults, each with what plants it --------------------------------------------------------------------------------
+def flip(path: Path, place: float = 0.5) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 1
+    path.write_bytes(data)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    data = path.read_bytes()
+    assert old.encode() in data
+    path.write_bytes(data.replace(old.encode(), new.encode(), 1))
+
+
+def shell(command: str) -> Callable[[Path], None]:
+    """Return what runs a command, in which BACKUP is the copy of the backup."""
+
+    def plant(backup: Path) -> None:
+        subprocess.run(command, shell=True, check=True, env={**os.environ, "BACKUP": str(backup)})
+
+    return plant
+
+
+LAST = "-- PostgreSQL database dump complete"
+
+
+def add(text: str) -> Callable[[Path], None]:
+    """Return what adds statements to the end of a dump, before its trailer."""
+    return lambda backup: edit(backup, f"--\n{LAST}", f"{text}\n--\n{LAST}")
+
+
+FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
+    "a flipped byte in a custom dump": ("custom", flip, "failed", "it cannot be read"),
+    "a flipped byte in a dump in a tar": (
+        "tar",
+        lambda one: edit(
+            one, "\n7\t8f14e45fceea167a5a36dedd4bea2543", "\nx\t8f14e45fceea167a5a36dedd4bea2543"
+        ),
+        "failed",
+        "invalid input syntax for type integer (22P02)",
+    ),
+    "a flipped byte in a custom dump that is not packed": (
+        "unpacked",
+        lambda one: edit(
+            one, "7\t8f14e45fceea167a5a36dedd4bea2543\n", "x\t8f14e45fceea167a5a36dedd4bea2543\n"
+        ),
+        "failed",
+        "invalid input syntax for type integer (22P02)",
+    ),
+    "a flipped byte in a dump in a folder": (
+        "directory",
+        lambda one: flip(max(one.glob("*.dat.gz"), key=lambda each: each.stat().st_size)),
+        "failed",
+        "it cannot be read",
+    ),
+    "a flipped byte in a plain dump": (
+        "plain.sql",
+        lambda one: edit(one, "CREATE TABLE public.guest", "CREATE TABLD public.guest"),
+        "failed",
+        "syntax error at or near (42601)",
+    ),
+    "a row twice in a plain dump": (
+        "plain.sql",
+        shell(r"sed -i '0,/^7\t8f14e45f.*/s//&\n&/' $BACKUP"),
+        "failed",
+        'could not create unique index "guest_pkey" (23505)',
+    ),
+    "a dump without its trailer": (
+        "plain.sql",
+        shell("head -n -6 $BACKUP > $BACKUP.cut && mv $BACKUP.cut $BACKUP"),
+        "failed",
+        "ends without the last line of pg_dump",
+    ),
+    "a shell command in a dump": (
+        "plain.sql",
+        add(r"\! touch /var/tmp/upkeep-was-here"),
+        "failed",
+        r"the dump asks for a psql command: \!",
+    ),
+    "a program as the source of rows": (
+        "plain.sql",
+        add("COPY public.guest FROM PROGRAM 'cat /etc/passwd';"),
+        "failed",
+        "the dump asks for more than a restore: external program",
+    ),
+    "a file of the server in a dump": (
+        "plain.sql",
+        add("SELECT pg_catalog.lo_import('/etc/passwd');"),
+        "failed",
+        "the dump asks for more than a restore: lo_import",
+    ),
+    "an extension that is not here": (
+        "plain.sql",
+        add("CREATE EXTENSION nowhere;"),
+        "unknown",
+        'this server lacks what it needs: extension "nowhere" is not available (0A000)',
+    ),
+    "a locale that is not here": (
+        "all.sql",
+        lambda one: edit(
+            one,
+            "ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C'",
+            "ENCODING = 'UTF8' LOCALE = 'xx_YY'",
+        ),
+        "unknown",
+        "this server lacks what it needs: invalid locale name",
+    ),
+    "a version that is not here": (
+        "plain.sql",
+        shell(r"sed -i 's/^\(-- Dumped from database version\) .*/\1 99.1/' $BACKUP"),
+        "unknown",
+        "it needs the programs of PostgreSQL 99 or newer; found ",
+    ),
+    "a base backup of a version that is not here": (
+        "base/data",
+        shell("echo 99 > $BACKUP/PG_VERSION; rm $BACKUP/backup_manifest"),
+        "unknown",
+        "it needs the programs of PostgreSQL 99 and no other; found ",
+    ),
+    "a lost file of a base backup without a manifest": (
+        "base/data",
+        shell(r"rm $BACKUP/backup_manifest $BACKUP/../space/PG_*/*/*"),
+        "failed",
+        "could not open file",
+    ),
+    "a zeroed page in an index of a base backup without a manifest": (
+        "base/data",
+        shell(
+            r"rm $BACKUP/backup_manifest; for F in $BACKUP/base/*/*; do case $F in *_fsm|*_vm) ;; *) "
+            r"cmp -s -n 4 -i 8192 $F /dev/zero || true;; esac; done"
+        ),
+        "restored",
+        "",
+    ),
+    "a log that was cut in a base backup": (
+        "base/data",
+        shell("for F in $BACKUP/pg_wal/0*; do truncate -s 1M $F; done"),
+        "failed",
+        "",
+    ),
+    "a log that was zeroed in a base backup without a manifest": (
+        "base/data",
+        shell(
+            "rm $BACKUP/backup_manifest; for F in $BACKUP/pg_wal/0*; do"
+            " dd if=/dev/zero of=$F bs=1M count=16 conv=notrunc status=none; done"
+        ),
+        "failed",
+        "the server did not start: could not locate required checkpoint record (XX000)",
+    ),
+    "no log in a base backup": (
+        "base/data",
+        shell("rm $BACKUP/pg_wal/0*"),
+        "unknown",
+        "its write-ahead log, from ",
+    ),
+    "a link out of a base backup": (
+        "base/data",
+        shell(
+            "rm $BACKUP/backup_manifest; mv $BACKUP/base/1 $BACKUP/../one; ln -s ../../one $BACKUP/base/1"
+        ),
+        "unknown",
+        "base/1 is a link: what it leads to is not in the backup",
+    ),
+    "a tablespace that is still the live one": (
+        "base/data",
+        lambda one: _relink(one),
+        "unknown",
+        "out of the backup: it may be the live one",
+    ),
+    "a lost tar of a tablespace": (
+        "base_tar",
+        shell("rm $BACKUP/backup_manifest $BACKUP/[0-9]*.tar"),
+        "failed",
+        "the files of tablespace ",
+    ),
+}
+
+
+def _relink(backup: Path) -> None:
+    (backup / "backup_manifest").unlink()
+    for link in (backup / "pg_tblspc").iterdir():
+        link.unlink()
+        link.symlink_to(next(Path("/var/tmp").glob("upkeep-live-*/space")))
+
+
+SLOW = (
+    "tar",
+    "unpacked",
+    "row twice",
+    "file of the server",
+    "locale",
+    "lost file",
+    "zeroed",
+    "lost tar",
+)
+
+
+def copied(live: Live, name: str, folder: Path) -> Path:
+    """Return a copy of a backup that was made; a base backup keeps the tablespace that lies beside it."""
+    top = name.split("/")[0]
+    source = live.made / top
+    if source.is_dir():
+        shutil.copytree(source, folder / top, symlinks=True)
+        for link in folder.glob(f"{top}/data/pg_tblspc/*"):
+            link.unlink()
+            link.symlink_to(folder / top / "space")
+    else:
+        shutil.copy(source, folder / top)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(one, marks=pytest.mark.long if any(word in one for word in SLOW) else ())
+        for one in FAULTS
+    ],
+)
+def test_a_planted_fault_is_found(live: Live, place: Place, fault: str, tmp_path: Path) -> None:
+    name, plant, outcome, words = FAULTS[fault]
+    backup = copied(live, name, tmp_path)
+    plant(backup)
+    if backup.is_file():
+        os.utime(backup, (0, 1_700_000_000))  # else it might still be being made
+
+    row = place.verify(backup)
+
+    assert (row["outcome"], row["step"]) == (outcome, row["step"])
+    assert words in row["why"]
+    said = " ".join([row["why"], *row["notes"], *row["findings"]])
+    assert "8f14e45fceea167a5a36dedd4bea2543" not in said
+    assert not Path("/var/tmp/upkeep-was-here").exists()

@@ -1,0 +1,205 @@
+"""What a client of MariaDB says, and what a backup says of itself: read without rows of patients."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
+    complaint,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
+    database_of,
+    other_server,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
+    SqlError,
+    forbidden,
+    of_a_dump,
+    replaced_engine,
+    sql_error,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_mydumper import (
+    delimited,
+    in_order,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
+    quoted,
+    settings_of,
+    version_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("printed", "error"),
+    [
+        ("", None),
+        ("mariadb: Deprecated program name", None),
+        ("ERROR at line 7: Not allowed in the sandbox mode\n", SqlError(0, 7, "")),
+        (
+            "--------------\ninsert into a values ('Mustermann')\n--------------\n\n"
+            "ERROR 1062 (23000) at line 3: Duplicate entry 'Mustermann' for key 'PRIMARY'\n",
+            SqlError(1062, 3, "Duplicate entry '…'"),
+        ),
+        (
+            "ERROR 1064 (42000) at line 9: You have an error near 'Muster\nmann' and 'so on' at line 1\n",
+            SqlError(1064, 9, "You have an error near '…' at line 1"),
+        ),
+        ("ERROR 1366 (22007): Incorrect value: 'Mustermann", SqlError(1366, 0, "Incorrect value: '…'")),
+        ("ERROR 1644 (45000) at line 2: Mustermann", SqlError(1644, 2, "")),
+        (
+            "ERROR 1146 (42S02) at line 1: Table 'shop.orders' doesn't exist",
+            SqlError(1146, 1, "Table 'shop.orders' doesn't exist"),
+        ),
+    ],
+    ids=["nothing", "no error", "refused", "row", "statement", "cut", "signal", "name"],
+)  # fmt: skip
+def test_an_error_keeps_its_number_and_no_row(printed: str, error: SqlError | None) -> None:
+    assert sql_error(printed) == error
+
+
+@pytest.mark.parametrize(
+    ("number", "other", "outcome"),
+    [
+        (1062, "", "failed"),
+        (1064, "", "failed"),
+        (1064, "MySQL", "unknown"),
+        (1062, "MySQL", "failed"),
+        (1286, "", "unknown"),
+        (1273, "", "unknown"),
+        (1126, "", "unknown"),
+        (1114, "", "unknown"),
+    ],
+)
+def test_what_the_server_here_lacks_is_unknown_and_all_else_is_the_dump_s(
+    number: int, other: str, outcome: str
+) -> None:
+    told = of_a_dump(SqlError(number, 1, "x"), "line 1", other)
+
+    assert told.outcome == outcome
+    assert str(told).startswith("line 1: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "wish"),
+    [
+        (0, "for a command of the client that runs programs or opens files"),
+        (1227, "for what only an administrator of the server may do"),
+        (2005, "to connect to another server"),
+        (1062, ""),
+    ],
+)
+def test_a_wish_that_no_backup_has_is_told_from_an_error(number: int, wish: str) -> None:
+    assert forbidden(SqlError(number, 1, "")) == wish
+
+
+def test_an_engine_that_was_replaced_is_an_error() -> None:
+    out = "1\nWarning (Code 1286): Unknown storage engine 'ROCKSDB'\nWarning (Code 1266): Using InnoDB"
+
+    assert replaced_engine(out) == SqlError(1286, 0, "Unknown storage engine 'ROCKSDB'")
+    assert replaced_engine("Warning (Code 1287): deprecated") is None
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"-- MariaDB dump 10.19\n-- Host: localhost    Database: shop\n-- ---", "shop"),
+        (b"-- Host: db one    Database: a b\r\n-- --", "a b"),
+        (b"-- Host: localhost    Database: \n-- Current Database: `a`", ""),
+        (b"-- Host: localhost    Database: a\n--\n-- Current Database: `a`\n", ""),
+        (b"CREATE TABLE t (i INT);", "restored"),
+    ],
+    ids=["one", "with a blank", "all", "named, and made by the dump", "unnamed"],
+)
+def test_the_database_of_a_dump(head: bytes, name: str) -> None:
+    assert database_of(head) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10.11.19-MariaDB-0+deb12u1", ""),
+        ("10.6.18-MariaDB", ""),
+        ("5.5.5-10.3.1-MariaDB", ""),
+        ("11.4.2-MariaDB-log", "MariaDB 11.4, which is later than 10.11"),
+        ("8.0.36", "8.0.36, which is not MariaDB"),
+        ("", "an unknown server"),
+    ],
+)
+def test_a_backup_of_another_server_is_known_by_its_version(text: str, said: str) -> None:
+    assert other_server(text, (10, 11)) == said
+
+
+def test_a_version_is_that_of_mariadb_and_no_other() -> None:
+    assert version_of("mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian") == (10, 11)
+    assert version_of("mysqld  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server)") is None
+
+
+def test_of_a_copy_s_settings_only_those_are_taken_that_open_its_files() -> None:
+    text = """[mysqld]
+innodb_page_size=32768
+innodb_data_file_path=ibdata1:12M;ibdata2:1G:autoextend:max:4G
+innodb_undo_tablespaces=3
+innodb_undo_directory=/var/lib/other
+plugin-load-add=/tmp/evil.so
+innodb_checksum_algorithm=full_crc32
+"""
+
+    assert settings_of(text) == [
+        "--innodb-page-size=32768",
+        "--innodb-data-file-path=ibdata1:12M;ibdata2:1G:autoextend:max:4G",
+        "--innodb-undo-tablespaces=3",
+        "--innodb-checksum-algorithm=full_crc32",
+    ]
+    assert settings_of("innodb_data_file_path=/var/lib/mysql/ibdata1:12M\ninnodb_page_size=x") == []
+
+
+def test_a_name_is_quoted_so_that_it_stays_one() -> None:
+    assert quoted("a`b; DROP TABLE c") == "`a``b; DROP TABLE c`"
+
+
+def test_files_of_mydumper_are_loaded_in_the_order_in_which_they_need_each_other() -> None:
+    names = [
+        *("metadata", "shop-schema-post.sql", "shop-schema-create.sql", "shop.orders.sql"),
+        *("shop.orders-schema.sql.gz", "shop.orders-schema-triggers.sql", "shop.v-schema-view.sql"),
+        *(
+            "shop.v-schema.sql",
+            "shop.orders.00001.sql.zst",
+            "shop.n-schema-sequence.sql",
+            "notes.txt",
+        ),
+    ]
+
+    assert in_order(names) == [
+        ("create", "shop", "shop-schema-create.sql"),
+        ("sequence", "shop", "shop.n-schema-sequence.sql"),
+        ("table", "shop", "shop.orders-schema.sql.gz"),
+        ("table", "shop", "shop.v-schema.sql"),
+        ("data", "shop", "shop.orders.00001.sql.zst"),
+        ("data", "shop", "shop.orders.sql"),
+        ("view", "shop", "shop.v-schema-view.sql"),
+        ("triggers", "shop", "shop.orders-schema-triggers.sql"),
+        ("post", "shop", "shop-schema-post.sql"),
+    ]
+
+
+def test_a_statement_with_semicolons_in_it_stays_one() -> None:
+    text = b"SET a=1;\nCREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END;\n"
+
+    assert delimited(text, b"//x").splitlines() == [
+        *(b"DELIMITER //x", b"SET a=1", b"//x"),
+        *(b"CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END", b"//x"),
+        b"DELIMITER ;",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        ("[00] x\n2026-11-27 18:03:06 0 [ERROR] InnoDB: corrupt page\n[00] FATAL ERROR: y", "InnoDB: corrupt page"),
+        ("[00] FATAL ERROR: 2026-11-27 18:04:14 nothing there", "2026-11-27 18:04:14 nothing there"),
+        ("", "no word of why"),
+    ],
+    ids=["of the server", "of the program", "none"],
+)  # fmt: skip
+def test_the_first_complaint_of_a_program_is_passed_on(printed: str, words: str) -> None:
+    assert complaint(printed) == words
