@@ -90,7 +90,8 @@ def _extract(task: Task, archives: Archives, archive: str) -> RestoredSnapshot:
     if archives.remote:
         _streamed(task, archives, archive, tree)
     else:
-        said = archives.run(["extract", archive], task.scratch.inside(tree))
+        with archives.box.telling(task, size):
+            said = archives.run(["extract", archive], task.scratch.inside(tree))
         archives.refuse_failure("extract", said.status, said.err)
     task.row["restored_bytes"] = size
     task.row["restore_seconds"] = round(time.monotonic() - began, 3)

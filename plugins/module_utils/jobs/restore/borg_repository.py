@@ -26,7 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.repository import (
     COMPLAINTS,
     PASSWORD,
-    Holder,
+    LockHolder,
     NearSandbox,
     ReadingSandbox,
     account_of,
@@ -235,7 +235,7 @@ class Archives:
         elif status:
             raise failure(step, status, err, self.remote)
 
-    def holders(self) -> list[Holder]:
+    def holders(self) -> list[LockHolder]:
         """Return who holds the lock."""
         names = self.task.host.names(self.real)
         found = []
@@ -249,7 +249,7 @@ class Archives:
             found += self._shared(os.path.join(self.real, "lock.roster"))
         return found
 
-    def _shared(self, path: str) -> list[Holder]:
+    def _shared(self, path: str) -> list[LockHolder]:
         try:
             since = self.task.host.stat(path).st_mtime
             listed = json.loads(self.task.host.read(path, 1_000_000)).get("shared") or []
@@ -260,7 +260,7 @@ class Archives:
             raise NotTriedError("the repository has a lock that is not understood") from None
 
 
-def holder_of(name: str, since: float) -> Holder:
+def holder_of(name: str, since: float) -> LockHolder:
     """Return whom a lock of borg names, such as `web@2485377.4711-0`. since: when it was made.
 
     Raises: NotTriedError if it is not understood: then it is held by somebody.
@@ -269,7 +269,9 @@ def holder_of(name: str, since: float) -> Holder:
     if not found:
         raise NotTriedError("the repository has a lock that is not understood")
     host, pid = name_of(found.group(1)), int(found.group(2))
-    return Holder(host, pid, since, gone(host in (os.uname().nodename, _full_name()), pid, since))
+    return LockHolder(
+        host, pid, since, gone(host in (os.uname().nodename, _full_name()), pid, since)
+    )
 
 
 def _full_name() -> str:

@@ -39,7 +39,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     COMPLAINTS,
     PASSWORD,
     TREE,
-    Holder,
+    LockHolder,
     NearSandbox,
     ReadingSandbox,
     RestoredSnapshot,
@@ -181,7 +181,7 @@ class _Repository:
                 box.look()
         return lines.decode("ascii", "replace").split()
 
-    def holders(self) -> list[Holder]:
+    def holders(self) -> list[LockHolder]:
         """Return who holds a lock."""
         found = []
         for name in self.names("locks")[:MOST_LOCKS]:
@@ -218,7 +218,7 @@ class _Repository:
         return sorted(every, key=lambda one: -one.taken)
 
 
-def holder_of(text: str, here: str, now: float) -> Holder:
+def holder_of(text: str, here: str, now: float) -> LockHolder:
     """Return whom a lock of restic names. here: the name of this host.
 
     Raises: NotTriedError if it is not understood: then it is held by somebody.
@@ -229,7 +229,7 @@ def holder_of(text: str, here: str, now: float) -> Holder:
     except (HostError, LookupError, TypeError, ValueError, AttributeError):
         raise NotTriedError("the repository has a lock that is not understood") from None
     ended = gone(host == here, pid, since)
-    return Holder(host, pid, since, ended or (host != here and now - since > STALE_SECONDS))
+    return LockHolder(host, pid, since, ended or (host != here and now - since > STALE_SECONDS))
 
 
 def parsed_snapshots(text: str) -> list[Snapshot]:
@@ -340,7 +340,8 @@ def _restore(
         words = ["restore", "--verify", "--target", task.scratch.inside(tree), snapshot]
         if size is None:
             words += [f"--include=/{one.lstrip('/')}" for one in patterns]
-        said = repository.run(words, whole=True)
+        with repository.box.telling(task, size or 1):
+            said = repository.run(words, whole=True)
         _judge_complaints(task, said, repository.remote)
     if size is not None:
         task.row["restored_bytes"] = size
