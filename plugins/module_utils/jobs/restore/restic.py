@@ -289,7 +289,7 @@ def restored_restic(task: Task) -> Iterator[Restored]:
 def _read_parts(
     task: Task, repository: _Repository, cycle: Cycle, snapshots: list[Snapshot]
 ) -> None:
-    """Read the next part, and more of them if the cycle would not end in its time.
+    """Read the next part, and more of them if the cycle would end late.
 
     Raises: BadBackupError, NotTriedError, CancelledError. What was read until then is kept.
     """
