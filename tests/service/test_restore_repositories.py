@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from patience import eventually
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import restic as restoring
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
 PASSWORD = "nur-geheim"
@@ -293,6 +295,35 @@ def test_a_repository_that_is_written_is_waited_for_and_its_lock_is_never_broken
     ]
     assert len(left["notes"]) == 1
     assert list((restic_copy / "locks").iterdir()) == locks
+
+
+def test_a_snapshot_that_comes_while_its_lock_is_waited_for_is_no_fault(
+    restic_copy: Path, place: Place
+) -> None:
+    process = holding(restic_copy)
+    timer = threading.Timer(1, process.communicate)
+    timer.start()
+    row = place.verify(restic_copy, lock_minutes=10)
+    timer.join()
+
+    assert (row["outcome"], row["why"], row["notes"]) == ("restored", "", [])
+
+
+@pytest.mark.long
+def test_what_another_program_removes_meanwhile_is_no_fault_of_the_backup(
+    restic_copy: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_parts = restoring._read_parts
+
+    def and_forget(task: Task, *others: Any) -> None:
+        read_parts(task, *others)
+        restic(restic_copy, "forget", "--prune", task.row["backup"].split()[-1])
+
+    monkeypatch.setattr(restoring, "_read_parts", and_forget)
+    row = place.verify(restic_copy)
+
+    assert row["outcome"] == "unknown"
+    assert row["why"] == "another program has changed the repository meanwhile"
 
 
 # --- borg ------------------------------------------------------------------------------------------------------------

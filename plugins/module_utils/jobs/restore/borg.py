@@ -156,7 +156,7 @@ def _check(task: Task, archives: Archives, now: float, whole: bool) -> None:
         left = task.sandbox.ends - time.monotonic()
         if share >= 1 or enough or left < 3 * (time.monotonic() - began):
             break
-    task.row["unproved"] = f"of the other archives, {cycle.covered()} parts were read"
+    task.row["unproved"] = f"the other archives, of which {cycle.covered()} parts were read"
     if not whole:
         task.row["covered"] = cycle.covered()
 

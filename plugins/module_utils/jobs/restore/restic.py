@@ -198,24 +198,20 @@ class _Repository:
             text = self.task.host.read_bytes(os.path.join(self.place, "config"), 64_000)
         return hashlib.sha256(text).hexdigest()[:32]
 
-    def refuse_unread(self) -> list[Snapshot]:
-        """Return all snapshots, newest first; restic itself leaves out in silence those that it cannot read.
+    def refuse_unread(self) -> None:
+        """Raise BadBackupError if a snapshot cannot be read: restic leaves it out of its list in silence.
 
-        Raises: BadBackupError if there is one of these.
+        What is not in the list of the set may be another set's, or have come since.
         """
         there, listed = self.names("snapshots"), self.task.repository
-        wanted = self.task.wanted
-        if listed is None or wanted.get("snapshot_host") or wanted.get("snapshot_tag"):
-            every = parsed_snapshots(self.asked(["--json", "snapshots"]))
-        else:
-            every = listed.snapshots
-        said = {one.name.split()[-1] for one in every}
+        said = {one.name.split()[-1] for one in listed.snapshots} if listed else set()
         unread = [one for one in there if one[:8] not in said]
         if unread:
-            unread = [one for one in self.names("snapshots") if one in unread]
+            said = parsed_snapshots(self.asked(["--json", "snapshots"]))
+            gone_since = set(unread) - set(self.names("snapshots"))
+            unread = [one for one in unread if one[:8] not in said and one not in gone_since]
         if unread:
             raise BadBackupError(f"snapshot {unread[0][:8]} cannot be read; it is not in the list")
-        return sorted(every, key=lambda one: -one.taken)
 
 
 def holder_of(text: str, here: str, now: float) -> LockHolder:
@@ -232,17 +228,14 @@ def holder_of(text: str, here: str, now: float) -> LockHolder:
     return LockHolder(host, pid, since, ended or (host != here and now - since > STALE_SECONDS))
 
 
-def parsed_snapshots(text: str) -> list[Snapshot]:
-    """Return the snapshots of restic's list.
+def parsed_snapshots(text: str) -> set[str]:
+    """Return the short names of the snapshots in restic's list.
 
     Raises: NotTriedError.
     """
     try:
-        return [
-            Snapshot(f"snapshot {one['id'][:8]}", moment(one["time"]))
-            for one in parsed("restic", text) or []
-        ]
-    except (HostError, LookupError, TypeError, ValueError, AttributeError):
+        return {one["id"][:8] for one in parsed("restic", text) or []}
+    except (HostError, LookupError, TypeError):
         raise NotTriedError("restic: its list of snapshots is not understood") from None
 
 
@@ -253,7 +246,8 @@ def restored_restic(task: Task) -> Iterator[Restored]:
     with task.step("find"):
         repository = _Repository(task)
         wait_until_free(task, repository.holders, f"restic -r {repository.shown} unlock")
-        snapshots = repository.refuse_unread()
+        repository.refuse_unread()
+        snapshots = task.repository.snapshots if task.repository else []
         newest = task.row["backup"].split()[-1]
         if not _ID.match(newest):
             raise NotTriedError("restic: the name of its newest snapshot is not understood")
@@ -277,7 +271,7 @@ def restored_restic(task: Task) -> Iterator[Restored]:
         cycle.restored(task.row["backup"])
         cycle.keep(snapshots, cycle.unproved(repository.names("packs")))
         task.row["unproved"] = (
-            f"of what only older snapshots have, {cycle.covered()} parts were read"
+            f"what only older snapshots have, of which {cycle.covered()} parts were read"
         )
         if len(cycle.done) == cycle.parts:
             task.row["unproved"] = ""
