@@ -56,6 +56,8 @@ def restored_borg(task: Task) -> Iterator[Restored]:
         if not archives.remote:
             remove = f"borg break-lock {archives.real}"
             wait_until_free(task, archives.holders, remove)
+            archives.make_mirror()
+        archives.note_version()
     try:
         with task.step("restore"):
             restored = _extract(task, archives, "::" + name.replace("{", "{{").replace("}", "}}"))

@@ -128,13 +128,10 @@ class Archives:
         else:
             self.box = ReadingSandbox(task.sandbox)
             self.reads = [(self.real, self.real)] + ([(keys, "/keys")] if keys else [])
-            self._make_mirror()
         if keys:
             self.environment["BORG_KEYS_DIR"] = keys if self.remote else "/keys"
-        said = self.run(["--version"]).out.split()
-        task.row["programs"]["borg"] = said[1][:20] if len(said) > 1 else "?"
 
-    def _make_mirror(self) -> None:
+    def make_mirror(self) -> None:
         """Make the folder in which borg works.
 
         The settings are copied: borg overwrites the old ones with noise, be it through a link.
@@ -148,6 +145,11 @@ class Archives:
         scratch.give(home)
         self.environment["BORG_REPO"] = scratch.inside(self.mirror)
         self.environment["BORG_BASE_DIR"] = scratch.inside(home)
+
+    def note_version(self) -> None:
+        """Take down which borg this is."""
+        said = self.run(["--version"]).out.split()
+        self.task.row["programs"]["borg"] = said[1][:20] if len(said) > 1 else "?"
 
     def keep_settings(self, text: str) -> None:
         """Write borg's settings into the mirror."""

@@ -32,6 +32,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.cycle import Cycle
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
+    CancelledError,
     NotTriedError,
     RestoreError,
 )
@@ -60,6 +61,7 @@ _PLACE = "/tmp/place"  # noqa: S108 (where it is in the sandbox, in memory)
 STALE_SECONDS = 1800.0
 """After so long restic itself takes a lock for stale: its holder renews it every five minutes."""
 MOST_LOCKS = 20
+LOCK_SECONDS = (4.0, 8.0, 60.0)
 _ID = re.compile(r"[0-9a-f]{8,64}\Z")
 _DATA = re.compile(
     r"Pack ID does not match, want [0-9a-f]{8}|ciphertext verification failed|invalid data returned"
@@ -126,11 +128,15 @@ class _Repository:
         said = self.run(["version"]).out.split()
         task.row["programs"]["restic"] = said[1][:20] if len(said) > 1 else "?"
 
-    def run(self, words: list[str], *, whole: bool = False) -> Finished:
+    def run(
+        self, words: list[str], *, whole: bool = False, seconds: float | None = None
+    ) -> Finished:
         """Run restic to its end. whole: its complaints go into a file, as there may be many."""
         line = [*self.command, *words]
         line = with_complaints(COMPLAINTS, line) if whole else line
-        said = self.box.run(line, self.reads, self.environment, secrets=self.secrets)
+        said = self.box.run(
+            line, self.reads, self.environment, secrets=self.secrets, seconds=seconds
+        )
         refuse_odd_end("restic", said.status, said.err)
         return said
 
@@ -183,12 +189,25 @@ class _Repository:
 
     def holders(self) -> list[LockHolder]:
         """Return who holds a lock."""
-        found = []
-        for name in self.names("locks")[:MOST_LOCKS]:
-            said = self.run(["cat", "lock", name])
-            if said.status == 0:  # else it has gone since
-                found.append(holder_of(said.out, os.uname().nodename, self.task.host.now()))
-        return found
+        texts = [self._lock(name) for name in self.names("locks")[:MOST_LOCKS]]
+        here, now = os.uname().nodename, self.task.host.now()
+        return [holder_of(text, here, now) for text in texts if text is not None]
+
+    def _lock(self, name: str) -> str | None:
+        """Return what is in a lock; None if it has gone since. restic asks for a minute for what is not there.
+
+        Raises: NotTriedError if it cannot be read: then it is held by somebody.
+        """
+        for seconds in LOCK_SECONDS:
+            try:
+                said = self.run(["cat", "lock", name], seconds=seconds)
+                if said.status == 0:
+                    return said.out
+            except CancelledError:
+                self.task.sandbox.look()  # it may be the verification that is cancelled
+            if name not in self.names("locks"):
+                return None
+        raise NotTriedError("the repository has a lock that cannot be read")
 
     def identity(self) -> str:
         """Return what no other repository at the same place has."""
