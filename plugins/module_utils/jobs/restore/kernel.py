@@ -9,6 +9,7 @@ Source: prctl(2), keyctl(2), syscalls(2).
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import signal
 
@@ -33,3 +34,11 @@ class Kernel:
         """Take a new and empty ring of keys: who has the one of a login can read each key in it, whatever its user."""
         if self._keyctl is not None:
             self._libc.syscall(self._keyctl, _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
+def in_memory(data: bytes) -> int:
+    """Return an open file that is on no disk, and holds the data."""
+    number = os.memfd_create("secret")
+    os.write(number, data)
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
