@@ -108,7 +108,10 @@ class Sandbox:
             os.chmod(stream.name, 0o644)
 
     def _prove(self) -> None:
-        """Look at the sandbox from inside; raise NotTriedError if it is not what it should be."""
+        """Look at the sandbox from inside.
+
+        Raises: NotTriedError if it is not what it should be.
+        """
         said = self.run(["cat", "/proc/net/dev", "/proc/self/status"], seconds=30)
         lines = said.out.splitlines()
         devices = [one.split(":")[0].strip() for one in lines[2:] if _is_device(one)]
@@ -182,7 +185,7 @@ class Sandbox:
     ) -> Finished:
         """Run a program to its end.
 
-        given: what it reads on its standard input: an open file, or a function that is asked for so many bytes until it
+        given: what it reads on its standard input: an open file, or a function that is asked for bytes until it
         gives none. What that function raises is passed on. secrets: files that are in the sandbox and in memory
         alone, by their paths in it, such as a password.
 
