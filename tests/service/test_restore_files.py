@@ -214,6 +214,11 @@ FAULTS = {
         "base.sql",
         "failed: line 3 of the dump asks for what runs programs or opens files",
     ),
+    "the word quit in a dump of SQLite, with which sqlite3 says that all went well": (
+        "sed -i '3i .quit' base.sql",
+        "base.sql",
+        "failed: sqlite3 has ended before the dump, or its last statement does not end",
+    ),
     "a file written by a dump of SQLite": (
         """sed -i "3i SELECT writefile('/scratch/reached', 'x');" base.sql""",
         "base.sql",

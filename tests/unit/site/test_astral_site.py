@@ -29,6 +29,7 @@ SCHEDULE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
     "daily-health": ("D7 D8 D9", "devsecops", None, ("2027-01-01", "2027-01-02")),
     "daily-logs": ("D10", "devsecops", None, ("2027-01-01", "2027-01-02")),
     "daily-backups": ("D11", "database-administration", None, ("2027-01-01", "2027-01-02")),
+    "restore-verification": ("", "database-administration", "6 h", ("2027-01-03", "2027-01-10")),
     "daily-security": ("D12", "security", None, ("2027-01-01", "2027-01-02")),
     "weekly-performance": ("WP1 WP2 WP3 WP4 WP5 WP6", "performance", "30 min", ("2027-01-04", "2027-01-11")),
     "weekly-security": ("WS1 WS2 WS3 WS4 WS5 WS7", "security", "45 min", ("2027-01-01", "2027-01-08")),
@@ -51,7 +52,7 @@ ROWS = {
 NOT_COVERED = {"D5", "WS6", "IS3", "IS4", "IP3", "V1", "V2", "V3", "K3", "K6"}
 # Rows that what exists today carries out whole, with a signature where one is due.
 WHOLE = {"D1", "D2", "D4", "D6", "D7", "D8", "D9", "D10", "D11"}
-WHOLE |= {"QU6", "YS1", "YS2", "YS3", "YS4", "YS6", "S1"}
+WHOLE |= {"MS5", "QU6", "YS1", "YS2", "YS3", "YS4", "YS5", "YS6", "S1"}
 
 
 @pytest.fixture(scope="module")
@@ -189,13 +190,17 @@ def test_every_check_that_is_due_is_asked_for_and_the_other_way_round(site: Site
     assert due <= set(load_checks())
 
 
-def test_only_the_clean_up_of_logs_changes_hosts(site: Site) -> None:
+def test_only_the_clean_up_of_logs_and_restores_change_hosts(site: Site) -> None:
     procedures = site.schedule.procedures
 
-    assert [name for name, one in procedures.items() if one.changes] == ["daily-logs"]
+    assert [name for name, one in procedures.items() if one.changes] == [
+        "daily-logs",
+        "restore-verification",
+    ]
     assert [name for name, one in procedures.items() if one.is_owed] == [
         "daily-logs",
         "daily-backups",
+        "restore-verification",
     ]
 
 

@@ -15,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.borg import restored_borg
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
     restored_mariabackup,
+    restored_xbstream,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
     restored_mariadb_dump,
@@ -57,6 +58,7 @@ KINDS: dict[str, Restorer] = {
     "tar": restored_tar,
     "text": restored_text,
     "tree": restored_tree,
+    "xbstream": restored_xbstream,
     "zip": restored_zip,
     "custom": restored_archive,
     "pg_tar": restored_archive,

@@ -18,7 +18,7 @@ SERVERS = {
     "MariaDB or MySQL": ("mariadbd", "mysqld"),
 }
 _OF_POSTGRES = ("custom", "pg_", "postgresql", "sql pg_dump", "pgbackrest", "barman")
-_OF_MARIADB = ("sql mysqldump", "sql mariadb", "mydumper", "mariabackup")
+_OF_MARIADB = ("sql mysqldump", "sql mariadb", "mydumper", "mariabackup", "xbstream")
 
 
 def product_of(kind: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import (
     CHECKPOINTS,
@@ -42,6 +42,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     RestoredMariaDb,
     restored_bytes,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
 _NAME = "copy"
@@ -54,6 +55,9 @@ _NEEDS = re.compile(
 )
 """What the program lacks, so that nothing is said of the backup."""
 _WORD = re.compile(r"\[(?:ERROR|FATAL)\]\s*(.*)|(?:FATAL ERROR|Error): (.*)")
+_STAMP = re.compile(r"^\[\d+\] [\d-]+ [\d:]+ ")
+_END_OF_LOG = re.compile(r"End of log at LSN=(\d{1,20})")
+_LAST = re.compile(r"^last_lsn\s*=\s*(\d{1,20})\s*$", re.MULTILINE)
 _ENGINES = (
     "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN"
     " ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY engine LIMIT 50;"
@@ -100,48 +104,92 @@ class RestoredMariaBackup(RestoredMariaDb):
 
 @contextlib.contextmanager
 def restored_mariabackup(task: Task) -> Iterator[Restored]:
-    """Copy, prepare and start it.
+    """Copy a folder, prepare and start it.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
     """
-    folder = FolderFiles(task.backup.path if task.backup else "", task.host)
+    source = task.backup.path if task.backup else ""
+    with _restored(task, source, lambda: task.copied(source, _NAME)) as restored:
+        yield restored
+
+
+@contextlib.contextmanager
+def restored_xbstream(task: Task) -> Iterator[Restored]:
+    """Extract a stream of mariadb-backup, prepare and start what is in it.
+
+    Raises: BadBackupError, NotTriedError, CancelledError.
+    """
+    prove_beside(task)
+    reader = program(("mbstream",), task.host)
+    with task.step("restore"):
+        folder = task.scratch.folder(_NAME)
+        with task.content() as stream:
+            line = [reader, "--extract", f"--directory=/scratch/{_NAME}"]
+            said = task.sandbox.run(line, given=task.reader(stream))
+        if said.status:
+            lines = said.err.strip().splitlines() or ["no word of why"]
+            raise BadBackupError(f"mbstream: {_STAMP.sub('', lines[-1])[:200]}")
+        if not _checkpoints(FolderFiles(folder, task.host)):
+            raise BadBackupError(
+                f"it ends too early: {CHECKPOINTS[0]} is missing, which is written last"
+            )
+    with _restored(task, folder, lambda: None) as restored:
+        yield restored
+
+
+@contextlib.contextmanager
+def _restored(task: Task, path: str, bring: Callable[[], Any]) -> Iterator[Restored]:
+    """Prepare and start a copy. path: where it can be looked at before; bring: brings it to its place.
+
+    Raises: BadBackupError, NotTriedError, CancelledError.
+    """
+    folder = FolderFiles(path, task.host)
     preparer = program(("mariadb-backup", "mariabackup"), task.host)
     info = next((folder.text(name) for name in INFOS if folder.has(name)), "")
-    settings = settings_of(folder.text(SETTINGS))
+    settings, checkpoints = settings_of(folder.text(SETTINGS)), _checkpoints(folder)
     with task.step("find"):
         server = MariaDbServer(task, f"/scratch/{_NAME}", settings)
-        whose = _refuse_unfit(folder, info, server)
+        _refuse_unfit(checkpoints, info, task.host.names(path))
+        whose = _other(info, server)
     with contextlib.ExitStack() as stack:
         with _doubted(whose):
             with task.step("restore"):
-                task.copied(folder.path, _NAME)
+                bring()
                 _leave_out(task, settings)
-                _prepare(task, preparer, settings)
+                reached = _prepare(task, preparer, settings)
             task.row["restored_bytes"] = restored_bytes(task, server.data)
             task.row["restore_seconds"] = task.row["seconds"]["restore"]
             with task.step("check"):
                 doubted = _read_pages(task, settings)
             with task.step("start"):
                 stack.enter_context(server.started(accounts=False))
-        yield RestoredMariaBackup(task, server, doubted)
+                _refuse_short_log(checkpoints, reached or _reached(server))
+        restored = RestoredMariaBackup(task, server, doubted)
+        restored.whole = not re.search(r"^partial\s*=\s*Y", info, re.MULTILINE)
+        if not restored.whole:
+            task.note("it is a partial backup: databases or tables were left out when it was made")
+        yield restored
 
 
-def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
-    """Return whose it is, if a failure need not be the backup's; empty if it is of the server that is here.
-
-    Raises: NotTriedError if it can be of no use alone, or not here.
-    """
-    checkpoints = next((folder.text(name) for name in CHECKPOINTS if folder.has(name)), "")
+def _refuse_unfit(checkpoints: str, info: str, names: list[str]) -> None:
+    """Raise NotTriedError if it can be of no use alone, or is packed. names: of the files at its top."""
     if re.search(r"^backup_type\s*=\s*incremental", checkpoints, re.MULTILINE):
         raise NotTriedError(
             "it is an incremental backup, and is restored only with the one on which it is built"
         )
     if re.search(r"^compressed\s*=\s*(?!N\b)\S", info, re.MULTILINE) or any(
-        name.endswith(_PACKED) for name in folder.names()
+        name.endswith(_PACKED) for name in names
     ):
         raise NotTriedError(
             "its files are packed by mariadb-backup --compress, which is not undone here"
         )
+
+
+def _other(info: str, server: MariaDbServer) -> str:
+    """Return whose it is, if a failure need not be the backup's; empty if it is of the server that is here.
+
+    Raises: NotTriedError if that server cannot read it at all.
+    """
     said = re.search(r"^server_version\s*=\s*(\S{1,80})", info, re.MULTILINE)
     version = said.group(1) if said else ""
     other = other_server(version, server.version)
@@ -150,6 +198,28 @@ def _refuse_unfit(folder: FolderFiles, info: str, server: MariaDbServer) -> str:
     if not version:
         return "an unknown server"
     return "" if version_of(version) == server.version else version
+
+
+def _checkpoints(folder: FolderFiles) -> str:
+    return next((folder.text(name) for name in CHECKPOINTS if folder.has(name)), "")
+
+
+def _reached(server: MariaDbServer) -> int:
+    """Return how far the server is; it has written a little of its own since it began."""
+    rows = server.rows("SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current';")
+    return int(rows[0][1]) if rows else 0
+
+
+def _refuse_short_log(checkpoints: str, reached: int) -> None:
+    """Raise BadBackupError if the copy is not as far as the backup says: its redo log ends at what is broken in it.
+
+    mariadb-backup takes that for the end of the log, and says that all is well.
+    """
+    said = _LAST.search(checkpoints)
+    if said and reached and reached < int(said.group(1)):
+        raise BadBackupError(
+            f"its redo log was applied up to LSN {reached}; expected {said.group(1)}: it is broken or cut there"
+        )
 
 
 @contextlib.contextmanager
@@ -183,8 +253,8 @@ def _leave_out(task: Task, settings: list[str]) -> None:
     task.scratch.give(path)
 
 
-def _prepare(task: Task, preparer: str, settings: list[str]) -> None:
-    """Make the copy consistent.
+def _prepare(task: Task, preparer: str, settings: list[str]) -> int:
+    """Make the copy consistent; return up to which LSN there was a redo log, 0 if the program does not say.
 
     Raises: BadBackupError.
     """
@@ -193,6 +263,7 @@ def _prepare(task: Task, preparer: str, settings: list[str]) -> None:
     said = task.sandbox.run([*line, f"--use-memory={memory}", *settings])
     if said.status:
         raise BadBackupError(f"mariadb-backup --prepare: {complaint(said.err)}")
+    return max((int(one) for one in _END_OF_LOG.findall(said.err)), default=0)
 
 
 def complaint(text: str) -> str:

@@ -151,11 +151,11 @@ def loaded(task: Task, server: MariaDbServer, main: str) -> RestoredMariaDb:
     row = task.row
     row["restored_bytes"] = restored_bytes(task, server.data)
     row["restore_seconds"] = row["seconds"]["restore"]
+    if server.events_on:
+        task.finding("the dump asks to switch events on")
     said = server.ask(ACCOUNTS)
     if isinstance(said, SqlError) and said.number in DENIED:
         server.let_everybody_in()
-    elif server.rows("SELECT @@event_scheduler;") != [["OFF"]]:
-        task.finding("the dump asks to switch events on")
     ours, others = server.rows(ACCOUNTS)[0]
     if ours == "1" and others == "0":
         task.note("accounts and their rights are not in it")

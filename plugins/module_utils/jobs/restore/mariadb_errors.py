@@ -61,13 +61,18 @@ NO_SUCH = (1049, 1054, 1146, 1305)
 
 @dataclass(frozen=True)
 class SqlError:
-    """Why a statement failed. number: of MariaDB; 0 for a command of the client that it refuses. line: of the input."""
+    """Why a statement failed. line: of the input.
+
+    number: of MariaDB; 0 for a command of the client that it refuses, -1 for what is none of SQL.
+    """
 
     number: int
     line: int
     text: str
 
     def __str__(self) -> str:
+        if self.number < 0:
+            return self.text
         return f"error {self.number}: {self.text}" if self.text else f"error {self.number}"
 
 

@@ -163,8 +163,9 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
     """
     path = task.backup.path if task.backup else ""
     folder = FolderFiles(path, task.host)
-    files = in_order(folder.names())
-    refuse_unfit(folder.names())
+    names = task.host.names(path)
+    files = in_order(names)
+    refuse_unfit(names)
     with contextlib.ExitStack() as stack:
         with task.step("start"):
             server = MariaDbServer(task)

@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.followed import followed
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
     GONE,
     SqlError,
@@ -48,6 +49,9 @@ _SAFE = (
     *("--max-allowed-packet=1G", "--innodb-flush-log-at-trx-commit=2"),
 )
 _CRASHED = re.compile(r"got signal|\[ERROR\].*(?:corrupt|checksum|Assertion)", re.IGNORECASE)
+_CORRUPTED = re.compile(
+    r"\[ERROR\] InnoDB: (?:File '([^'\n]{1,500})' is corrupted|[^\n]{0,500}page corruption)"
+)
 _NO_SANDBOX = re.compile(r"\S+: unknown option '--sandbox'")
 _ESCAPED = re.compile(r"\\([0nt\\])")
 _PLAIN = {"0": "\0", "n": "\n", "t": "\t", "\\": "\\"}
@@ -92,7 +96,7 @@ class MariaDbServer:
         self._running: Server | None = None
         self._stack = contextlib.ExitStack()
         self._loader = LOADER
-        self.restarted = False
+        self.restarted = self.events_on = False
         for name in ("none", "tmp"):
             task.scratch.folder(name)
 
@@ -217,13 +221,23 @@ class MariaDbServer:
             "the server ended, and does not say why; maybe it needs more memory than `memory_bytes`"
         )
 
+    def corrupted(self) -> str:
+        """Return the file in which the server has found a bad page, as its log says; it may go on without a word."""
+        found = _CORRUPTED.search(self._running.said()) if self._running else None
+        if found is None:
+            return ""
+        return os.path.normpath(found.group(1))[:200] if found.group(1) else "a file of InnoDB"
+
     def feed(self, read: Callable[[int], bytes], database: str) -> SqlError | None:
         """Let the client load a dump, without files and programs; return the error at which it ended, if it did.
 
         Raises: what read raises; NotTriedError if the client cannot do without.
         """
         more = ["--sandbox", "--show-warnings", *([f"--database={database}"] if database else [])]
-        said = self._run(more, read, self._loader)
+        # No dump can know it.
+        mark = os.urandom(8).hex()
+        last = f"\nSELECT '{mark}', @@event_scheduler;\n".encode("ascii")
+        said = self._run(more, followed(read, last), self._loader)
         if _NO_SANDBOX.match(said.err):
             raise NotTriedError(
                 "this client of MariaDB has no option --sandbox, without which a dump may run programs",
@@ -232,6 +246,12 @@ class MariaDbServer:
         error = sql_error(said.err)
         if error is None and said.status:
             return SqlError(-1, 0, f"the client ended with status {said.status}")
+        reached = re.search(rf"^{mark}\t(\w+)$", said.out, re.MULTILINE)
+        if error is None and reached is None:
+            return SqlError(
+                -1, 0, "the client has ended before it, or its last statement does not end"
+            )
+        self.events_on = bool(reached) and reached.group(1) != "OFF"  # type: ignore[union-attr]
         return error or replaced_engine(said.out)
 
     def add_loader(self) -> None:

@@ -39,19 +39,34 @@ _LISTED = (
     " FROM information_schema.tables WHERE table_schema NOT IN ({own}) ORDER BY table_schema, table_name"
     " LIMIT {limit} OFFSET {offset};"
 )
-_FIGURES = " ".join(
-    f"SELECT '{name}', COUNT(*) FROM {table} WHERE {column} NOT IN ({_NOT_OURS});"  # noqa: S608 - names of ours
-    for name, table, column in (
-        ("databases", "information_schema.schemata", "schema_name"),
-        ("routines", "information_schema.routines", "routine_schema"),
-        ("triggers", "information_schema.triggers", "trigger_schema"),
-        ("events", "mysql.event", "db"),
+
+
+def _counted(*counted: tuple[str, str, str]) -> str:
+    """Return statements that count what is of a site: name of the figure, table, column with the database."""
+    return " ".join(
+        f"SELECT '{name}', COUNT(*) FROM {table} WHERE {column} NOT IN ({_NOT_OURS});"  # noqa: S608 - names of ours
+        for name, table, column in counted
     )
+
+
+_OF_DATABASES = _counted(
+    ("databases", "information_schema.schemata", "schema_name"),
+    ("triggers", "information_schema.triggers", "trigger_schema"),
+)
+_OF_THE_SERVER = _counted(
+    ("routines", "information_schema.routines", "routine_schema"), ("events", "mysql.event", "db")
+)
+_OWN_TABLES = (
+    "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'mysql'"
+    " AND table_name IN ('proc', 'event', 'global_priv');"
 )
 
 
 class RestoredMariaDb(Restored):
     """A server with what came out. main: the database that is meant where none is named; empty for the only one."""
+
+    whole = True
+    """Whether the server's own tables must be there: routines, events and accounts."""
 
     def __init__(self, task: Task, server: MariaDbServer, main: str = "") -> None:
         self._task, self._server, self._main = task, server, main
@@ -62,8 +77,12 @@ class RestoredMariaDb(Restored):
     def figures(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return counts of databases, tables, rows, views, routines, triggers, events and accounts; rows by table."""
         elsewhere = self._list()
-        figures = {name: int(number) for name, number in self._server.rows(_FIGURES)}
-        figures["accounts"] = int(self._server.rows(ACCOUNTS)[0][1])
+        figures = {name: int(number) for name, number in self._server.rows(_OF_DATABASES)}
+        if self.whole or self._server.rows(_OWN_TABLES) == [["3"]]:
+            figures.update(
+                (name, int(number)) for name, number in self._server.rows(_OF_THE_SERVER)
+            )
+            figures["accounts"] = int(self._server.rows(ACCOUNTS)[0][1])
         if not self._tables:
             raise BadBackupError("it has no table")
         if elsewhere:
@@ -71,6 +90,8 @@ class RestoredMariaDb(Restored):
                 f"{elsewhere} tables have their rows in memory or on another server, and were not counted"
             )
         counts = dict(self._counts())
+        if not any(counts.values()):
+            self._task.note("none of its tables has a row")
         figures.update(tables=len(self._tables), rows=sum(counts.values()), views=len(self._views))
         return figures, counts
 
@@ -154,6 +175,10 @@ class RestoredMariaDb(Restored):
             found = re.search(r"rror (\d{4})", said.err)
             number = f"error {found.group(1)}" if found else "no word of why"
             raise BadBackupError(f"its rows cannot be read to the end: {number}")
+        # Of a long value the server gives what is before the bad page, and the program is content with it.
+        name = self._server.corrupted()
+        if name:
+            raise BadBackupError(f"{name}: a page of it differs from its checksum")
 
     def _checked(
         self, names: list[tuple[str, str]]

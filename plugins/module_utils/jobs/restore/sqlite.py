@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     NotTriedError,
     RestoreError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.followed import followed
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
@@ -61,6 +62,8 @@ class RestoredSqlite(Restored):
             some = self._tables[start : start + AT_ONCE]
             lines = self._lines(" ".join(_COUNT + _name(one) + ";" for one in some))
             counts.update((name[:200], int(number)) for name, number in zip(some, lines))
+        if not any(counts.values()):
+            self._task.note("none of its tables has a row")
         figures = {"tables": len(self._tables), "rows": sum(counts.values())}
         for line in self._lines(_FIGURES):
             kind, _bar, number = line.partition("|")
@@ -194,7 +197,9 @@ def restored_sqlite_dump(task: Task) -> Iterator[Restored]:
     path = f"/scratch/{_FILE}"
     with task.step("restore"):
         with task.content() as stream:
-            said = task.sandbox.run(command(path, "-safe"), given=task.reader(stream))
+            mark = os.urandom(8).hex()  # no dump can know it
+            given = followed(task.reader(stream), f"\nSELECT '{mark}';\n".encode("ascii"))
+            said = task.sandbox.run(command(path, "-safe"), given=given)
         if re.search(r"unknown option: -*safe", said.err):
             raise NotTriedError(
                 "this sqlite3 has no option -safe, without which a dump may run programs",
@@ -212,6 +217,8 @@ def restored_sqlite_dump(task: Task) -> Iterator[Restored]:
             error = told(said.err)
             # A statement of a dump is the backup's, not the site's.
             raise error if _LACKS.search(str(error)) else BadBackupError(str(error))
-        if not os.path.exists(task.outside(path)):
-            raise BadBackupError("nothing was made of the dump")
+        if mark not in said.out.splitlines():
+            raise BadBackupError(
+                "sqlite3 has ended before the dump, or its last statement does not end"
+            )
     yield _ended(task, path)
