@@ -74,7 +74,8 @@ class Trial:
         **options: Any,
     ) -> dict[str, Any]:
         """Verify the backup at a path and return its row. Nothing is left of it, and nobody is named in the ledger."""
-        one = {"name": "s", "paths": [str(path)], **(declared or {})}
+        where = {} if "repository" in (declared or {}) else {"paths": [str(path)]}
+        one = {"name": "s", **where, **(declared or {})}
         valid = ArgumentSpecValidator(backups.ARGUMENTS).validate(
             {"sets": [{**one, "verify": {"beside_live": "a test", **options}}]}
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from patience import eventually
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import restic as restoring
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
 PASSWORD = "nur-geheim"
@@ -171,57 +172,51 @@ def test_a_backup_of_restic_runs_beside_its_verification(restic_copy: Path, plac
     assert done
 
 
-def flip_data(repository: Path) -> None:
-    flip(newest_pack(repository), 5000)
-    restic(repository, "check")  # says that all is well
-
-
-def flip_snapshot(repository: Path) -> None:
-    listed = json.loads(restic(repository, "snapshots", "--json"))
-    flip(repository / "snapshots" / max(listed, key=lambda one: one["time"])["id"], 20)
-    restic(repository, "snapshots")  # leaves it out, and its status is 0
-
-
-def cut_index(repository: Path) -> None:
-    index = next((repository / "index").iterdir())
-    index.chmod(0o600)
-    index.write_bytes(index.read_bytes()[:100])
-
-
-def forget_all(repository: Path) -> None:
-    for snapshot in (repository / "snapshots").iterdir():
-        snapshot.unlink()
-    restic(repository, "check")  # says that all is well
-
-
-def lose_pack(repository: Path) -> None:
-    newest_pack(repository).unlink()
-
-
-def damage_config(repository: Path) -> None:
-    flip(repository / "config", 60)
-
-
+NEWEST = "$(find data -type f -size +250k -size -350k)"
+"""Where the data is that only the newest snapshot or archive has."""
+FLIP = "printf flipped! | dd bs=1 seek=5000 conv=notrunc of="
+# The command that plants it in the repository's folder; what the program's own check ends with; what is said of it.
 RESTIC_FAULTS = {
-    "a flipped byte in a pack, of which restic check says nothing": (
-        flip_data,
-        r"restic (restore|check): .*(ciphertext verification failed|Pack ID does not match)",
+    "a pack with other bytes": (
+        f"{FLIP}{NEWEST}",
+        0,
+        "restic (restore|check): .*(ciphertext verification failed|Pack ID does not match)",
     ),
-    "a snapshot that cannot be read, before which there is a good one": (
-        flip_snapshot,
+    "a snapshot that cannot be read, after one that is good": (
+        "printf flipped! | dd bs=1 seek=20 conv=notrunc of=snapshots/$(ls -t snapshots | head -n 1)",
+        1,
         "snapshot [0-9a-f]{8} cannot be read; it is not in the list",
     ),
-    "an index that was cut": (cut_index, "restic check: .*LoadIndex returned errors"),
-    "no snapshot at all": (forget_all, "the repository has no finished snapshot"),
-    "a pack that is missing": (lose_pack, "restic check: .*pack [0-9a-f]{8}"),
+    "no snapshot at all": ("rm -f snapshots/*", 0, "the repository has no finished snapshot"),
+    "an index that was cut": ("truncate -s 100 index/*", 1, "LoadIndex returned errors"),
+    "a pack that is missing": (f"rm -f {NEWEST}", 1, "restic check: .*pack [0-9a-f]{8}"),
+    "a pack that was cut": (f"truncate -s 1000 {NEWEST}", 1, "restic check: .*pack [0-9a-f]{8}"),
+    "folders with other bytes": (
+        "for pack in $(find data -type f -size -100k); do"
+        " printf flipped! | dd bs=1 seek=50 conv=notrunc of=$pack; done",
+        1,
+        "restic check: .*(ciphertext verification failed|tree [0-9a-f]{8})",
+    ),
+    "no index": ("rm -f index/*", 1, "restic check: .*(not found in index|tree [0-9a-f]{8})"),
 }
+QUICK = 5
+"""So many of a table are planted in each run of the tests, the others in the long one."""
 
 
-@pytest.mark.parametrize(("plant", "why"), RESTIC_FAULTS.values(), ids=RESTIC_FAULTS)
+def planted(faults: dict[str, tuple[str, int, str]]) -> list[Any]:
+    """Return the faults of a table as cases."""
+    return [
+        pytest.param(*fault, id=name, marks=[pytest.mark.long] if number >= QUICK else [])
+        for number, (name, fault) in enumerate(faults.items())
+    ]
+
+
+@pytest.mark.parametrize(("plant", "check", "why"), planted(RESTIC_FAULTS))
 def test_a_repository_of_restic_that_is_bad_fails(
-    plant: Callable[[Path], None], why: str, restic_copy: Path, place: Place
+    plant: str, check: int, why: str, restic_copy: Path, place: Place
 ) -> None:
-    plant(restic_copy)
+    subprocess.run(["sh", "-ec", plant], cwd=restic_copy, check=True, capture_output=True)
+    restic(restic_copy, "check", status=check)
     # A part without the pack: restic tries for a minute to read one that is missing.
     row = place.verify(restic_copy, parts=256)
 
@@ -302,21 +297,55 @@ def test_a_repository_that_is_written_is_waited_for_and_its_lock_is_never_broken
     assert list((restic_copy / "locks").iterdir()) == locks
 
 
+def test_a_snapshot_that_comes_while_its_lock_is_waited_for_is_no_fault(
+    restic_copy: Path, place: Place
+) -> None:
+    process = holding(restic_copy)
+    timer = threading.Timer(1, process.communicate)
+    timer.start()
+    row = place.verify(restic_copy, lock_minutes=10)
+    timer.join()
+
+    assert (row["outcome"], row["why"], row["notes"]) == ("restored", "", [])
+
+
+@pytest.mark.long
+def test_what_another_program_removes_meanwhile_is_no_fault_of_the_backup(
+    restic_copy: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_parts = restoring._read_parts
+
+    def and_forget(task: Task, *others: Any) -> None:
+        read_parts(task, *others)
+        restic(restic_copy, "forget", "--prune", task.row["backup"].split()[-1])
+
+    monkeypatch.setattr(restoring, "_read_parts", and_forget)
+    row = place.verify(restic_copy)
+
+    assert row["outcome"] == "unknown"
+    assert row["why"] == "another program has changed the repository meanwhile"
+
+
 # --- borg ------------------------------------------------------------------------------------------------------------
-def borg(repository: Path, *words: str, folder: Path | None = None, status: int = 0) -> str:
-    """Run borg as its user does; return what it prints. A word that begins with `::` is an archive."""
-    environment = {
+def borg_environment(repository: Path) -> dict[str, str]:
+    """Return what borg must know of a repository."""
+    return {
         **os.environ,
         "BORG_BASE_DIR": str(repository.parent / "own"),
         "BORG_PASSPHRASE": PASSWORD,
         "BORG_REPO": str(repository),
         "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
         "BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES",
+        "BORG_DELETE_I_KNOW_WHAT_I_AM_DOING": "YES",
     }
+
+
+def borg(repository: Path, *words: str, status: int = 0) -> str:
+    """Run borg as its user does; return what it prints. A word that begins with `::` is an archive."""
     ran = subprocess.run(
         ["borg", *words],
-        env=environment,
-        cwd=folder or repository.parent,
+        env=borg_environment(repository),
+        cwd=repository.parent,
         capture_output=True,
         text=True,
         check=False,
@@ -378,60 +407,48 @@ def segment_of(repository: Path, size: int) -> Path:
     )
 
 
-def flip_segment(repository: Path) -> None:
-    flip(segment_of(repository, 300_000), 5000)
-
-
-def flip_old_segment(repository: Path) -> None:
-    flip(segment_of(repository, 400_000), 5000)
-
-
-def replace_by_zeros(repository: Path) -> None:
-    """Let borg repair what was lost: it writes zeros, and says ever after that all is well."""
-    flip(segment_of(repository, 300_000), 150_000)
-    borg(repository, "check", "--repair")
-    borg(repository, "check")
-
-
-def delete_archives(repository: Path) -> None:
-    borg(repository, "delete", "::one")
-    borg(repository, "delete", "::{{two}}")
-    borg(repository, "check")
-
-
-def lose_segment(repository: Path) -> None:
-    segment_of(repository, 300_000).unlink()
-
-
-def cut_segment(repository: Path) -> None:
-    path = segment_of(repository, 300_000)
-    path.write_bytes(path.read_bytes()[:1000])
-
-
 BORG_FAULTS = {
-    "a flipped byte": (flip_segment, r"borg (list|extract): Data integrity error: Segment entry"),
-    "a flipped byte that the newest archive shares": (
-        flip_old_segment,
-        "borg (list|extract): Data integrity error: Segment entry",
-    ),
     "zeros for what was lost, of which borg only warns": (
-        replace_by_zeros,
+        f"{FLIP}{NEWEST}; borg check --repair",
+        0,
         r"borg extract: damaged \(all-zero\) chunks",
     ),
-    "no archive at all": (delete_archives, "the repository has no finished snapshot"),
-    "a segment that is missing": (lose_segment, "borg list: .*No such file or directory"),
-    "a segment that was cut": (cut_segment, "borg list: Data integrity error"),
+    "no archive at all": (
+        "borg delete ::one; borg delete '::{{two}}'",
+        0,
+        "the repository has no finished snapshot",
+    ),
+    "a segment with other bytes": (
+        f"{FLIP}{NEWEST}",
+        1,
+        "borg extract: Data integrity error: Segment entry",
+    ),
+    "a segment that is missing": (f"rm {NEWEST}", 1, "borg list: .*No such file or directory"),
+    "a segment that was cut": (f"truncate -s 1000 {NEWEST}", 1, "borg list: Data integrity error"),
+    "an older archive with other bytes": (
+        f"{FLIP}$(find data -type f -size +350k)",
+        1,
+        "borg extract: Data integrity error: Segment entry",
+    ),
+    "settings that were cut": ("truncate -s 300 config", 2, ""),
 }
 
 
-@pytest.mark.parametrize(("plant", "why"), BORG_FAULTS.values(), ids=BORG_FAULTS)
+@pytest.mark.parametrize(("plant", "check", "why"), planted(BORG_FAULTS))
 def test_a_repository_of_borg_that_is_bad_fails(
-    plant: Callable[[Path], None], why: str, borg_copy: Path, place: Place
+    plant: str, check: int, why: str, borg_copy: Path, place: Place
 ) -> None:
-    plant(borg_copy)
+    subprocess.run(
+        ["sh", "-ec", plant],
+        cwd=borg_copy,
+        env=borg_environment(borg_copy),
+        check=True,
+        capture_output=True,
+    )
+    borg(borg_copy, "check", status=check)
     row = place.verify(borg_copy)
 
-    assert row["outcome"] == "failed", row
+    assert row["outcome"] == ("failed" if why else "unknown"), row
     assert re.search(why, row["why"]), row
 
 
@@ -446,13 +463,8 @@ def test_a_repository_of_borg_that_is_held_is_waited_for_and_its_lock_is_never_b
     borg_copy: Path, place: Place
 ) -> None:
     process = subprocess.Popen(
-        ["borg", "create", f"{borg_copy}::three", "-"],
-        env={
-            **os.environ,
-            "BORG_BASE_DIR": str(place.folder / "own"),
-            "BORG_PASSPHRASE": PASSWORD,
-            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
-        },
+        ["borg", "create", "::three", "-"],
+        env=borg_environment(borg_copy),
         stdin=subprocess.PIPE,
     )
     try:
@@ -542,6 +554,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 def test_a_snapshot_of_restic_on_another_machine_is_restored(
     restic_home: Path, far: Path, place: Place
 ) -> None:
@@ -559,6 +572,7 @@ def test_a_snapshot_of_restic_on_another_machine_is_restored(
     assert bad["outcome"] == "failed", bad
 
 
+@pytest.mark.long
 def test_an_archive_of_borg_on_another_machine_is_restored(
     borg_home: Path, far: Path, place: Place
 ) -> None:
@@ -567,7 +581,7 @@ def test_an_archive_of_borg_on_another_machine_is_restored(
 
     row = place.verify(url, assertions=[{"files": "**/canary"}])
     part = place.verify(url, whole_bytes=10)
-    flip_segment(far / "repository")
+    subprocess.run(["sh", "-ec", f"{FLIP}{NEWEST}"], cwd=far / "repository", check=True)
     bad = place.verify(url)
 
     assert (row["outcome"], row["why"], row["figures"]["files"]) == ("restored", "", 3)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import platform
 import random
 import signal
 import socket
@@ -93,6 +95,7 @@ ATTEMPTS = {
     "a trace of the sandbox": "open('/proc/1/mem', 'rb').read(1)",
     "the environment of the sandbox": "open('/proc/1/environ', 'rb').read(1)",
     "a place of before": "os.chroot('/proc/1/root')",
+    "a namespace of its own": "check(ctypes.CDLL(None, use_errno=True).unshare(0x10000000))",
     "a way through a program of root": "become()",
 }
 WAYS = """
@@ -132,7 +135,8 @@ def test_a_program_in_the_sandbox_reaches_nothing_that_lives(
     "what",
     ["a TCP port", "a socket in a folder", "an abstract socket", "a live file",
      "another user's file", "a process of the host", "an end of a process of the host",
-     "a way through a program of root"],
+     "a namespace of its own",
+    "a way through a program of root"],
 )  # fmt: skip
 def test_what_the_sandbox_refuses_is_there_to_be_reached(what: str, live: dict[str, Any]) -> None:
     assert subprocess.run(attempt(live, ATTEMPTS[what]), check=False).returncode == 0
@@ -175,6 +179,53 @@ def test_who_reads_a_repository_reads_what_is_shown_and_changes_nothing(
         if what != "a place of before" and box.run(attempt(live, text)).status != 7
     ]  # fmt: skip
     assert reached in ([], ["the environment of the sandbox"])
+
+
+BY_HANDLE = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+handle = ctypes.create_string_buffer(136)
+ctypes.cast(handle, ctypes.POINTER(ctypes.c_uint))[0] = 128
+mount, root = ctypes.c_int(), os.open(sys.argv[1], os.O_RDONLY)
+if libc.name_to_handle_at(-100, sys.argv[1].encode(), handle, ctypes.byref(mount), 0):
+    raise SystemExit(3)
+raise SystemExit(0 if libc.open_by_handle_at(root, handle, 0) >= 0 else 7)
+"""
+
+
+def test_who_reads_a_repository_opens_nothing_past_what_is_in_its_sight(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A file has a number on its disk, by which who may read all can open any file there."""
+    if subprocess.run([PYTHON, "-c", BY_HANDLE, str(tmp_path)], check=False).returncode != 0:
+        pytest.skip("files are not opened by their numbers here")
+    box = ReadingSandbox(sandbox)
+
+    assert box.run([PYTHON, "-c", BY_HANDLE, "/scratch"]).status == 7
+
+
+READ_KEY = """
+import ctypes, sys
+buffer = ctypes.create_string_buffer(100)
+print(ctypes.CDLL(None).syscall(250, 11, int(sys.argv[1]), buffer, 100), buffer.value.decode())
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="calls have other numbers there")
+def test_a_program_in_the_sandbox_has_no_key_of_the_session(sandbox: Sandbox) -> None:
+    """Who is given a ring of keys by a process has what is in it, another user or not."""
+    libc = ctypes.CDLL(None)
+    key = libc.syscall(248, b"user", b"upkeep-test", b"secret", 6, -3)
+    if key < 0:
+        pytest.skip("the kernel keeps no keys here")
+    command = [PYTHON, "-c", READ_KEY, str(key)]
+    try:
+        outside = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        inside = sandbox.run(command).out
+    finally:
+        libc.syscall(250, 3, key)  # takes it back
+
+    assert (outside, inside) == ("6 secret\n", "-1 \n")
 
 
 def test_a_program_that_needs_too_much_memory_is_ended(sandbox: Sandbox) -> None:
@@ -339,7 +390,7 @@ def test_a_full_scratch_place_says_nothing_of_the_backup_and_the_next_set_goes_o
 def test_folders_in_each_other_without_end_are_removed(
     database: Path, tmp_path: Path, probed: Callable[[Probe], None]
 ) -> None:
-    text = "import os\nfor _ in range(4000):\n    os.mkdir('d'); os.chdir('d')"
+    text = "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')"
     probed(lambda task: task.sandbox.run(["env", "-C", "/scratch", PYTHON, "-c", text]) and None)
 
     verifying.verify(declared(database), Ledger(str(tmp_path / "l")), Host(), str(tmp_path / "s"))

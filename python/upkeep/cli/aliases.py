@@ -59,7 +59,7 @@ def renamed(arguments: Sequence[str], commands: Container[str]) -> OldName | Non
         rest = list(arguments[length:])
         if old not in ALIASES:
             continue
-        of_today = length == 1 and old[0] in commands
+        of_today = len(old) == 1 and old[0] in commands
         if of_today and _is_of_today(old[0], rest):
             continue
         return OldName(old, ALIASES[old], [*ALIASES[old], *rest])

@@ -28,6 +28,7 @@ from upkeep.view.screen import Screen
 from upkeep.view.stored import finding_of
 
 EVENTS = 100
+LOOKED_BACK = 10
 EVIDENCE_BYTES = 100_000
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
@@ -51,8 +52,9 @@ def list_findings(
     """
     with site_store(inventory) as (store, site), store.read() as db:
         rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
-        last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
+        recent = [one.procedure for one in runs.recent(db, LOOKED_BACK, site=site)]
         checked = page_queries.stand(db, site).hosts > 0
+    last = next((one for one in recent if one != shown.RESTORE_TRY), "")
     found = [one for one, _waiver in rows]
     # What is waived fails all the same, and counts.
     failed: dict[Any, int] = {}

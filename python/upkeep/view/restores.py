@@ -46,6 +46,11 @@ def proof(one: KeptRestore) -> str:
     return PROOFS.get(one.proof, one.proof) if one.outcome == "restored" else ""
 
 
+def covered(one: KeptRestore) -> str:
+    """Return how much was proved; empty if nothing was."""
+    return one.covered if one.outcome in ("restored", "part") else ""
+
+
 def why(one: KeptRestore) -> str:
     """Return at which step it ended and why; empty if all went well."""
     said, step = str(one.document.get("why") or ""), str(one.document.get("step") or "")
@@ -166,7 +171,7 @@ def _cells(screen: Screen, one: KeptRestore, zone: ZoneInfo, now: datetime) -> l
         (sign_of(one.outcome, screen.signs), STYLES[kind]),
         took(one),
         speed(one),
-        one.covered,
+        covered(one),
         proof(one),
         one.backup,
         why(one)[:200],
@@ -186,7 +191,7 @@ def facts(one: KeptRestore, zone: ZoneInfo, now: datetime) -> list[tuple[str, st
         ("taken", taken),
         ("verified", f"{exact(one.ended_at, zone)} ({ago(one.ended_at, now)})"),
         ("restore", ", ".join(filter(None, (took(one), speed(one), restored)))),
-        ("covered", one.covered),
+        ("covered", covered(one)),
         ("proof", proof(one)),
         ("not proved", str(known.get("unproved") or "")),
         ("steps", ", ".join(f"{name} {duration(each)}" for name, each in _pairs(one, "seconds"))),

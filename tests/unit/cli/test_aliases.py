@@ -50,7 +50,7 @@ def test_an_old_name_means_the_new_one(typed: str, meant: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "run daily", "run runs", "oncall set a b", "oncall list", "oncall --help", "user list", "--version", "show 1"],
+    ["", "run daily", "run runs", "oncall set a b", "oncall list", "oncall --help", "user list", "--version", "show 1", "restore", "restore --help", "restore list -i site", "restore try x"],
 )  # fmt: skip
 def test_a_name_of_today_means_itself(typed: str) -> None:
     assert renamed(typed.split(), lazy.Commands()) is None

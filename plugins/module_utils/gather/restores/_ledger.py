@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterable
 ROWS = 30
 LINE_BYTES = 100_000
 OUTCOMES = ("restored", "failed", "unknown", "part")
+ENDED = ("restored", "failed")
 PROOFS = ("checksums", "assertions", "figures", "none")
 STATES = ("held", "failed", "unknown")
 ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
@@ -44,9 +45,16 @@ class LedgerRows:
         self.why = ""
 
     def take(self, row: dict[str, Any]) -> None:
-        """Take an older row, unless there are enough, or a newer one has its id."""
-        if len(self.rows) < ROWS and all(row["id"] != one["id"] for one in self.rows):
+        """Take an older row, unless there are enough, or a newer one has its id.
+
+        The newest one that came to an end is never crowded out by tries that came to nothing.
+        """
+        if any(row["id"] == one["id"] for one in self.rows):
+            return
+        if len(self.rows) < ROWS:
             self.rows.append(row)
+        elif row["outcome"] in ENDED and all(one["outcome"] not in ENDED for one in self.rows):
+            self.rows[-1] = row
 
     def miss(self, why: str) -> None:
         """Count a line that was not understood."""

@@ -56,6 +56,8 @@ def restored_borg(task: Task) -> Iterator[Restored]:
         if not archives.remote:
             remove = f"borg break-lock {archives.real}"
             wait_until_free(task, archives.holders, remove)
+            archives.make_mirror()
+        archives.note_version()
     try:
         with task.step("restore"):
             restored = _extract(task, archives, "::" + name.replace("{", "{{").replace("}", "}}"))
@@ -90,7 +92,8 @@ def _extract(task: Task, archives: Archives, archive: str) -> RestoredSnapshot:
     if archives.remote:
         _streamed(task, archives, archive, tree)
     else:
-        said = archives.run(["extract", archive], task.scratch.inside(tree))
+        with archives.box.telling(task, size):
+            said = archives.run(["extract", archive], task.scratch.inside(tree))
         archives.refuse_failure("extract", said.status, said.err)
     task.row["restored_bytes"] = size
     task.row["restore_seconds"] = round(time.monotonic() - began, 3)
@@ -155,7 +158,7 @@ def _check(task: Task, archives: Archives, now: float, whole: bool) -> None:
         left = task.sandbox.ends - time.monotonic()
         if share >= 1 or enough or left < 3 * (time.monotonic() - began):
             break
-    task.row["unproved"] = f"of the other archives, {cycle.covered()} parts were read"
+    task.row["unproved"] = f"the other archives, of which {cycle.covered()} parts were read"
     if not whole:
         task.row["covered"] = cycle.covered()
 

@@ -26,7 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.repository import (
     COMPLAINTS,
     PASSWORD,
-    Holder,
+    LockHolder,
     NearSandbox,
     ReadingSandbox,
     account_of,
@@ -53,7 +53,7 @@ _SAID = re.compile(
 )
 """What may be passed on of borg's words: no name of a file of the backup."""
 _HARMLESS = re.compile(
-    r"when setting extended attribute |.*(?:: (?:attrs|truncate_and_attrs))?: \[Errno (?:1|95)\] [^:]*\Z"
+    r"when setting extended attribute |.*: (?:attrs|truncate_and_attrs|mknod): \[Errno (?:1|95)\] [^:]*\Z"
 )
 """What a user without privileges cannot give to a file: a device, an owner, some extended attributes."""
 _SAYS_NOTHING = re.compile(r"Warning: The repository at location|Do you want to continue\?|\s*\Z")
@@ -128,13 +128,10 @@ class Archives:
         else:
             self.box = ReadingSandbox(task.sandbox)
             self.reads = [(self.real, self.real)] + ([(keys, "/keys")] if keys else [])
-            self._make_mirror()
         if keys:
             self.environment["BORG_KEYS_DIR"] = keys if self.remote else "/keys"
-        said = self.run(["--version"]).out.split()
-        task.row["programs"]["borg"] = said[1][:20] if len(said) > 1 else "?"
 
-    def _make_mirror(self) -> None:
+    def make_mirror(self) -> None:
         """Make the folder in which borg works.
 
         The settings are copied: borg overwrites the old ones with noise, be it through a link.
@@ -148,6 +145,11 @@ class Archives:
         scratch.give(home)
         self.environment["BORG_REPO"] = scratch.inside(self.mirror)
         self.environment["BORG_BASE_DIR"] = scratch.inside(home)
+
+    def note_version(self) -> None:
+        """Take down which borg this is."""
+        said = self.run(["--version"]).out.split()
+        self.task.row["programs"]["borg"] = said[1][:20] if len(said) > 1 else "?"
 
     def keep_settings(self, text: str) -> None:
         """Write borg's settings into the mirror."""
@@ -235,7 +237,7 @@ class Archives:
         elif status:
             raise failure(step, status, err, self.remote)
 
-    def holders(self) -> list[Holder]:
+    def holders(self) -> list[LockHolder]:
         """Return who holds the lock."""
         names = self.task.host.names(self.real)
         found = []
@@ -249,7 +251,7 @@ class Archives:
             found += self._shared(os.path.join(self.real, "lock.roster"))
         return found
 
-    def _shared(self, path: str) -> list[Holder]:
+    def _shared(self, path: str) -> list[LockHolder]:
         try:
             since = self.task.host.stat(path).st_mtime
             listed = json.loads(self.task.host.read(path, 1_000_000)).get("shared") or []
@@ -260,7 +262,7 @@ class Archives:
             raise NotTriedError("the repository has a lock that is not understood") from None
 
 
-def holder_of(name: str, since: float) -> Holder:
+def holder_of(name: str, since: float) -> LockHolder:
     """Return whom a lock of borg names, such as `web@2485377.4711-0`. since: when it was made.
 
     Raises: NotTriedError if it is not understood: then it is held by somebody.
@@ -269,7 +271,9 @@ def holder_of(name: str, since: float) -> Holder:
     if not found:
         raise NotTriedError("the repository has a lock that is not understood")
     host, pid = name_of(found.group(1)), int(found.group(2))
-    return Holder(host, pid, since, gone(host in (os.uname().nodename, _full_name()), pid, since))
+    return LockHolder(
+        host, pid, since, gone(host in (os.uname().nodename, _full_name()), pid, since)
+    )
 
 
 def _full_name() -> str:

@@ -25,7 +25,7 @@ MOST_PARTS = 256
 NAME_CHARACTERS = 16
 """So much of a pack's name is kept: 64 bits of a checksum are no other pack's."""
 USUAL_DAYS = 90.0
-"""Within so many days a cycle is to end if the set does not say it, as of the check `backup_restore_coverage`."""
+"""In how many days a cycle is to end if the set does not say it, as of the check `backup_restore_coverage`."""
 KEPT_PACKS = 100_000
 KEPT_SNAPSHOTS = 10_000
 SHOWN_NEVER = 50
@@ -113,7 +113,7 @@ class Cycle:
         return [one.name for one in snapshots if one.name not in restored and one.taken >= until]
 
     def behind(self, now: float, cycle_days: float | None) -> bool:
-        """Return whether more parts must be read now, so that the cycle ends in its time."""
+        """Return whether more parts must be read now, so that the cycle ends on time."""
         if len(self.done) >= self.parts:
             return False
         days = cycle_days or USUAL_DAYS

@@ -124,12 +124,14 @@ def tablespaces_of(path: str, host: Host) -> dict[str, str]:
     folder = os.path.join(path, SPACES)
     found: dict[str, str] = {}
     top = os.path.dirname(os.path.realpath(path))
+    beside = os.path.join(top if top != "/" else os.path.realpath(path), "")
     for name in host.names(folder) if host.exists(folder) else []:
         link = os.path.join(folder, name)
         if not os.path.islink(link):
             continue
         target = os.path.realpath(link)
-        if not name.isdigit() or not target.startswith(top.rstrip("/") + "/") or _is_live(target):
+        near = target.startswith((os.path.join(os.path.realpath(path), ""), beside))
+        if not name.isdigit() or not near or _is_live(target):
             raise NotTriedError(
                 f"tablespace {name[:20]} lies at {os.readlink(link)[:120]}, out of the backup: it may be the live one",
                 "decide: take base backups with --tablespace-mapping to a folder beside them, or as tars (-Ft)",

@@ -48,6 +48,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     MAINTENANCE,
     PostgresServer,
     last_line,
+    refuse_without_space,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
@@ -56,7 +57,8 @@ INSIDE = "/backup/dump"
 HEAD_SECONDS, HEAD_BYTES = 120.0, 1 << 30
 _TEMPLATES = ("template0", "template1")
 _OWN_ERROR = re.compile(
-    r"^pg_restore: error: (?!could not execute query|COPY failed)(.*)$", re.MULTILINE
+    r"^pg_restore: error: (?!could not execute query|COPY failed|connection to server)(.*)$",
+    re.MULTILINE,
 )
 _IGNORED = re.compile(r"errors ignored on restore: (\d+)")
 
@@ -67,6 +69,7 @@ def restored_archive(task: Task) -> Iterator[Restored]:
     with task.step("stage"):
         head = _head(task)
         programs = at_least(head.version, task.host)
+        refuse_without_space(task)
         inside, shown = _staged(task)
     server = PostgresServer(task, programs)
     with contextlib.ExitStack() as stack:
@@ -81,7 +84,8 @@ def restored_archive(task: Task) -> Iterator[Restored]:
 
 
 def _database(head: ArchiveHead) -> str:
-    return head.database if head.has_database else "restored"
+    own = head.has_database and head.database not in _TEMPLATES
+    return head.database if own else "restored"
 
 
 def _head(task: Task) -> ArchiveHead:
@@ -120,7 +124,7 @@ def _restore(
     Raises: BadBackupError, NotTriedError.
     """
     server.change("DROP DATABASE postgres")
-    if head.has_database and head.database not in _TEMPLATES:
+    if head.has_database and _database(head) == head.database:
         arguments = ["--dbname", MAINTENANCE, "--create"]
     else:
         server.change(f"CREATE DATABASE {quoted(_database(head))} TEMPLATE template0")
@@ -145,6 +149,8 @@ def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> No
     errors = server.errors(since)
     roles = {missing_role(one.state, one.text) for one in errors} - {""}
     note_roles(task, roles)
+    if said.status and not server.answers():
+        raise NotTriedError("the server ended while it was restored: it may need more memory_bytes")
     own = _OWN_ERROR.search(said.err)
     rest = [(one.state, one.text) for one in errors if not missing_role(one.state, one.text)]
     ended = ended_by(rest)

@@ -49,7 +49,7 @@ def without_data(state: str, text: str) -> str:
     if not state:
         return line
     if not _NAMES_ALONE.fullmatch(state):
-        line = re.split(r"[\"']|: ", line, maxsplit=1)[0].strip()
+        line = re.split(r"[\"']|: ", line, maxsplit=1)[0].strip() or "an error"
     return f"{line} ({state})"
 
 

@@ -44,6 +44,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     ADMIN,
     PostgresServer,
     last_line,
+    refuse_without_space,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_sql import (
     SqlSections,
@@ -78,6 +79,7 @@ def restored_sql(task: Task) -> Iterator[Restored]:
         head = _head(task)
         programs = _programs(task, head)
         psql = restricted_psql(programs, task.host)
+        refuse_without_space(task)
     server = PostgresServer(task, programs)
     with contextlib.ExitStack() as stack:
         try:

@@ -23,7 +23,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._post
     find_stanza,
     parse_info,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     NotTriedError,
@@ -33,18 +32,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_cluster import (
     StartPlan,
-    first_segment,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_log_archive import (
+    LogArchive,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
     DATA,
     TABLESPACES,
-    PostgresServer,
     last_line,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal import (
-    SEGMENT,
-    gaps,
-    reached,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
@@ -54,6 +49,7 @@ INFO_BYTES = 20_000_000
 _SAFE = re.compile(r"[\w.-]+\Z")
 _PGBACKREST = "/scratch/pgbackrest.conf"
 _BARMAN = "/scratch/barman.conf"
+_LIST = "xlog.db"
 _STATUS = re.compile(r"^status: (\w+)", re.MULTILINE)
 _BACKUP = re.compile(
     r"^ +backup: (\S+), status: ([\w ]+), total files checked: (\d+)", re.MULTILINE
@@ -61,12 +57,21 @@ _BACKUP = re.compile(
 _NO_REASON = re.compile(
     r"backup: |archiveId: |missing: 0, checksum invalid: 0, size invalid: 0, other: 0\Z"
 )
-_TAKEN = re.compile(r"restored log file \"([0-9A-F]{24})\" from archive")
-_DAMAGED = re.compile(
-    r"incorrect resource manager data checksum|incorrect prev-link|invalid resource manager ID"
-)
-_OF_ARCHIVE = re.compile(r"([0-9A-F]{24})(?:-[0-9a-f]{40})?(?:\.partial)?(?:\.\w+)?\Z")
 _OPTION_UNKNOWN = 31
+_TAKE_WAL = "/scratch/take-wal.sh"
+_TAKES_WAL = """\
+file="{wals}/$(echo "$1" | cut -c 1-16)/$1"
+[ -f "$file" ] || file="{wals}/$1"
+[ -f "$file" ] || exit 1
+case "$(od -An -N4 -tx1 "$file" | tr -d ' ')" in
+  1f8b*) gzip -dc ;;
+  425a68*) bzip2 -dc ;;
+  fd377a58) xz -dc ;;
+  28b52ffd) zstd -dcq ;;
+  04224d18) lz4 -dcq ;;
+  *) cat ;;
+esac <"$file" >"$2"
+"""
 _CHANGED = (
     "postgresql.conf", "postgresql.conf.origin", "postgresql.auto.conf.origin", "pg_hba.conf.origin",
     ".barman-recover.info", "barman_wal",
@@ -106,7 +111,9 @@ def restored_pgbackrest(task: Task) -> Iterator[Restored]:
         if said.status:
             raise BadBackupError(f"pgbackrest restore: {_of_pgbackrest(said.err or said.out)}")
     command = " ".join([*_pgbackrest(source), "archive-get", "%f", '"%p"'])
-    plan = StartPlan(command, source.shown, compared=True, archive=_Archive(task, source))
+    plan = StartPlan(
+        command, source.shown, compared=True, archive=LogArchive(task, _logs(task, source))
+    )
     with started(task, plan) as restored:
         yield restored
 
@@ -122,24 +129,45 @@ def restored_barman(task: Task) -> Iterator[Restored]:
         spaces = _tablespaces(task, source)
     with task.step("restore"):
         _make_folders(task)
-        options = [
-            one for name in spaces for one in ("--tablespace", f"{name}:{TABLESPACES}/{name}")
-        ]
-        said = task.sandbox.run(
-            ["barman", "-q", "-c", _BARMAN, "recover", *options, source.name, source.label, DATA],
-            source.shown,
-            {"PYTHONDONTWRITEBYTECODE": "1"},
-        )
-        if said.status:
-            errors = [
-                line for line in said.err.splitlines() if line.startswith(("ERROR", "EXCEPTION"))
-            ]
-            raise BadBackupError(f"barman recover: {last_line(errors[0] if errors else said.err)}")
+        _recover(task, source, spaces)
     _name_manifest(task, source)
-    command = f'cp {source.inside}/wals/"$(echo %f | cut -c 1-16)"/%f "%p"'
-    plan = StartPlan(command, source.shown, changed=_CHANGED, archive=_Archive(task, source))
+    _write(task, _TAKE_WAL, _TAKES_WAL.format(wals=f"{source.inside}/wals"))
+    command = f'sh {_TAKE_WAL} %f "%p"'
+    plan = StartPlan(
+        command, source.shown, changed=_CHANGED, archive=LogArchive(task, _logs(task, source))
+    )
     with started(task, plan) as restored:
         yield restored
+
+
+def _recover(task: Task, source: _Source, spaces: list[str]) -> None:
+    """Let Barman restore the files. It is not asked for the log: it would fail where that has a gap.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    options = [one for name in spaces for one in ("--tablespace", f"{name}:{TABLESPACES}/{name}")]
+    said = task.sandbox.run(
+        [
+            "barman",
+            "-q",
+            "-c",
+            _BARMAN,
+            "recover",
+            "--get-wal",
+            *options,
+            source.name,
+            source.label,
+            DATA,
+        ],
+        source.shown,
+        {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    if said.status:
+        errors = [line for line in said.err.splitlines() if line.startswith("ERROR")]
+        if not errors:  # but one of Barman's own
+            own = [line for line in said.err.splitlines() if line.startswith("EXCEPTION")]
+            raise NotTriedError(f"barman recover: {last_line(own[0] if own else said.err)}")
+        raise BadBackupError(f"barman recover: {last_line(errors[0])}")
 
 
 def _refuse_without(task: Task, program: str) -> None:
@@ -192,13 +220,33 @@ def _barman_source(task: Task) -> _Source:
     top = place if names == [""] else os.path.join(place, name)
     parts = [os.path.join("base", label), "wals", "identity.json", "meta"]
     inside, shown = _shown(task, top, parts)
+    if shown:
+        inside = _linked(task, top)
     return _Source(name, label, inside, shown, os.path.join(top, "wals"))
+
+
+def _linked(task: Task, top: str) -> str:
+    """Make a folder that leads to what is shown. Barman writes into the list of the log, and takes what has come in."""
+    task.scratch.folder(COPY)
+    task.scratch.folder(f"{COPY}/wals")
+    logs = [f"wals/{one}" for one in task.host.names(os.path.join(top, "wals")) if one != _LIST]
+    for name in ("base", "identity.json", "meta", *logs):
+        if task.host.exists(os.path.join(top, name)):
+            place = os.path.join(task.scratch.work, COPY, name)
+            os.symlink(os.path.join(INSIDE, name), place)
+    if task.host.exists(os.path.join(top, "wals", _LIST)):
+        task.copied(os.path.join(top, "wals", _LIST), f"{COPY}/wals/{_LIST}")
+    return f"/scratch/{COPY}"
 
 
 def _shown(task: Task, top: str, parts: list[str]) -> tuple[str, list[tuple[str, str]]]:
     """Show a repository where everybody may read it; else copy the parts of it that are needed."""
     there = [one for one in parts if task.host.exists(os.path.join(top, one))]
-    if all(task.everybody_reads(os.path.join(top, one)) for one in ["", *there] if one):
+    above = {""} | {os.path.dirname(one) for one in there}
+    above |= {os.path.dirname(one) for one in above}
+    if all(os.stat(os.path.join(top, one)).st_mode & 0o005 == 0o005 for one in above) and all(
+        task.everybody_reads(os.path.join(top, one)) for one in there
+    ):
         return INSIDE, [(task.host.realpath(top), INSIDE)]
     for part in there:
         place, made = "", COPY
@@ -328,69 +376,8 @@ def _name_manifest(task: Task, source: _Source) -> None:
         os.rename(os.path.join(data, f"{MANIFEST}.{source.label}"), os.path.join(data, MANIFEST))
 
 
-class _Archive:
-    """The archived log of one server: what is there, and what a recovery has taken of it."""
-
-    def __init__(self, task: Task, source: _Source) -> None:
-        self._task, self._source = task, source
-        self._files: dict[str, str] = {}
-        self._last = ""
-
-    def look(self, segment_bytes: int) -> None:
-        """Take down how far it reaches, and which files of it are missing.
-
-        Raises: BadBackupError if it does not even begin.
-        """
-        task, first = self._task, first_segment(self._task)
-        self._files = _archived(task, self._source)
-        self._last = reached(first, self._files, segment_bytes) if first else ""
-        if not self._last:
-            raise BadBackupError(
-                f"the archive lacks {first or 'the log'}, with which its restore begins"
-            )
-        task.row["wal_missing"] = gaps(first, self._files, segment_bytes)
-        task.row["recovery_point_at"] = self._at(self._last)
-        if task.row["wal_missing"]:
-            task.note(f"the archived log has a gap: it can be restored up to {self._last} only")
-
-    def _at(self, name: str) -> str | None:
-        return iso(self._task.host.stat(self._files[name]).st_mtime)
-
-    def judge(self, server: PostgresServer) -> None:
-        """Judge what the server has taken of it: all that is there without a gap.
-
-        Raises: BadBackupError.
-        """
-        taken, damaged = "", False
-        for one in server.said():
-            match = _TAKEN.search(one.text)
-            taken = match.group(1) if match else taken
-            damaged = damaged or _DAMAGED.search(one.text) is not None
-        if damaged or taken[8:] < self._last[8:]:
-            if taken in self._files:
-                self._task.row["recovery_point_at"] = self._at(taken)
-            end = taken or first_segment(self._task)
-            raise BadBackupError(
-                f"the archived log cannot be read beyond {end}, and it reaches up to {self._last}"
-            )
-
-
-def _archived(task: Task, source: _Source) -> dict[str, str]:
-    """Return the files of the archived log by their segments, those of other histories of the server left out."""
-    first = first_segment(task)
-    found: dict[str, str] = {}
-    tops = [source.archive]
-    if os.path.basename(source.archive) != "wals":
-        tops = [os.path.join(source.archive, one) for one in task.host.names(source.archive)]
-    for top in tops:
-        names: dict[str, str] = {}
-        for folder in task.host.glob(os.path.join(top, "*")):
-            if not SEGMENT.fullmatch(os.path.basename(folder) + "0" * 8):
-                continue
-            for name in task.host.names(folder):
-                match = _OF_ARCHIVE.match(name)
-                if match:
-                    names[match.group(1)] = os.path.join(folder, name)
-        if first in names:
-            found.update(names)
-    return found
+def _logs(task: Task, source: _Source) -> list[str]:
+    """Return the folders of the archived log: pgBackRest has one for each history of a server."""
+    if os.path.basename(source.archive) == "wals":
+        return [source.archive]
+    return [os.path.join(source.archive, one) for one in task.host.names(source.archive)]

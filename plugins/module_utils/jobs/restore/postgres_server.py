@@ -37,6 +37,8 @@ TABLESPACES = "/scratch/tablespaces"
 MAINTENANCE = "template1"
 """The database that is in each server."""
 MIB = 1 << 20
+GROWS = 3
+"""How many times the size of a dump its database has at least: dumps are packed, or without indexes."""
 _LIBRARY = re.compile(r"[\w.$/-]+\Z")
 _LINE = re.compile(r"([0-9A-Z]{5}) ([^|]*)\|(ERROR|FATAL|PANIC|WARNING|LOG):  (.*)")
 _LINE_BYTES = 20_000
@@ -68,6 +70,7 @@ class PostgresServer:
         self.task, self.programs, self.user = task, programs, user
         self.reads: list[tuple[str, str]] = []
         self._server: Server | None = None
+        self._logs: list[str] = []
         task.row["programs"]["postgres"] = programs.words
 
     def make(self) -> None:
@@ -100,13 +103,18 @@ class PostgresServer:
         shown = [*self.programs.shown(), *self.reads]
         with self.task.sandbox.server(argv, shown) as server:
             self._server = server
-            if not server.wait_for(self._answers):
+            self._logs.append(server.log)
+            if not server.wait_for(self.answers):
                 said = list(self.said())
                 fatal = [one.text for one in said if one.level in ("FATAL", "PANIC")]
                 raise NotStartedError(fatal[-1] if fatal else last_line(server.said()), said)
             yield
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether it answers a query.
+
+        Raises: NotStartedError if the superuser's name is another one.
+        """
         said = self.run("psql", "-X", "-Atc", "SELECT 1", database=MAINTENANCE)
         if said.status and _NO_ROLE.search(said.err):
             raise NotStartedError(NO_ROLE, [])
@@ -197,22 +205,29 @@ class PostgresServer:
         return os.path.getsize(self._server.log) if self._server else 0
 
     def said(self, since: int = 0) -> Iterator[ServerError]:
-        """Yield what it wrote into its log. since: from which byte on."""
-        if self._server is None:
-            return
-        with open(self._server.log, "rb") as stream:
-            stream.seek(since)
-            for number, line in enumerate(iter(lambda: stream.readline(_LINE_BYTES), b"")):
-                match = _LINE.match(line.decode("utf-8", "replace"))
-                if match:
-                    state, command, level, text = match.groups()
-                    yield ServerError(level, state, command.strip(), text.strip())
-                if number > _ERROR_LIMIT:
-                    return
+        """Yield what it wrote into its log since it was started last. since: from which byte on."""
+        yield from _read_log(self._logs[-1], since) if self._logs else ()
+
+    def said_before(self) -> Iterator[ServerError]:
+        """Yield what it wrote into its logs since it was started first."""
+        for log in self._logs:
+            yield from _read_log(log, 0)
 
     def errors(self, since: int = 0) -> list[ServerError]:
         """Return the errors in its log."""
         return [one for one in self.said(since) if one.level in ("ERROR", "FATAL", "PANIC")]
+
+
+def _read_log(path: str, since: int) -> Iterator[ServerError]:
+    with open(path, "rb") as stream:
+        stream.seek(since)
+        for number, line in enumerate(iter(lambda: stream.readline(_LINE_BYTES), b"")):
+            match = _LINE.match(line.decode("utf-8", "replace"))
+            if match:
+                state, command, level, text = match.groups()
+                yield ServerError(level, state, command.strip(), text.strip())
+            if number > _ERROR_LIMIT:
+                return
 
 
 NO_ROLE = "no role of that name"
@@ -250,6 +265,57 @@ def last_line(text: str) -> str:
     return lines[-1][:200] if lines else "no word of why"
 
 
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_directories": SOCKET,
+    "unix_socket_permissions": "0700",
+    "hba_file": f"{CONF}/pg_hba.conf",
+    "ident_file": f"{CONF}/pg_ident.conf",
+    "ssl": "off",
+    "archive_mode": "off",
+    "archive_command": "",
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
+    "dynamic_library_path": "$libdir",
+    "dynamic_shared_memory_type": "mmap",
+    "huge_pages": "off",
+    "max_locks_per_transaction": "256",
+    "work_mem": "16MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "1h",
+    "autovacuum": "off",
+    "restart_after_crash": "off",
+    "default_tablespace": "",
+    "temp_tablespaces": "",
+    "lc_messages": "C",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "log_line_prefix": "%e %i|",
+    "log_min_messages": "error",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+    "log_statement": "none",
+}
+"""What holds for each server."""
+_SINCE = (
+    (10, "max_logical_replication_workers", "0"),
+    (11, "jit", "off"),
+    (12, "primary_conninfo", ""),
+    (12, "restore_command", ""),
+    (17, "event_triggers", "off"),
+    (17, "allow_alter_system", "off"),
+)
+"""What holds for each server from a major version on."""
+
+
 def our_settings(task: Task, version: Version) -> dict[str, str]:
     """Return the configuration of a server of this version: what lives is not reached, and a restore is fast.
 
@@ -261,57 +327,22 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
         if not _LIBRARY.match(name):
             raise NotTriedError(f"preload: found {name[:40]!r}; expected the name of a library")
     settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": SOCKET,
-        "unix_socket_permissions": "0700",
-        "hba_file": f"{CONF}/pg_hba.conf",
-        "ident_file": f"{CONF}/pg_ident.conf",
-        "ssl": "off",
-        "archive_mode": "off",
-        "archive_command": "",
+        **_SETTINGS,
         "shared_preload_libraries": ",".join(task.verify["preload"]),
-        "session_preload_libraries": "",
-        "local_preload_libraries": "",
-        "dynamic_library_path": "$libdir",
-        "dynamic_shared_memory_type": "mmap",
-        "huge_pages": "off",
-        "max_connections": "50",
+        "max_connections": str(50 + jobs),
         "max_worker_processes": str(8 + jobs),
-        "max_locks_per_transaction": "256",
         "shared_buffers": f"{min(512 * MIB, memory // 8) // MIB}MB",
         "maintenance_work_mem": f"{max(16, memory // (8 * (jobs + 1)) // MIB)}MB",
-        "work_mem": "16MB",
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-        "wal_level": "minimal",
-        "max_wal_senders": "0",
-        "max_wal_size": "2GB",
-        "checkpoint_timeout": "1h",
-        "autovacuum": "off",
-        "restart_after_crash": "off",
-        "default_tablespace": "",
-        "temp_tablespaces": "",
-        "lc_messages": "C",
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-        "logging_collector": "off",
-        "log_destination": "stderr",
-        "log_line_prefix": "%e %i|",
-        "log_min_messages": "error",
-        "log_min_error_statement": "panic",
-        "log_error_verbosity": "terse",
-        "log_checkpoints": "off",
-        "log_statement": "none",
     }
-    for least, name, value in (
-        (10, "max_logical_replication_workers", "0"),
-        (11, "jit", "off"),
-        (12, "primary_conninfo", ""),
-        (12, "restore_command", ""),
-        (17, "event_triggers", "off"),
-        (17, "allow_alter_system", "off"),
-    ):
+    for least, name, value in _SINCE:
         if version[0] >= least:
             settings[name] = value
     return settings
+
+
+def refuse_without_space(task: Task) -> None:
+    """Raise NotTriedError if a dump will not fit when it is restored: as large as the last one of its set, at least."""
+    before = [one.get("restored_bytes") for one in task.ledger.rows(task.row["set"])]
+    known = [one for one in before if isinstance(one, int)]
+    size = (task.backup.bytes or 0) if task.backup else 0
+    task.scratch.refuse_without_space(max([size * GROWS, *known[:1]]))

@@ -95,8 +95,8 @@ class SqlSections:
     def _in_sql(self, out: list[bytes]) -> bool:
         if self._at_start and not self._begin(out):
             return False
-        if not self._buffer:
-            return False
+        if self._at_start or not self._buffer:
+            return bool(self._buffer)
         token = _TOKEN.search(self._buffer)
         if token is None or token.start() >= self._held():
             return self._pass(out, self._held()) and token is not None and self._final

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import IO, Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
     SYSTEM_PATH,
@@ -48,6 +48,30 @@ class ReadingSandbox(Sandbox):
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.__dict__.update(vars(sandbox))  # proved once, by whoever made it
+        self.tell: Callable[[], None] = _nothing
+
+    @contextlib.contextmanager
+    def telling(self, task: Task, size: int) -> Iterator[None]:
+        """Write down how much of the size lies in the scratch place, as long as its programs write there."""
+        free = self.scratch.free_bytes()
+
+        def tell() -> None:
+            task.progress(min(1.0, max(0.0, (free - self.scratch.free_bytes()) / max(1, size))))
+
+        self.tell = tell
+        try:
+            yield
+        finally:
+            self.tell = _nothing
+
+    def _until(self, looks: Iterator[Any], ends: float) -> Iterator[Any]:
+        for one in super()._until(looks, ends):
+            self.tell()
+            yield one
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 class NearSandbox(ReadingSandbox):
@@ -130,7 +154,7 @@ class RestoredSnapshot(Restored):
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockHolder:
     """Who holds a lock. since: seconds since 1970. gone: it is known that nobody holds it any more."""
 
     host: str
@@ -158,7 +182,7 @@ def _uptime() -> float:
         return float(stream.read().split()[0])
 
 
-def wait_until_free(task: Task, holders: Callable[[], list[Holder]], remove: str) -> None:
+def wait_until_free(task: Task, holders: Callable[[], list[LockHolder]], remove: str) -> None:
     """Wait until nobody holds the repository. remove: the command that removes a lock that was left behind.
 
     What was left behind is told and is not waited for; it is never removed.

@@ -32,6 +32,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.cycle import Cycle
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
+    CancelledError,
     NotTriedError,
     RestoreError,
 )
@@ -39,7 +40,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     COMPLAINTS,
     PASSWORD,
     TREE,
-    Holder,
+    LockHolder,
     NearSandbox,
     ReadingSandbox,
     RestoredSnapshot,
@@ -60,6 +61,7 @@ _PLACE = "/tmp/place"  # noqa: S108 (where it is in the sandbox, in memory)
 STALE_SECONDS = 1800.0
 """After so long restic itself takes a lock for stale: its holder renews it every five minutes."""
 MOST_LOCKS = 20
+LOCK_SECONDS = (4.0, 8.0, 60.0)
 _ID = re.compile(r"[0-9a-f]{8,64}\Z")
 _DATA = re.compile(
     r"Pack ID does not match, want [0-9a-f]{8}|ciphertext verification failed|invalid data returned"
@@ -126,11 +128,15 @@ class _Repository:
         said = self.run(["version"]).out.split()
         task.row["programs"]["restic"] = said[1][:20] if len(said) > 1 else "?"
 
-    def run(self, words: list[str], *, whole: bool = False) -> Finished:
+    def run(
+        self, words: list[str], *, whole: bool = False, seconds: float | None = None
+    ) -> Finished:
         """Run restic to its end. whole: its complaints go into a file, as there may be many."""
         line = [*self.command, *words]
         line = with_complaints(COMPLAINTS, line) if whole else line
-        said = self.box.run(line, self.reads, self.environment, secrets=self.secrets)
+        said = self.box.run(
+            line, self.reads, self.environment, secrets=self.secrets, seconds=seconds
+        )
         refuse_odd_end("restic", said.status, said.err)
         return said
 
@@ -181,14 +187,27 @@ class _Repository:
                 box.look()
         return lines.decode("ascii", "replace").split()
 
-    def holders(self) -> list[Holder]:
+    def holders(self) -> list[LockHolder]:
         """Return who holds a lock."""
-        found = []
-        for name in self.names("locks")[:MOST_LOCKS]:
-            said = self.run(["cat", "lock", name])
-            if said.status == 0:  # else it has gone since
-                found.append(holder_of(said.out, os.uname().nodename, self.task.host.now()))
-        return found
+        texts = [self._lock(name) for name in self.names("locks")[:MOST_LOCKS]]
+        here, now = os.uname().nodename, self.task.host.now()
+        return [holder_of(text, here, now) for text in texts if text is not None]
+
+    def _lock(self, name: str) -> str | None:
+        """Return what is in a lock; None if it has gone since. restic asks for a minute for what is not there.
+
+        Raises: NotTriedError if it cannot be read: then it is held by somebody.
+        """
+        for seconds in LOCK_SECONDS:
+            try:
+                said = self.run(["cat", "lock", name], seconds=seconds)
+                if said.status == 0:
+                    return said.out
+            except CancelledError:
+                self.task.sandbox.look()  # it may be the verification that is cancelled
+            if name not in self.names("locks"):
+                return None
+        raise NotTriedError("the repository has a lock that cannot be read")
 
     def identity(self) -> str:
         """Return what no other repository at the same place has."""
@@ -198,27 +217,23 @@ class _Repository:
             text = self.task.host.read_bytes(os.path.join(self.place, "config"), 64_000)
         return hashlib.sha256(text).hexdigest()[:32]
 
-    def refuse_unread(self) -> list[Snapshot]:
-        """Return all snapshots, newest first; restic itself leaves out in silence those that it cannot read.
+    def refuse_unread(self) -> None:
+        """Raise BadBackupError if a snapshot cannot be read: restic leaves it out of its list in silence.
 
-        Raises: BadBackupError if there is one of these.
+        What is not in the list of the set may be another set's, or have come since.
         """
         there, listed = self.names("snapshots"), self.task.repository
-        wanted = self.task.wanted
-        if listed is None or wanted.get("snapshot_host") or wanted.get("snapshot_tag"):
-            every = parsed_snapshots(self.asked(["--json", "snapshots"]))
-        else:
-            every = listed.snapshots
-        said = {one.name.split()[-1] for one in every}
+        said = {one.name.split()[-1] for one in listed.snapshots} if listed else set()
         unread = [one for one in there if one[:8] not in said]
         if unread:
-            unread = [one for one in self.names("snapshots") if one in unread]
+            said = parsed_snapshots(self.asked(["--json", "snapshots"]))
+            gone_since = set(unread) - set(self.names("snapshots"))
+            unread = [one for one in unread if one[:8] not in said and one not in gone_since]
         if unread:
             raise BadBackupError(f"snapshot {unread[0][:8]} cannot be read; it is not in the list")
-        return sorted(every, key=lambda one: -one.taken)
 
 
-def holder_of(text: str, here: str, now: float) -> Holder:
+def holder_of(text: str, here: str, now: float) -> LockHolder:
     """Return whom a lock of restic names. here: the name of this host.
 
     Raises: NotTriedError if it is not understood: then it is held by somebody.
@@ -229,20 +244,17 @@ def holder_of(text: str, here: str, now: float) -> Holder:
     except (HostError, LookupError, TypeError, ValueError, AttributeError):
         raise NotTriedError("the repository has a lock that is not understood") from None
     ended = gone(host == here, pid, since)
-    return Holder(host, pid, since, ended or (host != here and now - since > STALE_SECONDS))
+    return LockHolder(host, pid, since, ended or (host != here and now - since > STALE_SECONDS))
 
 
-def parsed_snapshots(text: str) -> list[Snapshot]:
-    """Return the snapshots of restic's list.
+def parsed_snapshots(text: str) -> set[str]:
+    """Return the short names of the snapshots in restic's list.
 
     Raises: NotTriedError.
     """
     try:
-        return [
-            Snapshot(f"snapshot {one['id'][:8]}", moment(one["time"]))
-            for one in parsed("restic", text) or []
-        ]
-    except (HostError, LookupError, TypeError, ValueError, AttributeError):
+        return {one["id"][:8] for one in parsed("restic", text) or []}
+    except (HostError, LookupError, TypeError):
         raise NotTriedError("restic: its list of snapshots is not understood") from None
 
 
@@ -253,7 +265,8 @@ def restored_restic(task: Task) -> Iterator[Restored]:
     with task.step("find"):
         repository = _Repository(task)
         wait_until_free(task, repository.holders, f"restic -r {repository.shown} unlock")
-        snapshots = repository.refuse_unread()
+        repository.refuse_unread()
+        snapshots = task.repository.snapshots if task.repository else []
         newest = task.row["backup"].split()[-1]
         if not _ID.match(newest):
             raise NotTriedError("restic: the name of its newest snapshot is not understood")
@@ -277,7 +290,7 @@ def restored_restic(task: Task) -> Iterator[Restored]:
         cycle.restored(task.row["backup"])
         cycle.keep(snapshots, cycle.unproved(repository.names("packs")))
         task.row["unproved"] = (
-            f"of what only older snapshots have, {cycle.covered()} parts were read"
+            f"what only older snapshots have, of which {cycle.covered()} parts were read"
         )
         if len(cycle.done) == cycle.parts:
             task.row["unproved"] = ""
@@ -289,7 +302,7 @@ def restored_restic(task: Task) -> Iterator[Restored]:
 def _read_parts(
     task: Task, repository: _Repository, cycle: Cycle, snapshots: list[Snapshot]
 ) -> None:
-    """Read the next part, and more of them if the cycle would not end in its time.
+    """Read the next part, and more of them if the cycle would end late.
 
     Raises: BadBackupError, NotTriedError, CancelledError. What was read until then is kept.
     """
@@ -340,7 +353,8 @@ def _restore(
         words = ["restore", "--verify", "--target", task.scratch.inside(tree), snapshot]
         if size is None:
             words += [f"--include=/{one.lstrip('/')}" for one in patterns]
-        said = repository.run(words, whole=True)
+        with repository.box.telling(task, size or 1):
+            said = repository.run(words, whole=True)
         _judge_complaints(task, said, repository.remote)
     if size is not None:
         task.row["restored_bytes"] = size

@@ -13,7 +13,6 @@ Source: bwrap(1), setpriv(1), capabilities(7), no_new_privs in prctl(2).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -26,9 +25,14 @@ from dataclasses import dataclass
 from typing import IO, Any, Callable, Iterator, Mapping, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, text_of
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.calls import refusing
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     CancelledError,
     NotTriedError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kernel import (
+    Kernel,
+    in_memory,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
 
@@ -37,7 +41,6 @@ KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
 PROCESSES = 1000
-_PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
@@ -82,7 +85,7 @@ class Sandbox:
         self.bounded = scratch.bound_memory(memory_bytes)
         self._bwrap = host.which("bwrap") or ""
         self._setpriv = host.which("setpriv") or ""
-        self._libc, self._pid = ctypes.CDLL(None), os.getpid()
+        self._kernel, self._refusing, self._pid = Kernel(), refusing(), os.getpid()
         ionice = host.which("ionice")
         self._gives_way = [ionice, "-c", "2", "-n", "7"] if ionice else []
         if not self._bwrap:
@@ -248,12 +251,15 @@ class Sandbox:
             pass
 
     def _popen(self, command: list[str], secrets: Mapping[str, bytes], **streams: Any) -> Any:
-        files = {inside: _in_memory(data) for inside, data in secrets.items()}
+        files = {inside: in_memory(data) for inside, data in secrets.items()}
         shown = [
             word
             for inside, number in files.items()
             for word in ("--perms", "0444", "--ro-bind-data", str(number), inside)
         ]
+        if self._refusing:
+            files["calls"] = in_memory(self._refusing)
+            shown += ["--seccomp", str(files["calls"])]
         try:
             # It is an Ansible module's child, but with bounds that run_command does not have.
             return subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -269,10 +275,10 @@ class Sandbox:
 
     def _bound(self) -> None:
         """Go into the control group, and give way to others: what the child does before it becomes bwrap."""
-        # bwrap asks to be ended with us only after it has begun.
-        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        self._kernel.end_with_parent()  # bwrap asks for that only after it has begun
         if os.getppid() != self._pid:
             os._exit(1)
+        self._kernel.leave_keyring()
         if self.scratch.group:
             with open(
                 os.path.join(self.scratch.group, "cgroup.procs"), "w", encoding="ascii"
@@ -364,14 +370,6 @@ def _drained(process: Any, kept: dict[Any, _Kept]) -> Iterator[None]:
                 else:
                     selector.unregister(key.fileobj)
             yield None
-
-
-def _in_memory(data: bytes) -> int:
-    """Return an open file that is on no disk, and holds the data."""
-    number = os.memfd_create("secret")
-    os.write(number, data)
-    os.lseek(number, 0, os.SEEK_SET)
-    return number
 
 
 def _with(command: list[str], shown: list[str]) -> list[str]:

@@ -148,7 +148,7 @@ class Scratch:
         self.path = os.path.join(base, self.name)
         self.work = os.path.join(self.path, "work")
         self.group = ""
-        self.uid = _free_uid()
+        self.uid = _free_uid(base)
         try:
             os.mkdir(self.path, 0o700)
             with open(os.path.join(self.path, MARKER), "w", encoding="ascii") as stream:
@@ -292,9 +292,13 @@ def _owners() -> list[tuple[int, int]]:
     return found
 
 
-def _free_uid() -> int:
-    """Return a number that no account and no process has."""
-    taken = {one.pw_uid for one in pwd.getpwall()} | {uid for _pid, uid in _owners()}
+def _free_uid(base: str) -> int:
+    """Return a number that no account, no process and no other verification has."""
+    used = set()
+    for name in os.listdir(base):
+        with contextlib.suppress(OSError):
+            used.add(os.lstat(os.path.join(base, name, "work")).st_uid)
+    taken = used | {one.pw_uid for one in pwd.getpwall()} | {uid for _pid, uid in _owners()}
     start = os.getpid() % len(_UIDS)
     free = (uid for uid in (*_UIDS[start:], *_UIDS[:start]) if uid not in taken)
     found = next(free, 0)

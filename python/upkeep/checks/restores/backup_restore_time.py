@@ -17,11 +17,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.restores._res
 from upkeep.checks.restores._ledger_words import (
     NEEDS,
     RESTORED,
-    age_seconds,
-    how_fast,
     is_verified,
     newest,
-    of_days,
+    restored_ago,
     speed,
 )
 from upkeep.judging.check import DECLARED, Check
@@ -66,7 +64,7 @@ def judge(seen: RestoreSeen, limits: Limits, now: datetime) -> Verdict | None:
     measures = [Measure("restore", seconds, "s")]
     if rate is not None:
         measures.append(Measure("throughput", rate, "By/s"))
-    text = f"{how_fast(row)} {of_days(age_seconds(seen, row))}"
+    text = restored_ago(seen, row)
     if row.covered != "all":
         return nothing_to_judge(f"{text}, but only {short(row.covered, 60)}", *measures)
     rto = seen.rto_minutes

@@ -22,11 +22,11 @@ from upkeep.checks.restores._ledger_words import (
     UNKNOWN,
     VERIFY,
     age_seconds,
-    how_fast,
     is_ahead,
     is_verified,
     newest,
     of_days,
+    restored_ago,
     show,
     which,
     why,
@@ -117,7 +117,7 @@ def _restored(seen: RestoreSeen, good: RestoreRow, max_days: float, limits: Limi
     """Judge a verification that has restored the backup."""
     seconds = age_seconds(seen, good)
     measure = Measure("age", max(0.0, seconds), "s")
-    text = f"{how_fast(good)} {of_days(seconds)}, at most {max_days:g}: {which(good)}"
+    text = f"{restored_ago(seen, good)}, at most {max_days:g}: {which(good)}"
     since = _since(seen.rows, good)
     if seconds > max_days * 86400:
         return failed(Severity.HIGH, text + since, measure, remedy=VERIFY)
@@ -126,7 +126,8 @@ def _restored(seen: RestoreSeen, good: RestoreRow, max_days: float, limits: Limi
         what = f"assertion {short(broken[0].name, 80)}" if broken else short(good.findings[0], 160)
         return failed(Severity.CRITICAL, f"{text}; not as it must be: {what}", measure)
     at_most = seen.rpo_hours or limits.behind_hours
-    behind = (good.began_at - good.taken_at).total_seconds() / 3600 if good.taken_at else 0.0
+    reaches = [one for one in (good.taken_at, good.recovery_point_at) if one is not None]
+    behind = (good.began_at - max(reaches)).total_seconds() / 3600 if reaches else 0.0
     if behind > at_most:
         then = f"that backup was {behind:.0f} h old then, at most {at_most:g} h: a newer one was not verified"
         return failed(Severity.HIGH, f"{text}; {then}", measure, remedy=VERIFY)
@@ -142,7 +143,7 @@ def _restored(seen: RestoreSeen, good: RestoreRow, max_days: float, limits: Limi
     proof = f"restored; content not provable: {unproved}"
     if good.proof != "none":
         proof = f"proved by {good.proof}"
-        proof += f", but not {short(good.unproved, 200)}" if good.unproved else ""
+        proof += f"; not proved: {short(good.unproved, 200)}" if good.unproved else ""
     covered = "" if good.covered == "all" else f"; covered {short(good.covered, 60)}"
     older = seen.unread.get("older", "")
     notes = f"; {short(older, 160)}" if older else ""

@@ -40,7 +40,7 @@ def test_speed_is_measured() -> None:
     row = taken(252.0, restored_bytes=9_500_000_000)
 
     assert judge(ledger_seen(row, rto_minutes=60.0), Limits(), NOW) == passed(
-        "restored in 4 min 12 s, 36.0 MiB/s 1.0 days ago, at most 60 min",
+        "restored in 4 min 12 s, 36.0 MiB/s, 1.0 days ago, at most 60 min",
         Measure("restore", 252.0, "s"),
         Measure("throughput", 9_500_000_000 / 252.0, "By/s"),
     )
@@ -76,13 +76,13 @@ def test_only_restores_of_as_much_are_compared() -> None:
     verdict = judge(ledger_seen(taken(300), *others, *failures, rto_minutes=60.0), Limits(), NOW)
 
     assert verdict == passed(
-        "restored in 5 min 00 s 1.0 days ago, at most 60 min", Measure("restore", 300, "s")
+        "restored in 5 min 00 s, 1.0 days ago, at most 60 min", Measure("restore", 300, "s")
     )
 
 
 def test_without_an_rto_and_without_earlier_ones_there_is_nothing_to_judge() -> None:
     assert judge(ledger_seen(taken(300), taken(300, 2)), Limits(), NOW) == nothing_to_judge(
-        "restored in 5 min 00 s 1.0 days ago; no rto_minutes is declared; 1 earlier restores, 3 to compare",
+        "restored in 5 min 00 s, 1.0 days ago; no rto_minutes is declared; 1 earlier restores, 3 to compare",
         Measure("restore", 300, "s"),
     )
 
@@ -112,6 +112,6 @@ def test_slow_and_over_its_rto_is_told_once() -> None:
 
     assert judge(ledger_seen(*rows, rto_minutes=60.0), Limits(), NOW) == failed(
         Severity.HIGH,
-        "restored in 2 h 30 min 1.0 days ago, at most 60 min",
+        "restored in 2 h 30 min, 1.0 days ago, at most 60 min",
         Measure("restore", 9_000, "s"),
     )

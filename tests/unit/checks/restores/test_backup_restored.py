@@ -41,7 +41,7 @@ def said(*rows: RestoreRow, limits: Limits | None = None, **fields: Any) -> tupl
 
 def test_a_restore_passes_with_what_was_measured() -> None:
     assert judge(ledger_seen(GOOD), Limits(), NOW) == passed(
-        "restored in 4 min 12 s, 36.0 MiB/s 1.0 days ago, at most 31: /b/shop.dump, "
+        "restored in 4 min 12 s, 36.0 MiB/s, 1.0 days ago, at most 31: /b/shop.dump, "
         "taken 2026-11-26 09:54 UTC; proved by checksums",
         Measure("age", 86400.0, "s"),
     )
@@ -160,6 +160,14 @@ def test_only_the_newest_backup_of_its_time_counts(
     assert ("a newer one was not verified" in message) is (worst == "high")
 
 
+def test_a_base_backup_is_as_new_as_the_wal_beside_it_reaches() -> None:
+    row = ledger_row(1)
+    taken, point = row.began_at - timedelta(days=6), row.began_at - timedelta(minutes=5)
+
+    assert said(ledger_row(1, taken_at=taken), rpo_hours=1)[0] == "high"
+    assert said(ledger_row(1, taken_at=taken, recovery_point_at=point), rpo_hours=1)[0] == "pass"
+
+
 @pytest.mark.parametrize(
     ("fields", "provable", "worst", "part"),
     [
@@ -172,7 +180,7 @@ def test_only_the_newest_backup_of_its_time_counts(
         ),
         ({"proof": "none"}, True, "high", "the content is not proved, and must be"),
         ({"proof": "figures"}, True, "pass", "proved by figures"),
-        ({"unproved": "the table of contents"}, True, "pass", "but not the table of contents"),
+        ({"unproved": "the table of contents"}, True, "pass", "not proved: the table of contents"),
         (
             {"findings": ["a shell command"]},
             False,

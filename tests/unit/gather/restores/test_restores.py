@@ -189,6 +189,18 @@ def test_rows_are_left_out_before_they_are_too_many(
     assert cut[2]["notes"] == ["counts are left out"]
 
 
+@pytest.mark.parametrize("outcome", ["failed", "restored"])
+def test_tries_that_came_to_nothing_do_not_crowd_out_one_that_came_to_an_end(
+    outcome: str, folder: Path
+) -> None:
+    tries = "".join(row(id=f"n{number}", outcome="unknown") for number in range(40))
+    write(folder, row(id="older") + row(id="ended", outcome=outcome) + tries)
+
+    found = ids(look(folder))
+
+    assert (len(found), found[0], found[-1]) == (30, "n39", "ended")
+
+
 def test_the_same_row_twice_is_one(folder: Path) -> None:
     write(folder, row(id="a", why="first") + row(id="a", why="second"))
 
