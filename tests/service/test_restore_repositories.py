@@ -199,7 +199,7 @@ RESTIC_FAULTS = {
     ),
     "no index": ("rm -f index/*", 1, "restic check: .*(not found in index|tree [0-9a-f]{8})"),
 }
-QUICK = 5
+QUICK = 3
 """So many of a table are planted in each run of the tests, the others in the long one."""
 
 
@@ -255,6 +255,7 @@ def test_a_large_snapshot_is_proved_part_by_part_and_the_cycle_goes_on_where_it_
     assert changed["last_full_at"] == full["last_full_at"]
 
 
+@pytest.mark.long
 def test_a_cycle_that_must_end_soon_reads_more_parts_at_once(
     restic_home: Path, place: Place
 ) -> None:
@@ -297,6 +298,7 @@ def test_a_repository_that_is_written_is_waited_for_and_its_lock_is_never_broken
     assert list((restic_copy / "locks").iterdir()) == locks
 
 
+@pytest.mark.long
 def test_a_snapshot_that_comes_while_its_lock_is_waited_for_is_no_fault(
     restic_copy: Path, place: Place
 ) -> None:
@@ -485,6 +487,7 @@ def test_a_repository_of_borg_that_is_held_is_waited_for_and_its_lock_is_never_b
     assert len(locks) == 2
 
 
+@pytest.mark.long
 def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_ended(
     borg_copy: Path, place: Place
 ) -> None:
@@ -506,6 +509,7 @@ def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_
     assert anew["why"].startswith("borg check: Data integrity error: Segment entry")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", ["restic", "borg"])
 def test_what_only_root_can_restore_is_a_note_and_no_failure(
     program: str, tmp_path: Path, place: Place
