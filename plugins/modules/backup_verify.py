@@ -153,6 +153,11 @@ def main() -> None:
         module.fail_json(msg="backup_verify runs as root alone, for only root can make the sandbox")
     rows, lines = [], []
     taker = Taker(params["take"]) if params["take"] else None
+    if taker:
+        try:
+            taker.target()
+        except NotTriedError as exc:
+            module.fail_json(msg=f"nothing taken: {exc}")
     for one in wanted:
         try:
             if module.check_mode:
@@ -172,7 +177,8 @@ def main() -> None:
         result["taken"] = taker.taken
         lines += [f"{path}: written\n" for path in taker.taken]
         if taker.problem:
-            module.fail_json(msg=f"nothing taken: {taker.problem}", **result)
+            why = f"; {rows[0]['step']}: {rows[0]['why']}" if rows and rows[0]["why"] else ""
+            module.fail_json(msg=f"nothing taken: {taker.problem}{why}", **result)
     if module._diff:
         result["diff"] = {
             "before": "",

@@ -9,6 +9,7 @@ import math
 import os
 import re
 from datetime import datetime, timezone
+from decimal import Decimal, InvalidOperation
 from typing import Any, Callable
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import RestoreError
@@ -44,7 +45,9 @@ def judged(
             "found": str(exc)[:300],
         }
     except ValueError as exc:
-        return {**said, "state": FAILED, "found": f"{_shown(value)}: {exc}"}
+        # A value of another kind is a mistake in the assertion, unless there is none at all.
+        kind = UNKNOWN if value else FAILED
+        return {**said, "state": kind, "found": f"{_shown(value)}: {exc}" if value else "no value"}
     return {**said, "state": HELD if state else FAILED, "found": _shown(value)}
 
 
@@ -75,13 +78,26 @@ def _of_value(value: str, declared: dict[str, Any], taken: float) -> bool:
 
     Raises: ValueError if it is of another kind.
     """
-    if declared["equals"] is not None and value != declared["equals"]:
+    if declared["equals"] is not None and not _same(value, declared["equals"]):
         return False
     if declared["fresh_hours"] is not None and not _fresh(moment(value), declared, taken):
         return False
     if declared["min"] is None and declared["max"] is None:
-        return value != "" or declared["equals"] == ""
+        return True
     return _within(_number(value), declared)
+
+
+def _same(value: str, wanted: str) -> bool:
+    """Return whether two values are the same: as texts, as numbers (100 and 100.00), or as truth (true, t and 1)."""
+    if value == wanted:
+        return True
+    for words in (("true", "t"), ("false", "f")):
+        if wanted.lower() in words:
+            return value.lower() in (*words, "1" if "t" in words else "0")
+    try:
+        return Decimal(value) == Decimal(wanted)
+    except InvalidOperation:
+        return False
 
 
 def _of_files(files: list[str], declared: dict[str, Any], taken: float) -> bool:
@@ -89,7 +105,7 @@ def _of_files(files: list[str], declared: dict[str, Any], taken: float) -> bool:
         newest = max((os.lstat(path).st_mtime for path in files), default=0.0)
         if not _fresh(newest, declared, taken):
             return False
-    if declared["equals"] is not None and str(len(files)) != declared["equals"]:
+    if declared["equals"] is not None and not _same(str(len(files)), declared["equals"]):
         return False
     if declared["min"] is None and declared["max"] is None:
         return bool(files) or declared["equals"] is not None

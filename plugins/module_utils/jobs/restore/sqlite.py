@@ -106,7 +106,7 @@ class RestoredSqlite(Restored):
             raise NotTriedError(
                 "the statement begins with a dot: a command of sqlite3 is not asked, only SQL"
             )
-        lines = self._lines(sql)
+        lines = self._lines(sql, "-readonly")
         if len(lines) > 1:
             raise NotTriedError(f"the statement returned {len(lines)} rows; expected one value")
         return lines[0] if lines else ""
@@ -118,8 +118,8 @@ class RestoredSqlite(Restored):
             raise NotTriedError(f"{table[:100]}: no such table was restored")
         self._task.save([*command(self._path), f".dump {_text(table)}"], target)
 
-    def _lines(self, sql: str) -> list[str]:
-        said = self._task.sandbox.run([*command(self._path), sql])
+    def _lines(self, sql: str, *options: str) -> list[str]:
+        said = self._task.sandbox.run([*command(self._path, *options), sql])
         if said.status:
             raise told(said.err)
         return said.out.splitlines()

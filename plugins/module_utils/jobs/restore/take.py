@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -39,18 +40,32 @@ class Taker:
         except OSError as exc:
             self.problem = f"{exc.filename or self.wanted['to']}: {exc.strerror}"
 
-    def _write(self, restored: Restored) -> str:
-        wanted = self.wanted
-        os.makedirs(wanted["to"], mode=0o700, exist_ok=True)
-        name = wanted["table"] or os.path.basename(wanted["file"].rstrip("/"))
-        name = re.sub(r"[^\w.-]", "_", name) + (".sql" if wanted["table"] else "")
-        target = os.path.join(wanted["to"], name)
+    def target(self) -> str:
+        """Return into which file it is written.
+
+        Raises: NotTriedError if that is there already.
+        """
+        name = self.wanted["table"] or os.path.basename(self.wanted["file"].rstrip("/"))
+        name = re.sub(r"[^\w.-]", "_", name) + (".sql" if self.wanted["table"] else "")
+        target = os.path.join(self.wanted["to"], name)
         if os.path.lexists(target):
             raise NotTriedError(f"{target} is there already; nothing is overwritten")
-        if wanted["table"]:
-            restored.take_table(wanted["table"], target)
-        else:
-            _take_file(restored, wanted["file"], target)
+        return target
+
+    def _write(self, restored: Restored) -> str:
+        target, folder = self.target(), self.wanted["to"]
+        made = not os.path.lexists(folder)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        try:
+            if self.wanted["table"]:
+                restored.take_table(self.wanted["table"], target)
+            else:
+                _take_file(restored, self.wanted["file"], target)
+        except BaseException:
+            if made:
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+            raise
         return target
 
 

@@ -45,40 +45,57 @@ TOLD_SECONDS = 1.0
 NO_LIMIT = 1 << 60
 
 
+def empty_row(name: str) -> dict[str, Any]:
+    """Return a row of the ledger (RestoreRow) of which nothing is known yet. name: of the set."""
+    return {
+        "set": name,
+        "outcome": "unknown",
+        "step": "find",
+        "why": "",
+        "backup": "",
+        "kind": "",
+        "covered": "all",
+        "proof": "none",
+        "unproved": "",
+        "seconds": {},
+        "figures": {},
+        "counts": {},
+        "assertions": [],
+        "findings": [],
+        "notes": [],
+        "programs": {},
+    }
+
+
 class Task:
-    """One verification of one set.
+    """One verification of one set, in a sandbox of its own.
 
     wanted: the set as declared; verify: its part of that name. backup: its newest one that is finished, or repository:
     what its repository lists, newest first. row: becomes a row of the ledger (RestoreRow).
     """
 
     def __init__(
-        self, wanted: dict[str, Any], ledger: Ledger, scratch: Scratch, sandbox: Sandbox, host: Host
+        self,
+        wanted: dict[str, Any],
+        row: dict[str, Any],
+        ledger: Ledger,
+        scratch: Scratch,
+        host: Host,
     ) -> None:
-        self.wanted, self.verify = wanted, wanted["verify"]
-        self.ledger, self.scratch, self.sandbox, self.host = ledger, scratch, sandbox, host
+        """Make the sandbox.
+
+        Raises: NotTriedError if there can be none.
+        """
+        self.wanted, self.verify, self.row = wanted, wanted["verify"], row
+        self.ledger, self.scratch, self.host = ledger, scratch, host
+        ends = time.monotonic() + self.verify["minutes"] * 60
+        self.sandbox = Sandbox(scratch, host, ends, self.verify["memory_bytes"])
         self.backup: Candidate | None = None
         self.repository: Repository | None = None
         self.decrypted = ""
         self._told_at = 0.0
-        now = host.now()
-        self.began = now
+        self.began = host.now()
         self.now_at = "find"
-        self.row: dict[str, Any] = {
-            "set": wanted["name"],
-            "backup": "",
-            "kind": "",
-            "covered": "all",
-            "proof": "none",
-            "unproved": "",
-            "seconds": {},
-            "figures": {},
-            "counts": {},
-            "assertions": [],
-            "findings": [],
-            "notes": [],
-            "programs": {},
-        }
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -49,7 +49,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import (
     refuse_beside_live,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mistakes import (
+    in_window,
+    refuse_mistakes,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
     Scratch,
@@ -59,6 +62,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
     NO_LIMIT,
     Restored,
     Task,
+    empty_row,
 )
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
@@ -78,39 +82,50 @@ def verify(
     wanted: the set as declared, with its part `verify`. base: the scratch place. afterwards: is given what was
     restored, while it is there.
 
-    Raises: NotTriedError if the ledger or the scratch place cannot be used at all.
+    Raises: NotTriedError if the ledger cannot be used.
     """
-    began, now = time.monotonic(), host.now()
-    ends = began + wanted["verify"]["minutes"] * 60
-    with _ended_by_signals(), Scratch(base) as scratch:
-        sandbox = Sandbox(scratch, host, ends, wanted["verify"]["memory_bytes"])
-        task = Task(wanted, ledger, scratch, sandbox, host)
-        row = task.row
-        row["id"] = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime(now)) + os.urandom(3).hex()
-        row["began_at"] = iso(now)
-        try:
-            _restore(task, afterwards)
-            row.update(
-                outcome="part" if row["covered"] != "all" else "restored", step="done", why=""
-            )
-        except RestoreError as exc:
-            row.update(outcome=exc.outcome, step=exc.step or task.now_at)
-            row.update(why=str(exc)[:500], next_step=exc.next_step)
-        except HostError as exc:
-            row.update(outcome="unknown", step=task.now_at, why=str(exc)[:500], next_step="")
-        except Exception as exc:  # whatever else is raised costs its own set only
-            why = f"{type(exc).__name__}: {getattr(exc, 'strerror', None) or 'not expected'}"
-            row.update(outcome="unknown", step=task.now_at, why=why[:500], next_step="")
-        finally:
-            ledger.running(None)
-        if not sandbox.bounded:
-            task.note("its memory was bounded for each process, not for all together")
+    now = host.now()
+    row = empty_row(wanted["name"])
+    row["id"] = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime(now)) + os.urandom(3).hex()
+    row["began_at"] = iso(now)
+    try:
+        refuse_mistakes(wanted["verify"])
+        with _ended_by_signals(), Scratch(base) as scratch:
+            _verify(Task(wanted, row, ledger, scratch, host), afterwards)
+    except RestoreError as exc:
+        row.update(outcome=exc.outcome, why=str(exc)[:500], next_step=exc.next_step)
+    finally:
+        ledger.running(None)
+    if row["outcome"] not in ("restored", "part"):
+        row["covered"] = ""
     row["ended_at"] = iso(host.now())
     try:
         ledger.add(row)
     except OSError as exc:
         raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
     return row
+
+
+def _verify(task: Task, afterwards: Afterwards | None) -> None:
+    """Do all steps, and write into the row how they ended.
+
+    Raises: RestoreError if there is no sandbox.
+    """
+    row = task.row
+    try:
+        _restore(task, afterwards)
+        outcome = "part" if row["covered"] != "all" else "restored"
+        row.update(outcome=outcome, step="done", why="")
+    except RestoreError as exc:
+        row.update(outcome=exc.outcome, step=exc.step or task.now_at)
+        row.update(why=str(exc)[:500], next_step=exc.next_step)
+    except HostError as exc:
+        row.update(outcome="unknown", step=task.now_at, why=str(exc)[:500], next_step="")
+    except Exception as exc:  # whatever else is raised costs its own set only
+        why = f"{type(exc).__name__}: {getattr(exc, 'strerror', None) or 'not expected'}"
+        row.update(outcome="unknown", step=task.now_at, why=why[:500], next_step="")
+    if not task.sandbox.bounded:
+        task.note("its memory was bounded for each process, not for all together")
 
 
 @contextlib.contextmanager
@@ -136,6 +151,7 @@ def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
 
     Raises: HostError, RestoreError if it would not begin.
     """
+    refuse_mistakes(wanted["verify"])
     if wanted["repository"]:
         return {"set": wanted["name"], "backup": wanted["repository"], "kind": "repository"}
     one = Set({**wanted, "read": False}, {}, Writers(host), host)
@@ -182,23 +198,6 @@ def _refuse_now(task: Task) -> None:
             f"it is {time.strftime('%H:%M', time.localtime(task.host.now()))}, in the backup window {window}: "
             "nothing is verified then"
         )
-
-
-def in_window(window: str, now: float) -> bool:
-    """Return whether a time, in seconds since 1970, is in a window `HH:MM-HH:MM` of this host's zone.
-
-    Raises: NotTriedError if that is no window.
-    """
-    try:
-        begin, end = (time.strptime(one.strip(), "%H:%M") for one in window.split("-"))
-    except ValueError:
-        raise NotTriedError(
-            f"backup_window: found {window[:40]!r}; expected such as '01:00-03:30'"
-        ) from None
-    here = time.localtime(now)
-    minute = here.tm_hour * 60 + here.tm_min
-    first, last = (one.tm_hour * 60 + one.tm_min for one in (begin, end))
-    return first <= minute < last if first <= last else minute >= first or minute < last
 
 
 def _find(task: Task) -> str:

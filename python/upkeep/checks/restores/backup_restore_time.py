@@ -59,6 +59,8 @@ def judge(seen: RestoreSeen, limits: Limits, now: datetime) -> Verdict | None:
     row = newest(seen.rows, RESTORED)
     measured = speed(row) if row is not None else None
     if row is None or measured is None:
+        if seen.rto_minutes is None:
+            return nothing_to_judge("no restore was measured, and no rto_minutes is declared")
         return unknown("no restore was measured", remedy=after("backup_restored"))
     seconds, rate = measured
     measures = [Measure("restore", seconds, "s")]
