@@ -21,7 +21,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 
 _ERROR = re.compile(r"^ERROR (\d{1,5}) \((\w{5})\)(?: at line (\d{1,15}))?: ", re.MULTILINE)
-_REPLACED = re.compile(r"^Warning \(Code 1286\): Unknown storage engine '(\w{1,64})'", re.MULTILINE)
+_WARNING = re.compile(r"^Warning \(Code (\d{1,5})\): (.*)", re.MULTILINE)
+_ENGINE = 1286
+_CHANGED = (1264, 1265, 1366, 1406)
 _TABLE = re.compile(r"Table '([^.']{1,64})\.([^']{1,64})' doesn't exist\Z")
 _REFUSED = re.compile(r"^ERROR at line (\d{1,15}): (.*)", re.MULTILINE)
 # Their messages name tables, databases, engines, plugins, collations and variables, and nothing else.
@@ -89,12 +91,16 @@ def sql_error(err: str) -> SqlError | None:
     return SqlError(number, int(last.group(3) or 0), _bare(number, err[last.end() :]))
 
 
-def replaced_engine(out: str) -> SqlError | None:
-    """Return the warning that another storage engine was taken for one that is not here; dumps switch its error off."""
-    found = _REPLACED.search(out)
-    return (
-        None if found is None else SqlError(1286, 0, f"Unknown storage engine '{found.group(1)}'")
-    )
+def warned(out: str) -> SqlError | None:
+    """Return the first warning by which a dump was not loaded as it is; dumps switch off that these are errors.
+
+    Another storage engine was taken for one that is not here, or a value was cut or changed to fit its column.
+    """
+    for found in _WARNING.finditer(out):
+        number = int(found.group(1))
+        if number == _ENGINE or number in _CHANGED:
+            return SqlError(number, 0, _bare(number, found.group(2)))
+    return None
 
 
 def _bare(number: int, text: str) -> str:

@@ -23,8 +23,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     GONE,
     SqlError,
     of_a_dump,
-    replaced_engine,
     sql_error,
+    warned,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import (
     Finished,
@@ -252,7 +252,7 @@ class MariaDbServer:
                 -1, 0, "the client has ended before it, or its last statement does not end"
             )
         self.events_on = bool(reached) and reached.group(1) != "OFF"  # type: ignore[union-attr]
-        return error or replaced_engine(said.out)
+        return error or warned(said.out)
 
     def add_loader(self) -> None:
         """Make the account that loads dumps."""

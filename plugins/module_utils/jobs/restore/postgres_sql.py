@@ -12,12 +12,23 @@ from __future__ import annotations
 import re
 from typing import Callable
 
+READ_BYTES = 1 << 15
+"""How much is read at once. What is left of it is copied at each quote: more would be slower."""
 HOLD_BYTES = 256
 """What stays behind in a buffer: a token that begins there may not be complete."""
 STATEMENT_BYTES = 1 << 16
 LINE_BYTES = 1 << 16
 SHOWN = 20
 _TOKEN = re.compile(rb"'|\"|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$|--|/\*|\\|;")
+_PLAIN = rb"[^'\"$\\;/-]*"
+_INSERTS = re.compile(
+    rb"(?:INSERT INTO "
+    + _PLAIN
+    + rb"(?:(?:-(?!-)|/(?!\*)|\"[^\"]*\"|(?<![Ee])'[^']*')"
+    + _PLAIN
+    + rb")*;\r?\n)+"
+)
+"""Whole statements that insert rows, of which a dump may have millions: to look at each of their quotes takes long."""
 _START = re.compile(rb"(?:\s|--[^\n]*\n)*")
 _COPY = re.compile(rb"(?is)\A\s*COPY\s.*\sFROM\s+stdin\b[^;]*;\Z")
 _CREATE = re.compile(rb"(?i)CREATE\s")
@@ -45,7 +56,7 @@ class SqlSections:
         self._read, self._buffer, self._final = read, b"", False
         self._state: Callable[[list[bytes]], bool] = self._in_sql
         self._closing = _QUOTE
-        self._tag = b""
+        self._tag = self._last = b""
         self._depth = 0
         self._at_start, self._created = True, False
         self._statement = b""
@@ -68,7 +79,7 @@ class SqlSections:
         out: list[bytes] = []
         while not out and not self._section_ends and not self.ended:
             if not self._final:
-                more = self._read(1 << 18)
+                more = self._read(READ_BYTES)
                 self._final = not more
                 self._buffer += more
             while not self._section_ends and self._state(out):
@@ -82,6 +93,7 @@ class SqlSections:
         if end <= 0:
             return False
         data, self._buffer = self._buffer[:end], self._buffer[end:]
+        self._last = data[-1:]
         out.append(data)
         room = STATEMENT_BYTES - len(self._statement)
         self._statement += data[: max(0, room)]
@@ -97,6 +109,10 @@ class SqlSections:
             return False
         if self._at_start or not self._buffer:
             return bool(self._buffer)
+        inserts = _INSERTS.match(self._buffer)
+        if inserts:
+            self._at_start = True
+            return self._pass(out, inserts.end())
         token = _TOKEN.search(self._buffer)
         if token is None or token.start() >= self._held():
             return self._pass(out, self._held()) and token is not None and self._final
@@ -129,7 +145,8 @@ class SqlSections:
     def _go_into(self, token: re.Match[bytes], out: list[bytes]) -> bool:
         """Go into what a token begins."""
         word = token.group()
-        escaped = self._buffer[max(0, token.start() - 1) : token.start()] in (b"E", b"e")
+        before = self._buffer[token.start() - 1 : token.start()] if token.start() else self._last
+        escaped = before in (b"E", b"e")
         self._pass(out, token.end())
         if word == b"--":
             self._state = self._in_comment_line
@@ -147,7 +164,9 @@ class SqlSections:
         while True:
             match = self._closing.search(self._buffer, place)
             if match is None or (not self._final and match.end() >= self._held()):
-                self._pass(out, min(len(self._buffer), max(place, self._held())))
+                end = len(self._buffer) if match is None else match.start()
+                # An escape must not be divided: its second half would look like an end.
+                self._pass(out, max(place, min(end, self._held())))
                 return False
             place = match.end()
             if not match.group().startswith(b"\\"):

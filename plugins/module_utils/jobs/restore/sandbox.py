@@ -108,7 +108,10 @@ class Sandbox:
             os.chmod(stream.name, 0o644)
 
     def _prove(self) -> None:
-        """Look at the sandbox from inside, and refuse it if it is not what it should be."""
+        """Look at the sandbox from inside.
+
+        Raises: NotTriedError if it is not what it should be.
+        """
         said = self.run(["cat", "/proc/net/dev", "/proc/self/status"], seconds=30)
         lines = said.out.splitlines()
         devices = [one.split(":")[0].strip() for one in lines[2:] if _is_device(one)]
@@ -182,9 +185,9 @@ class Sandbox:
     ) -> Finished:
         """Run a program to its end.
 
-        given: what it reads on its standard input: an open file, or a function that is asked for a number of bytes
-        until it gives none. What that function raises is passed on. secrets: files that are in the sandbox and in
-        memory alone, by their paths in it, such as a password.
+        given: what it reads on its standard input: an open file, or a function that is asked for bytes until it
+        gives none. What that function raises is passed on. secrets: files that are in the sandbox and in memory
+        alone, by their paths in it, such as a password.
 
         Raises: CancelledError if its time is over or nobody waits for it any more; NotTriedError if the scratch place
         is full, or the program was ended because it needs more memory than it may have.

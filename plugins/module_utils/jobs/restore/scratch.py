@@ -57,7 +57,10 @@ def _alive(name: str) -> bool:
 
 
 def refuse_place(base: str) -> None:
-    """Make the scratch place if it is missing, and refuse it if others than root may write there."""
+    """Make the scratch place if it is missing.
+
+    Raises: NotTriedError if others than root may write there.
+    """
     try:
         os.makedirs(base, mode=0o700, exist_ok=True)
         path = "/"

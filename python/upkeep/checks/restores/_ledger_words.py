@@ -89,7 +89,9 @@ def restored_ago(seen: RestoreSeen, row: RestoreRow) -> str:
 
 def which(row: RestoreRow) -> str:
     """Return which backup it was, and when that was taken."""
-    name = short(row.backup, 160) or "a backup without a name"
+    name = short(row.backup, 160)
+    if not name:
+        return "no backup was found"
     return f"{name}, taken {_moment(row.taken_at)}"
 
 

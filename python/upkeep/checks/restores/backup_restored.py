@@ -70,7 +70,8 @@ def judge(seen: RestoreSeen, limits: Limits, now: datetime) -> Verdict:
     if bad is not None:
         ago = of_days(age_seconds(seen, bad))
         after = f"; {which(good)}, was restored since, but is older" if good else ""
-        text = f"not restored: {which(bad)}: {why(bad)}; verified {ago}{after}"
+        found = f"{which(bad)}: {why(bad)}" if bad.backup else why(bad)
+        text = f"not restored: {found}; verified {ago}{after}"
         return failed(Severity.CRITICAL, text, remedy=show(bad, FIX))
     if good is None:
         return _never(seen, doubt)

@@ -17,6 +17,11 @@ FUNCTION = (
     b"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $_$\n\\! not a command\nSELECT ';'\n$_$;\n"
 )
 QUOTES = b"INSERT INTO a VALUES (1, 'it''s \\! here\n\\connect there', E'\\'\\! \\\\');\nSELECT 1 AS \"\\!\";\n"
+INSERTS = (
+    b"INSERT INTO a VALUES (-1, 'it''s; \\! - /* --', NULL, 3/4);\n"
+    b"INSERT INTO \"b;\" VALUES ('a\n;\\! b');\r\n"
+    b"INSERT INTO a VALUES (E'\\'; \\! x');\nINSERT INTO a VALUES (1) -- \\! x\n;\n"
+) * 300
 COMMENTS = b"-- \\! in a line\n/* \\! in /* a */ comment\n\\! */ SELECT 2;\n"
 
 
@@ -36,7 +41,9 @@ def read(dump: bytes, size: int) -> tuple[list[tuple[str, bytes]], SqlSections]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100, 300, 1 << 20])
-@pytest.mark.parametrize("text", [COPY, FUNCTION, QUOTES, COMMENTS, COPY * 40 + FUNCTION], ids=len)
+@pytest.mark.parametrize(
+    "text", [COPY, FUNCTION, QUOTES, COMMENTS, COPY * 40 + FUNCTION, INSERTS], ids=len
+)
 def test_what_is_no_command_passes_as_it_is(text: bytes, size: int) -> None:
     found, sections = read(text, size)
 
@@ -85,6 +92,12 @@ def test_a_command_is_taken_out_and_told(command: bytes, asked: str, size: int) 
 
     assert sections.asked == [asked]
     assert b"".join(data for _name, data in found) == b"SELECT 1;\n\nSELECT 2;\n"
+
+
+def test_a_command_behind_an_insert_is_told() -> None:
+    assert read(b"INSERT INTO a VALUES ('x');\nINSERT INTO a VALUES ('y') \\! id\n", 1 << 20)[
+        1
+    ].asked == ["\\!"]
 
 
 def test_a_command_in_a_statement_and_at_the_end_is_told_too() -> None:

@@ -15,8 +15,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     SqlError,
     forbidden,
     of_a_dump,
-    replaced_engine,
     sql_error,
+    warned,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_mydumper import (
     delimited,
@@ -92,11 +92,13 @@ def test_a_wish_that_no_backup_has_is_told_from_an_error(number: int, wish: str)
     assert forbidden(SqlError(number, 1, "")) == wish
 
 
-def test_an_engine_that_was_replaced_is_an_error() -> None:
-    out = "1\nWarning (Code 1286): Unknown storage engine 'ROCKSDB'\nWarning (Code 1266): Using InnoDB"
+def test_a_warning_that_something_was_not_loaded_as_it_is_is_an_error() -> None:
+    out = "1\nWarning (Code 1287): old\nWarning (Code 1286): Unknown storage engine 'ROCKSDB'\nWarning (Code 1266): x"
+    cut = "Warning (Code 1366): Incorrect value: 'Mustermann' for column `a`.`b`.`c` at row 3"
 
-    assert replaced_engine(out) == SqlError(1286, 0, "Unknown storage engine 'ROCKSDB'")
-    assert replaced_engine("Warning (Code 1287): deprecated") is None
+    assert warned(out) == SqlError(1286, 0, "Unknown storage engine 'ROCKSDB'")
+    assert warned(cut) == SqlError(1366, 0, "Incorrect value: '…' for column `a`.`b`.`c` at row 3")
+    assert warned("Warning (Code 1287): deprecated\nNote (Code 1265): x") is None
 
 
 @pytest.mark.parametrize(
