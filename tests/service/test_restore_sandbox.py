@@ -228,7 +228,10 @@ def test_a_program_in_the_sandbox_has_no_key_of_the_session(sandbox: Sandbox) ->
     assert (outside, inside) == ("6 secret\n", "-1 \n")
 
 
-def test_a_program_that_needs_too_much_memory_is_ended(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("grouped", [True, False], ids=["control group", "each process"])
+def test_a_program_that_needs_too_much_memory_is_ended(grouped: bool, sandbox: Sandbox) -> None:
+    if not grouped:
+        sandbox.scratch.group = ""
     with pytest.raises(NotTriedError, match="python3 was ended: it needs more than 500000000 B"):
         sandbox.run([PYTHON, "-c", "x = b'x' * 2_000_000_000"])
 

@@ -114,7 +114,11 @@ class Sandbox:
         """
         said = self.run(["cat", "/proc/net/dev", "/proc/self/status"], seconds=30)
         lines = said.out.splitlines()
-        devices = [one.split(":")[0].strip() for one in lines[2:] if _is_device(one)]
+        devices = [
+            one.split(":")[0].strip()
+            for one in lines[2:]
+            if len(one.partition(":")[2].split()) == 16
+        ]
         facts = dict(one.split(":\t", 1) for one in lines if ":\t" in one)
         bare = facts.get("CapEff", "").strip("0") == "" and facts.get("CapBnd", "").strip("0") == ""
         uids = set(facts.get("Uid", "").split())
@@ -282,14 +286,13 @@ class Sandbox:
         if os.getppid() != self._pid:
             os._exit(1)
         self._kernel.leave_keyring()
+        memory = (self.memory_bytes, self.memory_bytes)
         if self.scratch.group:
-            with open(
-                os.path.join(self.scratch.group, "cgroup.procs"), "w", encoding="ascii"
-            ) as stream:
+            group = os.path.join(self.scratch.group, "cgroup.procs")
+            with open(group, "w", encoding="ascii") as stream:
                 stream.write("0")
-        else:
-            limit = (self.memory_bytes, self.memory_bytes)
-            resource.setrlimit(resource.RLIMIT_AS, limit)
+        else:  # of what it uses: what a program only reserves costs nothing
+            resource.setrlimit(resource.RLIMIT_DATA, memory)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))  # of the sandbox's user
         os.nice(10)
@@ -379,10 +382,6 @@ def _with(command: list[str], shown: list[str]) -> list[str]:
     """Return bwrap's command with more files shown, after all that they may lie in."""
     place = command.index("--cap-drop")
     return [*command[:place], *shown, *command[place:]]
-
-
-def _is_device(line: str) -> bool:
-    return ":" in line and len(line.split(":", 1)[1].split()) == 16
 
 
 def _nobody_waits() -> bool:
