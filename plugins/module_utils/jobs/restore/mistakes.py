@@ -38,8 +38,8 @@ def refuse_mistakes(verify: dict[str, Any]) -> None:
     for name, least in _LEAST.items():
         value = verify[name]
         if value is not None and value <= least:
-            expected = "0 or more" if least == -1 else f"more than {least:g}"
-            _refuse(name, f"{value:g}", expected)
+            expected = "0 or more" if least == -1 else f"more than {least:.15g}"
+            _refuse(name, f"{value:.15g}", expected)
     if verify["parts"] > MOST_PARTS:
         _refuse("parts", str(verify["parts"]), f"at most {MOST_PARTS}")
     if verify["backup_window"]:
