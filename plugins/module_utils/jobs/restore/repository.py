@@ -140,7 +140,7 @@ class RestoredSnapshot(Restored):
         counts: dict[str, int] = {}
         files = size = 0
         for folder, names, others in os.walk(self.root):
-            first = os.path.relpath(folder, self.root).split("/")[0]
+            first = os.path.relpath(folder, self.root).partition("/")[0]
             top = "/" if first == "." else f"/{first}"[:200]
             links = [one for one in names if os.path.islink(os.path.join(folder, one))]
             for name in [*others, *links]:
