@@ -116,8 +116,7 @@ class LedgerFolder:
         """Return whether the process that is verifying is still that process: numbers are used again."""
         said = self.running or {}
         pid, started = said.get("pid"), said.get("pid_started")
-        numbers = all(isinstance(one, int) and not isinstance(one, bool) for one in (pid, started))
-        if not numbers or not 0 < pid < 1 << 31:
+        if not isinstance(pid, int) or not isinstance(started, int) or not 0 < pid < 1 << 31:
             return False
         try:
             text = self.host.read(f"/proc/{pid}/stat", 4096)
