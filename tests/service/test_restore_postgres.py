@@ -84,6 +84,11 @@ def fill(live: Live) -> None:
         "reader",
     )
     live.do("VACUUM FREEZE")
+    # What would steer the verification's own questions.
+    live.do("CREATE SCHEMA forged")
+    live.do("CREATE AGGREGATE forged.count(*) (sfunc = int8inc, stype = int8, initcond = '7000')")
+    live.do("ALTER DATABASE shop SET search_path = forged, public, pg_catalog", "postgres")
+    live.do("ALTER DATABASE shop SET default_transaction_read_only = on", "postgres")
 
 
 @pytest.fixture(scope="module")

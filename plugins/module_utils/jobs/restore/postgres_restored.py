@@ -57,6 +57,7 @@ class RestoredPostgres(Restored):
     ) -> None:
         self._task, self._server, self._main, self._physical = task, server, main, physical
         self._databases: list[str] = []
+        server.forget_settings()
 
     def databases(self) -> list[str]:
         """Return the databases that users have."""

@@ -36,6 +36,10 @@ DATA, SOCKET, CONF = "/scratch/data", "/scratch/socket", "/scratch/conf"
 TABLESPACES = "/scratch/tablespaces"
 MAINTENANCE = "template1"
 """The database that is in each server."""
+SESSION = (
+    '-c statement_timeout=0 -c search_path="$user",public -c default_transaction_read_only=off'
+)
+"""What holds in each session whatever a backup says: names are looked for in pg_catalog first, which is not named."""
 MIB = 1 << 20
 GROWS = 3
 """How many times the size of a dump its database has at least: dumps are packed, or without indexes."""
@@ -165,7 +169,7 @@ class PostgresServer:
             "PGHOST": SOCKET,
             "PGUSER": user or self.user,
             "PGDATABASE": database or MAINTENANCE,
-            "PGOPTIONS": f"-c statement_timeout=0 {options}".strip(),
+            "PGOPTIONS": f"{SESSION} {options}".strip(),
             "PGCONNECT_TIMEOUT": "20",
         }
         shown = [*used.shown(), *(reads or [])]
@@ -199,6 +203,13 @@ class PostgresServer:
         )  # fmt: skip
         if said.status:
             raise answer_error(said.err)
+
+    def forget_settings(self) -> None:
+        """Remove the settings that a backup has for its databases and roles: they would steer what we ask.
+
+        Raises: AnswerError.
+        """
+        self.change("DELETE FROM pg_catalog.pg_db_role_setting")
 
     def log_bytes(self) -> int:
         """Return how long its log is."""

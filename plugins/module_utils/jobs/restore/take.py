@@ -15,6 +15,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     NotTriedError,
     RestoreError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
+    refuse_place,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
 
 
@@ -31,7 +34,7 @@ class Taker:
         self.problem = "nothing was restored"
 
     def take(self, restored: Restored) -> None:
-        """Write it into the folder. Nothing that is there is overwritten."""
+        """Write it into the folder, which must be root's alone. Nothing that is there is overwritten."""
         try:
             self.taken.append(self._write(restored))
             self.problem = ""
@@ -43,8 +46,10 @@ class Taker:
     def target(self) -> str:
         """Return into which file it is written.
 
-        Raises: NotTriedError if that is there already.
+        Raises: NotTriedError if that is there already, or nothing is named.
         """
+        if not self.wanted["table"] and not (self.wanted["file"] or "").strip("/"):
+            raise NotTriedError("no table and no file is named")
         name = self.wanted["table"] or os.path.basename(self.wanted["file"].rstrip("/"))
         name = re.sub(r"[^\w.-]", "_", name) + (".sql" if self.wanted["table"] else "")
         target = os.path.join(self.wanted["to"], name)
@@ -55,7 +60,7 @@ class Taker:
     def _write(self, restored: Restored) -> str:
         target, folder = self.target(), self.wanted["to"]
         made = not os.path.lexists(folder)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        refuse_place(folder, "to:")
         try:
             if self.wanted["table"]:
                 restored.take_table(self.wanted["table"], target)
@@ -75,6 +80,8 @@ def _take_file(restored: Restored, file: str, target: str) -> None:
         raise NotTriedError("the backup is of a database; name a table instead")
     top = os.path.realpath(restored.root)
     path = os.path.realpath(os.path.join(top, file.lstrip("/")))
+    if path.startswith(top + "/") and os.path.isdir(path):
+        raise NotTriedError(f"{file}: is a folder; name a file in it")
     if not path.startswith(top + "/") or not os.path.isfile(path):
         raise NotTriedError(f"{file}: no such file was restored")
     with open(path, "rb") as source, open(target, "xb") as into:

@@ -40,6 +40,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     RestoreError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures import (
+    COUNTED,
     proved_by_figures,
     shrunk,
 )
@@ -66,7 +67,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 )
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
-COUNTED = 200
 Afterwards = Callable[[Restored], None]
 
 
@@ -88,21 +88,22 @@ def verify(
     row = empty_row(wanted["name"])
     row["id"] = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime(now)) + os.urandom(3).hex()
     row["began_at"] = iso(now)
-    try:
-        refuse_mistakes(wanted["verify"])
-        with _ended_by_signals(), Scratch(base) as scratch:
-            _verify(Task(wanted, row, ledger, scratch, host), afterwards)
-    except RestoreError as exc:
-        row.update(outcome=exc.outcome, why=str(exc)[:500], next_step=exc.next_step)
-    finally:
-        ledger.running(None)
-    if row["outcome"] not in ("restored", "part"):
-        row["covered"] = ""
-    row["ended_at"] = iso(host.now())
-    try:
-        ledger.add(row)
-    except OSError as exc:
-        raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
+    with _ended_by_signals():
+        try:
+            refuse_mistakes(wanted["verify"])
+            with Scratch(base) as scratch:
+                _verify(Task(wanted, row, ledger, scratch, host), afterwards)
+        except RestoreError as exc:
+            row.update(outcome=exc.outcome, why=str(exc)[:500], next_step=exc.next_step)
+        finally:
+            ledger.running(None)
+        if row["outcome"] not in ("restored", "part"):
+            row.update(covered="", proof="none")
+        row["ended_at"] = iso(host.now())
+        try:
+            ledger.add(row)
+        except OSError as exc:
+            raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
     return row
 
 
@@ -130,15 +131,15 @@ def _verify(task: Task, afterwards: Afterwards | None) -> None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let a signal that would end the process end the verification, so that nothing of it is left."""
+    """Let the first signal that would end the process end the verification; the next ones wait until that is done."""
+    asked = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def end(number: int, _frame: Any) -> None:
+        for one in asked:
+            signal.signal(one, signal.SIG_IGN)
         raise CancelledError(f"cancelled by {signal.Signals(number).name}")
 
-    before = {
-        number: signal.signal(number, end)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    }
+    before = {number: signal.signal(number, end) for number in asked}
     try:
         yield
     finally:
@@ -255,6 +256,8 @@ def _count(task: Task, restored: Restored) -> None:
     """
     with task.step("count"):
         task.row["figures"], counts = restored.figures()
+        if task.row["figures"].get("tables") and task.row["figures"].get("rows") == 0:
+            raise BadBackupError("it holds the structure alone: none of its tables has a row")
         task.row["counts"] = dict(sorted(counts.items())[:COUNTED])
 
 
@@ -309,15 +312,22 @@ def _prove(task: Task) -> None:
     unknown = [one for one in row["assertions"] if one["state"] == UNKNOWN]
     if unknown:
         raise NotTriedError(f"{unknown[0]['name']}: {unknown[0]['found']}")
+    since = task.verify["compare_since"] or ""
     before = next(
-        (one for one in task.ledger.rows(row["set"]) if one.get("outcome") == "restored"), {}
+        (
+            one
+            for one in task.ledger.rows(row["set"])
+            if one["outcome"] == "restored" and str(one.get("ended_at")) >= since
+        ),
+        {},
     )
     whole = row["covered"] == "all"
-    less = shrunk(row["counts"], before.get("counts") or {}) if whole else []
+    less = shrunk(row, before) if whole else []
     if less:
         raise BadBackupError(
             f"it has shrunk: {less[0]}",
-            "decide: whether that much was removed; the next one is held against it",
+            "decide: whether that was removed on purpose; then write "
+            f"`compare_since: {row['began_at'][:10]}` under `verify` of the set",
         )
     if row["proof"] == "none" and row["assertions"]:
         row["proof"] = "assertions"
