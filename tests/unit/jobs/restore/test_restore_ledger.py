@@ -58,7 +58,7 @@ def test_what_waits_for_somebody_or_leads_elsewhere_is_no_ledger(tmp_path: Path)
     for name in ("pipe", "link"):
         ledger = Ledger(str(tmp_path / name))
         assert ledger.rows("shop") == []
-        with pytest.raises(OSError, match="ledger.jsonl"):
+        with pytest.raises(OSError, match=r"ledger\.jsonl"):
             ledger.add(GOOD)
     assert not (tmp_path / "other").exists()
 
