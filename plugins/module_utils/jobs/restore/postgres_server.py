@@ -113,10 +113,11 @@ class PostgresServer:
     def answers(self) -> bool:
         """Return whether it answers a query.
 
-        Raises: NotStartedError if the superuser's name is another one.
+        Raises: NotStartedError if the superuser's name is another one, or this one is none.
         """
-        said = self.run("psql", "-X", "-Atc", "SELECT 1", database=MAINTENANCE)
-        if said.status and _NO_ROLE.search(said.err):
+        said = self.run("psql", "-X", "-Atc", _IS_SUPERUSER, database=MAINTENANCE)
+        lesser = not said.status and said.out.strip() != "on"
+        if lesser or (said.status and _NO_ROLE.search(said.err)):
             raise NotStartedError(NO_ROLE, [])
         return not said.status
 
@@ -165,7 +166,7 @@ class PostgresServer:
             "PGHOST": SOCKET,
             "PGUSER": user or self.user,
             "PGDATABASE": database or MAINTENANCE,
-            "PGOPTIONS": f"-c statement_timeout=0 {options}".strip(),
+            "PGOPTIONS": f"{_SESSION} {options}".strip(),
             "PGCONNECT_TIMEOUT": "20",
         }
         shown = [*used.shown(), *(reads or [])]
@@ -230,6 +231,7 @@ def _read_log(path: str, since: int) -> Iterator[ServerError]:
                 return
 
 
+_IS_SUPERUSER = "SELECT pg_catalog.current_setting('is_superuser')"
 NO_ROLE = "no role of that name"
 _NO_ROLE = re.compile(r'role "[^"]*" (?:does not exist|is not permitted to log in)')
 
@@ -265,6 +267,8 @@ def last_line(text: str) -> str:
     return lines[-1][:200] if lines else "no word of why"
 
 
+_SESSION = "-c statement_timeout=0 -c role=none"
+"""What holds in each session, whatever a database or a role has set: a superuser stays one, who sees all rows."""
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_directories": SOCKET,
