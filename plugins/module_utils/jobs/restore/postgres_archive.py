@@ -1,9 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the table of contents of an archive of pg_dump says of its restore: versions, its database, the roles, and what
-it asks for that no restore needs.
-"""
+"""What the table of contents of an archive of pg_dump says of its restore: versions, its database, roles, wishes."""
 
 from __future__ import annotations
 
