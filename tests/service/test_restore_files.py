@@ -65,7 +65,11 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
 FILES = {"files": 5, "folders": 3, "links": 1}
 ROWS = {"tables": 1, "rows": 2000, "views": 1, "indexes": 1}
 LETTERS = {"files": "letters/*.txt", "equals": "3"}
-COUNT = {"sql": "SELECT count(*) FROM patients", "min": 1900.0}
+COUNT = {
+    "name": "SELECT count(*) FROM patients",
+    "sql": "-- all of them\nSELECT count(*) FROM patients",
+    "min": 1900.0,
+}
 
 
 @pytest.mark.parametrize(

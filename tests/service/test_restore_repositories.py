@@ -74,7 +74,7 @@ class Place:
         assert list(self.scratch.iterdir()) == []
         written = "".join(path.read_text() for path in (self.folder / "ledger").iterdir())
         assert "Mustermann" not in written
-        assert password not in written
+        assert not password or password not in written
         return row
 
 
@@ -222,6 +222,18 @@ def test_a_repository_of_restic_that_is_bad_fails(
 
     assert row["outcome"] == "failed", row
     assert re.search(why, row["why"]), row
+
+
+NO_PASSWORD = "the repository is encrypted, and no password is declared for it"
+
+
+def test_a_repository_of_restic_without_a_declared_password_is_unknown(
+    restic_home: Path, place: Place
+) -> None:
+    row = place.verify(restic_home / "repository", password="")
+
+    assert (row["outcome"], row["why"]) == ("unknown", NO_PASSWORD)
+    assert "`password_file`" in row["next_step"]
 
 
 def test_a_wrong_password_of_restic_fails_in_words(restic_home: Path, place: Place) -> None:
@@ -452,6 +464,14 @@ def test_a_repository_of_borg_that_is_bad_fails(
 
     assert row["outcome"] == ("failed" if why else "unknown"), row
     assert re.search(why, row["why"]), row
+
+
+def test_a_repository_of_borg_without_a_declared_password_is_unknown(
+    borg_home: Path, place: Place
+) -> None:
+    row = place.verify(borg_home / "repository", password="")
+
+    assert (row["outcome"], row["why"]) == ("unknown", NO_PASSWORD)
 
 
 def test_a_wrong_password_of_borg_fails_in_words(borg_home: Path, place: Place) -> None:

@@ -76,7 +76,7 @@ class Ledger:
         return found
 
     def _opened(self, name: str, flags: int) -> IO[bytes]:
-        """Open a file of the ledger: no link, and nothing that waits for somebody, such as a named pipe.
+        """Open a file of the ledger: no link, and no named pipe, which would hang.
 
         Raises: OSError.
         """

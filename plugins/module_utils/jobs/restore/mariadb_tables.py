@@ -14,6 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     NotTriedError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
+    NO_DATABASE,
     NO_SUCH,
     SqlError,
 )
@@ -206,6 +207,9 @@ class RestoredMariaDb(Restored):
         main = database or self._main or (self._databases[0] if len(self._databases) == 1 else "")
         said = self._server.ask(sql, main)
         if isinstance(said, SqlError):
+            if said.number == NO_DATABASE:
+                there = ", ".join(self._databases)[:200]
+                raise NotTriedError(f"database {main[:80]!r} is not in it; it has {there}")
             if said.number in NO_SUCH:
                 raise BadBackupError(str(said))
             raise self._server.gone(said) or NotTriedError(str(said))

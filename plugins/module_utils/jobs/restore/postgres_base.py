@@ -259,7 +259,7 @@ def _add_admin(server: PostgresServer) -> None:
     said = server.task.sandbox.run(
         argv,
         server.programs.shown(),
-        given=once(f"CREATE ROLE {ADMIN} SUPERUSER LOGIN;\n".encode("ascii")),
+        given=once(f"CREATE ROLE {ADMIN};\nALTER ROLE {ADMIN} SUPERUSER LOGIN;\n".encode("ascii")),
     )
     if said.status:
         raise NotTriedError(f"postgres --single: {last_line(said.err)}")

@@ -60,6 +60,7 @@ _OWN_ERROR = re.compile(
     r"^pg_restore: error: (?!could not execute query|COPY failed|connection to server)(.*)$",
     re.MULTILINE,
 )
+FIND_OUT = "decide: find out who put that into the backup"
 _IGNORED = re.compile(r"errors ignored on restore: (\d+)")
 
 
@@ -68,6 +69,8 @@ def restored_archive(task: Task) -> Iterator[Restored]:
     """Restore an archive: a file, a tar or a folder of pg_dump."""
     with task.step("stage"):
         head = _head(task)
+        for wish in head.wishes:
+            task.finding(f"the dump asks for more than a restore: {wish}")
         programs = at_least(head.version, task.host)
         refuse_without_space(task)
         inside, shown = _staged(task)
@@ -76,11 +79,11 @@ def restored_archive(task: Task) -> Iterator[Restored]:
         with task.step("start"):
             server.make()
             stack.enter_context(server.running())
-            restore_globals(task, server)
+            restore_globals(task, server, powers=True)
             add_roles(task, server, head.roles)
         with task.step("restore"):
             _restore(task, server, head, inside, shown)
-        yield RestoredPostgres(task, server, _database(head))
+        yield RestoredPostgres(task, server, _database(head), dumped=head.database)
 
 
 def _database(head: ArchiveHead) -> str:
@@ -154,12 +157,15 @@ def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> No
     own = _OWN_ERROR.search(said.err)
     rest = [(one.state, one.text) for one in errors if not missing_role(one.state, one.text)]
     ended = ended_by(rest)
+    ignored = _IGNORED.search(said.err)
+    whole = not said.status or (roles and ignored and int(ignored.group(1)) <= len(errors))
+    if task.row["findings"] and (own or ended or not whole):
+        raise BadBackupError(task.row["findings"][0], FIND_OUT)
     if isinstance(ended, NotTriedError):
         raise ended
     if own:
         raise BadBackupError(f"pg_restore: {own.group(1)[:200]}")
     if ended:
         raise ended
-    ignored = _IGNORED.search(said.err)
-    if said.status and not (roles and ignored and int(ignored.group(1)) <= len(errors)):
+    if not whole:
         raise BadBackupError(f"pg_restore: {last_line(said.err)}")

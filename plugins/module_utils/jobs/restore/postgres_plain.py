@@ -136,7 +136,7 @@ def _run(
     with task.step("start"):
         server.make()
         stack.enter_context(server.running())
-        restore_globals(task, server)
+        restore_globals(task, server, powers=user == ADMIN)
         _prepare(task, server, head)
     before, since = task.row["seconds"].get("restore", 0.0), server.log_bytes()
     with task.step("restore"), task.content() as stream:
@@ -181,7 +181,7 @@ def _send(
     while not sections.ended:
         database, give = sections.database or DATABASE, sections.section()
         if _is_whole(task) and not sections.database:
-            _send_roles(task, server, give)
+            _send_roles(task, server, give, powers=user == ADMIN)
             continue
         done = server.run(
             "psql", "-X", "-q", "--output=/dev/null", "-f", "-",
@@ -194,13 +194,15 @@ def _send(
     return said
 
 
-def _send_roles(task: Task, server: PostgresServer, give: Callable[[int], bytes]) -> None:
+def _send_roles(
+    task: Task, server: PostgresServer, give: Callable[[int], bytes], powers: bool
+) -> None:
     text = b""
     for data in iter(lambda: give(0), b""):
         text += data
         if len(text) > LIMIT_BYTES:
             raise NotTriedError(f"more than {LIMIT_BYTES >> 20} MiB of roles")
-    run_globals(task, server, text)
+    run_globals(task, server, text, powers)
     _join(server)
 
 

@@ -38,8 +38,12 @@ MAINTENANCE = "template1"
 """The database that is in each server."""
 SESSION = (
     '-c statement_timeout=0 -c search_path="$user",public -c default_transaction_read_only=off'
+    " -c role=none"
 )
-"""What holds in each session whatever a backup says: names are looked for in pg_catalog first, which is not named."""
+"""What holds in each session, whatever a backup has set for its databases and roles.
+
+Names are looked for in pg_catalog first, which is not named; a superuser stays one, who sees all rows.
+"""
 MIB = 1 << 20
 GROWS = 3
 """How many times the size of a dump its database has at least: dumps are packed, or without indexes."""
@@ -117,10 +121,11 @@ class PostgresServer:
     def answers(self) -> bool:
         """Return whether it answers a query.
 
-        Raises: NotStartedError if the superuser's name is another one.
+        Raises: NotStartedError if the superuser's name is another one, or this one is none.
         """
-        said = self.run("psql", "-X", "-Atc", "SELECT 1", database=MAINTENANCE)
-        if said.status and _NO_ROLE.search(said.err):
+        said = self.run("psql", "-X", "-Atc", _IS_SUPERUSER, database=MAINTENANCE)
+        lesser = not said.status and said.out.strip() != "on"
+        if lesser or (said.status and _NO_ROLE.search(said.err)):
             raise NotStartedError(NO_ROLE, [])
         return not said.status
 
@@ -241,6 +246,7 @@ def _read_log(path: str, since: int) -> Iterator[ServerError]:
                 return
 
 
+_IS_SUPERUSER = "SELECT pg_catalog.current_setting('is_superuser')"
 NO_ROLE = "no role of that name"
 _NO_ROLE = re.compile(r'role "[^"]*" (?:does not exist|is not permitted to log in)')
 

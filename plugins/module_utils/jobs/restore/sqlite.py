@@ -119,7 +119,8 @@ class RestoredSqlite(Restored):
         self._task.save([*command(self._path), f".dump {_text(table)}"], target)
 
     def _lines(self, sql: str, *options: str) -> list[str]:
-        said = self._task.sandbox.run([*command(self._path, *options), sql])
+        # What begins with a dash would be taken for an option.
+        said = self._task.sandbox.run([*command(self._path, *options), f" {sql}"])
         if said.status:
             raise told(said.err)
         return said.out.splitlines()

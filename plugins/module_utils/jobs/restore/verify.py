@@ -67,6 +67,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 )
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
+_PASSWORD = re.compile(f"{_WRONG_PASSWORD.pattern}|empty password is not a password")
 Afterwards = Callable[[Restored], None]
 
 
@@ -237,6 +238,12 @@ def _find_snapshot(task: Task) -> str:
     try:
         task.repository = found = snapshots(task.wanted, task.host, seconds)
     except HostError as exc:
+        declared = task.wanted.get("password") or task.wanted.get("password_file")
+        if not declared and _PASSWORD.search(str(exc)):
+            raise NotTriedError(
+                "the repository is encrypted, and no password is declared for it",
+                "decide: name the file with its password in the set's `password_file`",
+            ) from exc
         if _WRONG_PASSWORD.search(str(exc)):
             raise BadBackupError(
                 str(exc), "decide: the password that is declared does not open the repository"
