@@ -39,9 +39,11 @@ AT_ONCE = 200
 TABLES_LIMIT = 5000
 _LINE = re.compile(r"^(?:(?:Parse|Runtime) error|Error|line \d+)\b.*", re.MULTILINE)
 _REFUSED = re.compile(r"^line (\d+): cannot (run|use|open) .*safe mode", re.MULTILINE)
+_OF_ITS_APPLICATION = re.compile(
+    r"no such (?:module|function|collation sequence|tokenizer)|unknown function|error in tokenizer constructor"
+)
 _LACKS = re.compile(
-    r"no such (?:module|function|collation sequence)|may not be modified|unable to open|disk is full|out of memory|"
-    r"unsupported file format"
+    r"may not be modified|unable to open|disk is full|out of memory|unsupported file format"
 )
 
 
@@ -135,6 +137,8 @@ def told(err: str) -> RestoreError:
     """Return what a message of sqlite3 says of the backup. What it quotes may be a row, and is left out."""
     found = _LINE.search(err)
     line = re.split("['\"]", found.group() if found else "no word of why")[0].strip(" :")[:160]
+    if _OF_ITS_APPLICATION.search(line):
+        return NotTriedError(f"it needs what only its own application has: sqlite3: {line}")
     if _LACKS.search(line):
         return NotTriedError(f"sqlite3: {line}")
     if re.search(r"syntax error|unrecognized token|incomplete input|near$", line):
@@ -217,7 +221,8 @@ def restored_sqlite_dump(task: Task) -> Iterator[Restored]:
         if said.status:
             error = told(said.err)
             # A statement of a dump is the backup's, not the site's.
-            raise error if _LACKS.search(str(error)) else BadBackupError(str(error))
+            lacks = _LACKS.search(str(error)) or _OF_ITS_APPLICATION.search(str(error))
+            raise error if lacks else BadBackupError(str(error))
         if mark not in said.out.splitlines():
             raise BadBackupError(
                 "sqlite3 has ended before the dump, or its last statement does not end"

@@ -22,6 +22,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._maki
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repositories import (
     snapshots,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._unopened import (
+    BrokenRepositoryError,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups.backups import (
     Set,
     newest_backup,
@@ -237,6 +240,10 @@ def _find_snapshot(task: Task) -> str:
     seconds = max(1.0, task.sandbox.ends - time.monotonic())
     try:
         task.repository = found = snapshots(task.wanted, task.host, seconds)
+    except BrokenRepositoryError as exc:
+        raise BadBackupError(
+            f"{exc}", "decide: take that file from the repository's second copy"
+        ) from exc
     except HostError as exc:
         declared = task.wanted.get("password") or task.wanted.get("password_file")
         if not declared and _PASSWORD.search(str(exc)):
