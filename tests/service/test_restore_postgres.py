@@ -415,7 +415,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
         "base/data",
         shell(
             "rm $BACKUP/backup_manifest;"
-            " dd if=/dev/zero of=$BACKUP/$INDEX bs=8192 seek=1 count=1 conv=notrunc status=none"
+            " dd if=/dev/zero of=$BACKUP/$INDEX bs=8192 seek=5 count=1 conv=notrunc status=none"
         ),
         "failed",
         'pg_amcheck: btree index "shop.public.guest_pkey" is damaged',
@@ -431,9 +431,12 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
     ),
     "a log that was cut in a base backup": (
         "base/data",
-        shell("for F in $BACKUP/pg_wal/0*; do truncate -s 1M $F; done"),
+        shell(
+            "for F in $BACKUP/pg_wal/0*; do truncate -s 1M $F; done;"
+            " find $BACKUP -exec touch -h -d '1 hour ago' {} +"
+        ),
         "failed",
-        "",
+        "it cannot be read: pg_wal/",
     ),
     "a log that was zeroed in a base backup without a manifest": (
         "base/data",
