@@ -125,7 +125,7 @@ def test_a_password_alone_says_nothing_of_what_was_encrypted_to_a_key() -> None:
             "sqlite3: Parse error near line 1: unrecognized token",
         ),
         ("Error: in prepare, no such table: nix", "failed", "sqlite3: Error: in prepare, no such table: nix"),
-        ("Error: no such module: fts9", "unknown", "sqlite3: Error: no such module: fts9"),
+        ("Error: no such module: fts9", "unknown", "it needs what only its own application has: sqlite3: Error: no such module: fts9"),
         ("Mustermann", "failed", "sqlite3: no word of why"),
     ],
     ids=["constraint", "quoted", "table", "module", "no message"],
