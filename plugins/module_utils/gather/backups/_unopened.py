@@ -39,7 +39,7 @@ def refuse_damaged_restic(place: str, err: str, host: Host) -> None:
 
     Raises: BrokenRepositoryError; HostError if its files cannot be read.
     """
-    if not RESTIC_PARTS <= set(host.names(place)) or "permission denied" in err:
+    if not set(host.names(place)) >= RESTIC_PARTS or "permission denied" in err:
         return
     if _OF_KEYS.search(err):
         _refuse_damaged_keys(os.path.join(place, "keys"), host)
