@@ -29,10 +29,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     CancelledError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
+    Announced,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
     loaded,
     other_server,
     refuse_failed,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_own import (
+    own_tables,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
     MariaDbServer,
@@ -93,6 +99,7 @@ class _Feed:
         self._begins: list[tuple[int, str]] = []
         self._pieces = self._all(files)
         self._left = b""
+        self.text = Announced("", everywhere=True)
 
     def read(self, size: int) -> bytes:
         """Return up to size bytes; nothing at the end."""
@@ -121,7 +128,12 @@ class _Feed:
             self._begins.append((self._line, name))
             if role != "create":
                 yield from self._counted(b"USE " + quoted_name + b";\n")
-            yield from self._counted(*self._file(role, name))
+            self.text.at(database)
+            for piece in self._file(role, name):
+                if role == "data":
+                    self.text.look(piece)
+                yield from self._counted(piece)
+            self.text.look(b"\n")
             yield from self._counted(b"\n")
             self._task.progress(number / len(files))
 
@@ -172,6 +184,7 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
             server.install()
             stack.enter_context(server.started(accounts=True))
             server.add_loader()
+            before = own_tables(server)
         with task.step("restore"):
             feed = _Feed(
                 task,
@@ -183,4 +196,6 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
             other = other_server(said.group(1), server.version) if said else ""
             error = server.feed(feed.read, "")
             refuse_failed(task, server, (error, feed.where(error.line)) if error else None, other)
-        yield loaded(task, server, "")
+        if feed.text.pagers:
+            task.finding("its files ask for a pager, a program that the client runs")
+        yield loaded(task, server, "", feed.text, before)

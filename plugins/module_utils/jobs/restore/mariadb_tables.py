@@ -13,6 +13,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
+    lost_rows,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
     NO_DATABASE,
     NO_SUCH,
@@ -74,6 +77,9 @@ class RestoredMariaDb(Restored):
         self._databases: list[str] = []
         self._tables: list[tuple[str, str]] = []
         self._views: list[tuple[str, str]] = []
+        self._versioned: set[tuple[str, str]] = set()
+        self.inserts: dict[tuple[str, str], int] = {}
+        """How many statements of a dump insert rows, by database and table."""
 
     def figures(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return counts of databases, tables, rows, views, routines, triggers, events and accounts; rows by table."""
@@ -91,6 +97,11 @@ class RestoredMariaDb(Restored):
                 f"{elsewhere} tables have their rows in memory or on another server, and were not counted"
             )
         counts = dict(self._counts())
+        # Rows that were replaced are loaded, and not counted.
+        inserts = {key: one for key, one in self.inserts.items() if key not in self._versioned}
+        lost = lost_rows(inserts, counts, gone=not elsewhere)
+        if lost:
+            raise BadBackupError(lost, "decide: see what hides them in the dump, such as a comment")
         if not any(counts.values()):
             self._task.note("none of its tables has a row")
         figures.update(tables=len(self._tables), rows=sum(counts.values()), views=len(self._views))
@@ -110,6 +121,8 @@ class RestoredMariaDb(Restored):
                     elsewhere += 1
                 elif kind in ("BASE TABLE", "SYSTEM VERSIONED"):
                     self._tables.append(name)
+                    if kind == "SYSTEM VERSIONED":
+                        self._versioned.add(name)
                 elif kind == "VIEW":
                     self._views.append(name)
             if len(listed) < AT_ONCE:

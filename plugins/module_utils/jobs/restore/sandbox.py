@@ -44,6 +44,8 @@ INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of yo
 KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
+END_SECONDS = 5
+"""How long a server that has closed its connections may take to end."""
 PROCESSES = 1000
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
 MORE_MEMORY = "decide: how much memory its verification may have (memory_bytes)"
@@ -347,6 +349,15 @@ class Server:
         with open(self.log, "rb") as stream:
             stream.seek(max(0, os.path.getsize(self.log) - KEPT_BYTES))
             return text_of(stream.read(KEPT_BYTES))
+
+    def end(self) -> str:
+        """Return how it has ended, as the end of a sentence; empty if it has not."""
+        try:
+            status = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ""
+        number = -status if status < 0 else status - 128
+        return f"was ended by signal {number}" if number > 0 else f"ended with status {status}"
 
     def wait_for(self, ready: Callable[[], bool]) -> bool:
         """Wait until it is ready; return False if it has ended instead.
