@@ -24,6 +24,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
     parsed,
     repository_of,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._unopened import (
+    refuse_damaged_borg,
+    refuse_odd_config,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 LIST_BYTES = 50_000_000
@@ -57,6 +61,8 @@ def archives(wanted: dict[str, Any], host: Host, seconds: float, *, remote: bool
         secrets = (environment.get("BORG_PASSPHRASE", ""), place if remote else "")
         shown = said.err.replace(os.path.join(folder, "repository"), place)
     if said.status not in (0, 1):  # 1: with warnings
+        if not remote:
+            refuse_damaged_borg(said.err, host.names(place))
         raise HostError(last_line(BORG, shown, secrets, said.status))
     if said.truncated:
         raise HostError(f"borg: its list has more than {LIST_BYTES} bytes")
@@ -132,8 +138,10 @@ def mirrored(repository: str, mirror: str, host: Host) -> None:
     Raises: HostError.
     """
     real, left = os.path.abspath(repository), SEGMENT_LIMIT
-    if not re.search(r"(?m)^version\s*=\s*1\s*$", host.read(os.path.join(real, "config"), 64_000)):
+    settings = host.read(os.path.join(real, "config"), 64_000)
+    if not re.search(r"(?m)^version\s*=\s*1\s*$", settings):
         raise HostError(f"{repository}: its format is not that of borg 1")
+    refuse_odd_config(settings)
     try:
         os.makedirs(os.path.join(mirror, "data"))
         for name in host.names(real):

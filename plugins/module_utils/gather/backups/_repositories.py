@@ -41,6 +41,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snap
     parsed,
     repository_of,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._unopened import (
+    refuse_damaged_restic,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 LIST_SECONDS = 60.0
@@ -163,6 +166,8 @@ def _restic(wanted: dict[str, Any], host: Host, seconds: float) -> Repository:
     if said.truncated:
         raise HostError(f"restic: its list has more than {LIST_BYTES} bytes")
     if said.status:
+        if not is_remote(wanted["repository"]):
+            refuse_damaged_restic(wanted["repository"], said.err, host)
         raise HostError(last_line("restic", said.err, _secrets(wanted), said.status))
     listed = parsed("restic", said.out)
     try:

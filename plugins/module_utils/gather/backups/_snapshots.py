@@ -20,6 +20,11 @@ LONGEST_REASON = 300
 _REASONS = ("Fatal: ", "Remote: ssh: ", "Remote: Host key ")
 _TRACE = re.compile(r"^\S+\n\t\S+:\d+.*|^goroutine \d+ \[[\s\S]*", re.MULTILINE)
 """Where in a program of Go something went wrong; what that was stands before it."""
+_PANIC = re.compile(r"^(?:panic|fatal error|runtime error): ")
+_TRACEBACK = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)", re.MULTILINE
+)
+"""Where a program of Python ended; in its first line without a blank before it stands what that was."""
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -107,6 +112,11 @@ def last_line(program: str, said: str, secrets: tuple[str, ...], status: int) ->
     reasons = [line for line in lines if line.startswith(_REASONS)]
     reasons = reasons or [line for line in lines if "Fatal: " in line][:1] or lines
     line = reasons[-1] if reasons else f"status {status}"
+    ended = _TRACEBACK.findall(said)
+    if ended:  # behind it the program tells of the system
+        line = f"ended with a traceback: {ended[-1].strip()}"
+    if any(_PANIC.match(one) for one in lines):
+        line = f"ended with a panic (status {status})"
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         line = line.replace(secret, masked_value(secret) if "://" in secret else "***")
     return f"{program}: {masked_value(name_of(line[:LONGEST_REASON]))}"

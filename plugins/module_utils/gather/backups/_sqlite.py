@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import urllib.parse
 
@@ -22,6 +23,11 @@ LEAF = 13
 WAL = "its write-ahead log (-wal), which is not in it"
 UNPROVED_WAL = f"its content, which has no checksum, nor what is in {WAL}"
 MAGIC = b"SQLite format 3\0"
+_LACKS = re.compile(
+    r"no such (?:collation sequence|function|module|tokenizer)|unknown function|unsupported file format"
+    r"|error in tokenizer constructor|out of memory|unable to open|disk is full"
+)
+"""What only the database's own application has, or this host has not; it says nothing of the database."""
 
 
 def read_sqlite(stream: Counted, found: Reading) -> None:
@@ -73,6 +79,8 @@ def check_sqlite(path: str, budget: Budget) -> None:
     except sqlite3.OperationalError as exc:
         if "interrupted" in str(exc):
             raise OutOfBudgetError("there was not enough time to read all of it") from exc
+        if _LACKS.search(str(exc)):
+            raise UnreadError(f"SQLite here lacks what it needs: {str(exc)[:200]}") from exc
         raise BrokenError(f"SQLite: {exc}") from exc
     except sqlite3.DatabaseError as exc:
         raise BrokenError(f"SQLite: {exc}") from exc

@@ -116,7 +116,7 @@ class LedgerFolder:
         """Return whether the process that is verifying is still that process: numbers are used again."""
         said = self.running or {}
         pid, started = said.get("pid"), said.get("pid_started")
-        if type(pid) is not int or type(started) is not int or not 0 < pid < 1 << 31:
+        if not isinstance(pid, int) or not isinstance(started, int) or not 0 < pid < 1 << 31:
             return False
         try:
             text = self.host.read(f"/proc/{pid}/stat", 4096)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from typing import Any, Callable, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._dump_folders import (
@@ -43,7 +44,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     restored_bytes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 _NAME = "copy"
 _PACKED = (".qp", ".zst", ".lz4", ".gz", ".xbcrypt", ".xbs")
@@ -58,11 +62,10 @@ _WORD = re.compile(r"\[(?:ERROR|FATAL)\]\s*(.*)|(?:FATAL ERROR|Error): (.*)")
 _STAMP = re.compile(r"^\[\d+\] [\d-]+ [\d:]+ ")
 _END_OF_LOG = re.compile(r"End of log at LSN=(\d{1,20})")
 _LAST = re.compile(r"^last_lsn\s*=\s*(\d{1,20})\s*$", re.MULTILINE)
-_ENGINES = (
-    "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN"
-    " ('mysql', 'sys', 'information_schema', 'performance_schema') GROUP BY engine LIMIT 50;"
-)
+_CHECKED_OTHERWISE = re.compile(r"ib_logfile\d+|ib_buffer_pool|xtrabackup_|.*\.(?:cnf|pid)\Z")
+"""Made when the copy was prepared, or by us, or of no content."""
 FILES_AT_ONCE = 500
+MOST_ENDINGS = 8
 EXTENT_BYTES = 1 << 20
 EXTENT_PAGES = 64
 # Stops at the first file that has a bad page, and names it. In the first file of the system, two extents behind the
@@ -79,7 +82,7 @@ done"""
 class RestoredMariaBackup(RestoredMariaDb):
     """A copy of a server's files that was prepared and started. doubted: a file with a page that is not as it was."""
 
-    def __init__(self, task: Task, server: MariaDbServer, doubted: str) -> None:
+    def __init__(self, task: Verification, server: MariaDbServer, doubted: str) -> None:
         super().__init__(task, server)
         self._doubted = doubted
 
@@ -93,17 +96,10 @@ class RestoredMariaBackup(RestoredMariaDb):
             self.read_rows()
             self._task.note(f"{self._doubted}: a page that no table uses differs from its checksum")
         super().check()
-        engines = {engine: int(number) for engine, number in self._server.rows(_ENGINES)}
-        bare = sum(number for engine, number in engines.items() if engine != "InnoDB")
-        if self._task.row["proof"] == "checksums" and bare:
-            self._task.row["proof"] = "none"
-            self._task.row["unproved"] = (
-                f"{bare} tables that are not of InnoDB, whose rows have no checksum"
-            )
 
 
 @contextlib.contextmanager
-def restored_mariabackup(task: Task) -> Iterator[Restored]:
+def restored_mariabackup(task: Verification) -> Iterator[RestoredBackup]:
     """Copy a folder, prepare and start it.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -114,7 +110,7 @@ def restored_mariabackup(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def restored_xbstream(task: Task) -> Iterator[Restored]:
+def restored_xbstream(task: Verification) -> Iterator[RestoredBackup]:
     """Extract a stream of mariadb-backup, prepare and start what is in it.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -133,12 +129,13 @@ def restored_xbstream(task: Task) -> Iterator[Restored]:
             raise BadBackupError(
                 f"it ends too early: {CHECKPOINTS[0]} is missing, which is written last"
             )
+    task.row["proof"], task.row["unproved"] = "checksums", ""  # mbstream has compared each piece
     with _restored(task, folder, lambda: None) as restored:
         yield restored
 
 
 @contextlib.contextmanager
-def _restored(task: Task, path: str, bring: Callable[[], Any]) -> Iterator[Restored]:
+def _restored(task: Verification, path: str, bring: Callable[[], Any]) -> Iterator[RestoredBackup]:
     """Prepare and start a copy. path: where it can be looked at before; bring: brings it to its place.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -239,7 +236,7 @@ def _unknown(why: str) -> RestoreError:
     return NotTriedError(why, "decide: verify it on a host with the same version and plugins")
 
 
-def _leave_out(task: Task, settings: list[str]) -> None:
+def _leave_out(task: Verification, settings: list[str]) -> None:
     """Remove what leads out of the copy: settings, and the places of tables that lay elsewhere (.isl)."""
     top = task.outside(f"/scratch/{_NAME}")
     for folder, _names, files in os.walk(top):
@@ -253,7 +250,7 @@ def _leave_out(task: Task, settings: list[str]) -> None:
     task.scratch.give(path)
 
 
-def _prepare(task: Task, preparer: str, settings: list[str]) -> int:
+def _prepare(task: Verification, preparer: str, settings: list[str]) -> int:
     """Make the copy consistent; return up to which LSN there was a redo log, 0 if the program does not say.
 
     Raises: BadBackupError.
@@ -273,7 +270,7 @@ def complaint(text: str) -> str:
     return words[:200] or "no word of why"
 
 
-def _read_pages(task: Task, settings: list[str]) -> str:
+def _read_pages(task: Verification, settings: list[str]) -> str:
     """Compare each page of InnoDB with its checksum; return the first file in which one differs.
 
     That need not mean much: it may be a page that no table uses.
@@ -299,8 +296,31 @@ def _read_pages(task: Task, settings: list[str]) -> str:
         if said.status:
             return os.path.relpath(said.out.strip() or some[0], f"/scratch/{_NAME}")[:200]
         task.progress((start + len(some)) / len(paths))
-    task.row["proof"], task.row["unproved"] = "checksums", ""
+    _tell_unproved(task, top)
     return ""
+
+
+def _tell_unproved(task: Verification, top: str) -> None:
+    """Say which files have no checksum, unless each file of the backup has one (beside it, or in its stream)."""
+    if task.row["proof"] == "checksums":
+        return
+    ends = Counter(
+        ending(name)
+        for _folder, _names, files in os.walk(top)
+        for name in files
+        if not (_PAGES.match(name) or _CHECKED_OTHERWISE.match(name))
+    )
+    named = [f"{number} {end}" for end, number in ends.most_common(MOST_ENDINGS)]
+    more = f" and {len(ends) - MOST_ENDINGS} more kinds" if len(ends) > MOST_ENDINGS else ""
+    words = f"what is not in pages of InnoDB: {', '.join(named)}{more}"
+    task.row["unproved"] = words if named else ""
+    task.row["proof"] = "none" if named else "checksums"
+
+
+def ending(name: str) -> str:
+    """Return of what kind a file of a server is, by its name: where a table is in several files, by the last part."""
+    found = re.search(r"\.[A-Za-z]{2,4}\Z", name)
+    return found.group() if found else "other"
 
 
 def page_bytes(settings: list[str]) -> int:

@@ -17,6 +17,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
+    OWN_DATABASE,
+    Announced,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
     DENIED,
     GRANTS,
@@ -24,6 +28,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     elsewhere,
     forbidden,
     of_a_dump,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_own import (
+    OwnTables,
+    own_tables,
+    tell_changes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
     ACCOUNTS,
@@ -36,7 +45,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     restored_bytes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 Failed = Optional[Tuple[SqlError, str]]
 """The error at which a dump ended, and where that was; None if it did not."""
@@ -71,7 +83,7 @@ def other_server(text: str, here: tuple[int, int]) -> str:
 
 
 @contextlib.contextmanager
-def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
+def restored_mariadb_dump(task: Verification) -> Iterator[RestoredBackup]:
     """Load a dump into a new server.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -83,28 +95,35 @@ def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
             server.install()
             stack.enter_context(server.started(accounts=True))
             server.add_loader()
+            before = own_tables(server)
         with task.step("restore"):
-            main, other, failed = _load(task, server)
+            main, other, failed, said = _load(task, server)
         if failed and failed[0].number == GRANTS:
             task.note("it grants all rights there are, and was loaded by an account that has them")
             with task.step("start"):
                 server.begin_again()
+                before = own_tables(server)
             del task.row["seconds"]["restore"]
             with task.step("restore"):
-                main, other, failed = _load(task, server)
+                main, other, failed, said = _load(task, server)
         _refuse_elsewhere(failed, main)
         refuse_failed(task, server, failed, other)
-        yield loaded(task, server, main)
+        for line in said.pagers[:1]:
+            task.finding(
+                f"line {line} of the dump asks for a pager, a program that the client runs"
+            )
+        yield loaded(task, server, main, said, before)
 
 
-def _load(task: Task, server: MariaDbServer) -> tuple[str, str, Failed]:
-    """Load a dump; return its database if it is of one, whose it is if of another server, and where it failed."""
+def _load(task: Verification, server: MariaDbServer) -> tuple[str, str, Failed, Announced]:
+    """Load a dump; return its database if it is of one, whose it is if of another server, where it failed, its text."""
     with task.content() as stream:
         head = stream.peek()
         main = database_of(head)
         said = _SERVER.search(head)
         other = other_server(said.group(1).decode("ascii") if said else "", server.version)
-        return main, other, load(server, task.reader(stream), main)
+        text = Announced(main)
+        return main, other, load(server, text.reader(task.reader(stream)), main), text
 
 
 def load(server: MariaDbServer, read: Callable[[int], bytes], main: str) -> Failed:
@@ -126,7 +145,7 @@ def _refuse_elsewhere(failed: Failed, main: str) -> None:
         )
 
 
-def refuse_failed(task: Task, server: MariaDbServer, failed: Failed, other: str) -> None:
+def refuse_failed(task: Verification, server: MariaDbServer, failed: Failed, other: str) -> None:
     """Raise what the error says of the backup, if there is one.
 
     Raises: BadBackupError, NotTriedError.
@@ -146,8 +165,13 @@ def refuse_failed(task: Task, server: MariaDbServer, failed: Failed, other: str)
     raise of_a_dump(error, where, other)
 
 
-def loaded(task: Task, server: MariaDbServer, main: str) -> RestoredMariaDb:
-    """Return what was loaded, and write down how large it is and how long it took."""
+def loaded(
+    task: Verification, server: MariaDbServer, main: str, text: Announced, before: OwnTables
+) -> RestoredMariaDb:
+    """Return what was loaded, and write down how large it is, how long it took, and what it has changed.
+
+    before: the server's own tables, when nothing was loaded yet.
+    """
     row = task.row
     row["restored_bytes"] = restored_bytes(task, server.data)
     row["restore_seconds"] = row["seconds"]["restore"]
@@ -156,7 +180,11 @@ def loaded(task: Task, server: MariaDbServer, main: str) -> RestoredMariaDb:
     said = server.ask(ACCOUNTS)
     if isinstance(said, SqlError) and said.number in DENIED:
         server.let_everybody_in()
+    if OWN_DATABASE not in text.databases:
+        tell_changes(task, before, own_tables(server))
     ours, others = server.rows(ACCOUNTS)[0]
     if ours == "1" and others == "0":
         task.note("accounts and their rights are not in it")
-    return RestoredMariaDb(task, server, main)
+    restored = RestoredMariaDb(task, server, main)
+    restored.inserts = text.inserts
+    return restored

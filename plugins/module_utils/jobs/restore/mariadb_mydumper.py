@@ -29,10 +29,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     CancelledError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
+    Announced,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
     loaded,
     other_server,
     refuse_failed,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_own import (
+    own_tables,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
     MariaDbServer,
@@ -40,8 +46,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
-    Restored,
-    Task,
+    RestoredBackup,
+    Verification,
 )
 
 _FILE = re.compile(r"(.+?)\.sql(?:\.gz|\.zst|\.lz4)?\Z")
@@ -86,13 +92,18 @@ class _Feed:
     """All files as one stream. It keeps in mind at which line each begins."""
 
     def __init__(
-        self, task: Task, folder: FolderFiles, files: list[tuple[str, str, str]], budget: Budget
+        self,
+        task: Verification,
+        folder: FolderFiles,
+        files: list[tuple[str, str, str]],
+        budget: Budget,
     ) -> None:
         self._task, self._folder, self._budget = task, folder, budget
         self._line = 1
         self._begins: list[tuple[int, str]] = []
         self._pieces = self._all(files)
         self._left = b""
+        self.text = Announced("", everywhere=True)
 
     def read(self, size: int) -> bytes:
         """Return up to size bytes; nothing at the end."""
@@ -121,7 +132,12 @@ class _Feed:
             self._begins.append((self._line, name))
             if role != "create":
                 yield from self._counted(b"USE " + quoted_name + b";\n")
-            yield from self._counted(*self._file(role, name))
+            self.text.at(database)
+            for piece in self._file(role, name):
+                if role == "data":
+                    self.text.look(piece)
+                yield from self._counted(piece)
+            self.text.look(b"\n")
             yield from self._counted(b"\n")
             self._task.progress(number / len(files))
 
@@ -156,7 +172,7 @@ def refuse_unfit(names: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def restored_mydumper(task: Task) -> Iterator[Restored]:
+def restored_mydumper(task: Verification) -> Iterator[RestoredBackup]:
     """Load a folder of mydumper into a new server.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -172,6 +188,7 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
             server.install()
             stack.enter_context(server.started(accounts=True))
             server.add_loader()
+            before = own_tables(server)
         with task.step("restore"):
             feed = _Feed(
                 task,
@@ -183,4 +200,6 @@ def restored_mydumper(task: Task) -> Iterator[Restored]:
             other = other_server(said.group(1), server.version) if said else ""
             error = server.feed(feed.read, "")
             refuse_failed(task, server, (error, feed.where(error.line)) if error else None, other)
-        yield loaded(task, server, "")
+        if feed.text.pagers:
+            task.finding("its files ask for a pager, a program that the client runs")
+        yield loaded(task, server, "", feed.text, before)

@@ -30,7 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
     Finished,
     Server,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 SOCKET = "/scratch/sql.sock"
 LOADER = "upkeep_restore"
@@ -49,6 +49,8 @@ _SAFE = (
     *("--max-allowed-packet=1G", "--innodb-flush-log-at-trx-commit=2"),
 )
 _CRASHED = re.compile(r"got signal|\[ERROR\].*(?:corrupt|checksum|Assertion)", re.IGNORECASE)
+_SHUT_DOWN = re.compile(r"\(initiated by: [^\n]{0,200}\): Normal shutdown")
+"""Nobody but what is restored asks for that: we end it otherwise."""
 _CORRUPTED = re.compile(
     r"\[ERROR\] InnoDB: (?:File '([^'\n]{1,500})' is corrupted|[^\n]{0,500}page corruption)"
 )
@@ -81,7 +83,7 @@ class MariaDbServer:
     """A server in the sandbox. data: its folder in the sandbox. version: (10, 11). version_text: as it says itself."""
 
     def __init__(
-        self, task: Task, data: str = "/scratch/data", settings: Sequence[str] = ()
+        self, task: Verification, data: str = "/scratch/data", settings: Sequence[str] = ()
     ) -> None:
         self.task, self.data, self.settings = task, data, list(settings)
         self._server = program(("mariadbd", "mysqld"), task.host)
@@ -211,15 +213,23 @@ class MariaDbServer:
         return said
 
     def gone(self, error: SqlError) -> BadBackupError | NotTriedError | None:
-        """Return what it says of the backup that the server has ended; None if it has not."""
+        """Return what it says of the backup that the server has ended; None if it has not.
+
+        Raises: NotTriedError if it had too much memory.
+        """
         if error.number not in GONE and error.number != 2002:
             return None
+        self.task.sandbox.refuse_out_of_memory("mariadb")
         said = self._running.said() if self._running else ""
+        if _SHUT_DOWN.search(said):
+            self.task.finding("the backup asks the server to shut down")
+            return BadBackupError(
+                self.task.row["findings"][-1], "decide: find out who put that into the backup"
+            )
         if _CRASHED.search(said):
             return BadBackupError(f"the server ended while it read the data: {self._complaint()}")
-        return NotTriedError(
-            "the server ended, and does not say why; maybe it needs more memory than `memory_bytes`"
-        )
+        how = self._running.end() if self._running else ""
+        return NotTriedError(f"the server {how or 'does not answer'}, and does not say why")
 
     def corrupted(self) -> str:
         """Return the file in which the server has found a bad page, as its log says; it may go on without a word."""
@@ -258,7 +268,7 @@ class MariaDbServer:
         """Make the account that loads dumps."""
         self.rows(
             f"CREATE USER {LOADER}@localhost; GRANT ALL PRIVILEGES ON *.* TO {LOADER}@localhost WITH GRANT OPTION;"
-            f"REVOKE SUPER ON *.* FROM {LOADER}@localhost;"
+            f"REVOKE SUPER, SHUTDOWN ON *.* FROM {LOADER}@localhost;"
         )
 
 

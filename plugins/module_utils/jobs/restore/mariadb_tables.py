@@ -13,7 +13,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
+    lost_rows,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
+    NO_DATABASE,
     NO_SUCH,
     SqlError,
 )
@@ -24,7 +28,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     program,
     quoted,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 OWN = ("mysql", "sys", "information_schema", "performance_schema")
 _COUNT = "SELECT COUNT(*) FROM "
@@ -62,17 +69,20 @@ _OWN_TABLES = (
 )
 
 
-class RestoredMariaDb(Restored):
+class RestoredMariaDb(RestoredBackup):
     """A server with what came out. main: the database that is meant where none is named; empty for the only one."""
 
     whole = True
     """Whether the server's own tables must be there: routines, events and accounts."""
 
-    def __init__(self, task: Task, server: MariaDbServer, main: str = "") -> None:
+    def __init__(self, task: Verification, server: MariaDbServer, main: str = "") -> None:
         self._task, self._server, self._main = task, server, main
         self._databases: list[str] = []
         self._tables: list[tuple[str, str]] = []
         self._views: list[tuple[str, str]] = []
+        self._versioned: set[tuple[str, str]] = set()
+        self.inserts: dict[tuple[str, str], int] = {}
+        """How many statements of a dump insert rows, by database and table."""
 
     def figures(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return counts of databases, tables, rows, views, routines, triggers, events and accounts; rows by table."""
@@ -90,6 +100,11 @@ class RestoredMariaDb(Restored):
                 f"{elsewhere} tables have their rows in memory or on another server, and were not counted"
             )
         counts = dict(self._counts())
+        # Rows that were replaced are loaded, and not counted.
+        inserts = {key: one for key, one in self.inserts.items() if key not in self._versioned}
+        lost = lost_rows(inserts, counts, gone=not elsewhere)
+        if lost:
+            raise BadBackupError(lost, "decide: see what hides them in the dump, such as a comment")
         if not any(counts.values()):
             self._task.note("none of its tables has a row")
         figures.update(tables=len(self._tables), rows=sum(counts.values()), views=len(self._views))
@@ -109,6 +124,8 @@ class RestoredMariaDb(Restored):
                     elsewhere += 1
                 elif kind in ("BASE TABLE", "SYSTEM VERSIONED"):
                     self._tables.append(name)
+                    if kind == "SYSTEM VERSIONED":
+                        self._versioned.add(name)
                 elif kind == "VIEW":
                     self._views.append(name)
             if len(listed) < AT_ONCE:
@@ -206,6 +223,9 @@ class RestoredMariaDb(Restored):
         main = database or self._main or (self._databases[0] if len(self._databases) == 1 else "")
         said = self._server.ask(sql, main)
         if isinstance(said, SqlError):
+            if said.number == NO_DATABASE:
+                there = ", ".join(self._databases)[:200]
+                raise NotTriedError(f"database {main[:80]!r} is not in it; it has {there}")
             if said.number in NO_SUCH:
                 raise BadBackupError(str(said))
             raise self._server.gone(said) or NotTriedError(str(said))
@@ -254,7 +274,7 @@ def _one_line(statement: str) -> str:
     return statement
 
 
-def restored_bytes(task: Task, data: str) -> int:
+def restored_bytes(task: Verification, data: str) -> int:
     """Return the bytes of the files of all databases but the server's own."""
     total = 0
     for folder, names, files in os.walk(task.outside(data)):

@@ -38,12 +38,17 @@ def refuse_mistakes(verify: dict[str, Any]) -> None:
     for name, least in _LEAST.items():
         value = verify[name]
         if value is not None and value <= least:
-            expected = "0 or more" if least == -1 else f"more than {least:g}"
-            _refuse(name, f"{value:g}", expected)
+            expected = "0 or more" if least == -1 else f"more than {least:.15g}"
+            _refuse(name, f"{value:.15g}", expected)
     if verify["parts"] > MOST_PARTS:
         _refuse("parts", str(verify["parts"]), f"at most {MOST_PARTS}")
     if verify["backup_window"]:
         in_window(verify["backup_window"], 0.0)
+    if verify["compare_since"]:
+        try:
+            time.strptime(verify["compare_since"], "%Y-%m-%d")
+        except ValueError:
+            _refuse("compare_since", repr(verify["compare_since"][:40]), "such as 2026-11-27")
     for number, one in enumerate(verify["assertions"], 1):
         _refuse_assertion(f"assertions, number {number}", one)
 

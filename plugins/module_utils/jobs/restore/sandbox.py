@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import select
 import selectors
@@ -34,14 +35,20 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kernel 
     Kernel,
     in_memory,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
+    RESERVE_BYTES,
+    Scratch,
+)
 
 INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of your system"
 KEPT_BYTES = 64_000
 CHUNK_BYTES = 1 << 18
 LOOK_SECONDS = 0.25
+END_SECONDS = 5
+"""How long a server that has closed its connections may take to end."""
 PROCESSES = 1000
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
+MORE_MEMORY = "decide: how much memory its verification may have (memory_bytes)"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 Reads = Sequence[Tuple[str, str]]
@@ -217,7 +224,7 @@ class Sandbox:
         finally:
             _kill(process)
         out, err = (one.text() for one in kept.values())
-        self._refuse_too_little_memory(argv[0], status, err)
+        self._refuse_sudden_end(argv, status, err)
         return Finished(status, out, err, time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -243,13 +250,30 @@ class Sandbox:
         finally:
             _kill(process)
 
-    def _refuse_too_little_memory(self, program: str, status: int, err: str) -> None:
-        """Raise NotTriedError if a program was killed at its bound, or says so: that is no fault of the backup."""
+    def _refuse_sudden_end(self, argv: Sequence[str], status: int, err: str) -> None:
+        """Raise NotTriedError if a program was ended from outside, or for want of memory: no fault of the backup."""
+        if not status:
+            return
+        program = _name_of(argv)
         killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
-        if killed or (status and any(one in err.lower() for one in _OUT_OF_MEMORY)):
+        too_little = any(one in err.lower() for one in _OUT_OF_MEMORY)
+        if too_little or (killed and out_of_memory(self.scratch.group)):
+            why = f"{program} was ended: it needs more than {self.memory_bytes} B of memory"
+            raise NotTriedError(why, MORE_MEMORY)
+        self.refuse_out_of_memory(program)
+        if killed:
+            raise NotTriedError(f"{program} was ended by signal 9, and not for want of memory")
+
+    def refuse_out_of_memory(self, program: str) -> None:
+        """Raise NotTriedError if the kernel has ended another program here, as all had too much memory together.
+
+        This one then has an untrue cause to tell: a client, that its server is not there.
+        """
+        if out_of_memory(self.scratch.group):
             raise NotTriedError(
-                f"{os.path.basename(program)} was ended: it needs more than {self.memory_bytes} B of memory",
-                "decide: how much memory its verification may have (memory_bytes)",
+                f"{program} cannot go on: another program beside it was ended, as all of them need more than "
+                f"{self.memory_bytes} B of memory",
+                MORE_MEMORY,
             )
 
     def look(self) -> None:
@@ -307,7 +331,11 @@ class Sandbox:
             if _nobody_waits():
                 raise CancelledError("cancelled: nobody waits for it any more")
             if self.scratch.free_bytes() < 0:
-                raise NotTriedError(f"no space left in {os.path.dirname(self.scratch.path)}")
+                raise NotTriedError(
+                    f"no space left in {os.path.dirname(self.scratch.path)} but what stays free for others"
+                    f" ({RESERVE_BYTES >> 20} MiB)",
+                    f"df -h {os.path.dirname(self.scratch.path)}  # make room, or name another scratch place",
+                )
 
 
 class Server:
@@ -321,6 +349,15 @@ class Server:
         with open(self.log, "rb") as stream:
             stream.seek(max(0, os.path.getsize(self.log) - KEPT_BYTES))
             return text_of(stream.read(KEPT_BYTES))
+
+    def end(self) -> str:
+        """Return how it has ended, as the end of a sentence; empty if it has not."""
+        try:
+            status = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ""
+        number = -status if status < 0 else status - 128
+        return f"was ended by signal {number}" if number > 0 else f"ended with status {status}"
 
     def wait_for(self, ready: Callable[[], bool]) -> bool:
         """Wait until it is ready; return False if it has ended instead.
@@ -376,6 +413,27 @@ def _drained(process: Any, kept: dict[Any, _Kept]) -> Iterator[None]:
                 else:
                     selector.unregister(key.fileobj)
             yield None
+
+
+def out_of_memory(group: str) -> bool:
+    """Return whether the kernel has ended a program of a control group, as that had reached its bound of memory.
+
+    It says no of an empty name, which is no group.
+
+    Source: cgroup-v1/memory.rst and cgroup-v2.rst of the kernel.
+    """
+    for name in ("memory.oom_control", "memory.events") if group else ():
+        with contextlib.suppress(OSError), open(
+            os.path.join(group, name), encoding="ascii"
+        ) as stream:
+            return re.search(r"^oom_kill [1-9]", stream.read(), re.MULTILINE) is not None
+    return False
+
+
+def _name_of(argv: Sequence[str]) -> str:
+    """Return the name of the program that a command is about: a shell may stand before it."""
+    words = argv if argv[0] != "sh" else [one for one in argv[1:] if "/bin/" in one[:20]]
+    return os.path.basename([*words, "sh"][0])[:60]
 
 
 def _with(command: list[str], shown: list[str]) -> list[str]:

@@ -24,7 +24,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.followed import followed
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 INSTALL = "apt-get install --yes sqlite3"
 _FILE = "database.sqlite"
@@ -39,16 +42,18 @@ AT_ONCE = 200
 TABLES_LIMIT = 5000
 _LINE = re.compile(r"^(?:(?:Parse|Runtime) error|Error|line \d+)\b.*", re.MULTILINE)
 _REFUSED = re.compile(r"^line (\d+): cannot (run|use|open) .*safe mode", re.MULTILINE)
+_OF_ITS_APPLICATION = re.compile(
+    r"no such (?:module|function|collation sequence|tokenizer)|unknown function|error in tokenizer constructor"
+)
 _LACKS = re.compile(
-    r"no such (?:module|function|collation sequence)|may not be modified|unable to open|disk is full|out of memory|"
-    r"unsupported file format"
+    r"may not be modified|unable to open|disk is full|out of memory|unsupported file format"
 )
 
 
-class RestoredSqlite(Restored):
+class RestoredSqlite(RestoredBackup):
     """A copy of a database file."""
 
-    def __init__(self, task: Task, path: str) -> None:
+    def __init__(self, task: Verification, path: str) -> None:
         self._task, self._path = task, path
         self._tables: list[str] = []
 
@@ -119,7 +124,8 @@ class RestoredSqlite(Restored):
         self._task.save([*command(self._path), f".dump {_text(table)}"], target)
 
     def _lines(self, sql: str, *options: str) -> list[str]:
-        said = self._task.sandbox.run([*command(self._path, *options), sql])
+        # What begins with a dash would be taken for an option.
+        said = self._task.sandbox.run([*command(self._path, *options), f" {sql}"])
         if said.status:
             raise told(said.err)
         return said.out.splitlines()
@@ -134,6 +140,8 @@ def told(err: str) -> RestoreError:
     """Return what a message of sqlite3 says of the backup. What it quotes may be a row, and is left out."""
     found = _LINE.search(err)
     line = re.split("['\"]", found.group() if found else "no word of why")[0].strip(" :")[:160]
+    if _OF_ITS_APPLICATION.search(line):
+        return NotTriedError(f"it needs what only its own application has: sqlite3: {line}")
     if _LACKS.search(line):
         return NotTriedError(f"sqlite3: {line}")
     if re.search(r"syntax error|unrecognized token|incomplete input|near$", line):
@@ -149,7 +157,7 @@ def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-def _begin(task: Task) -> None:
+def _begin(task: Verification) -> None:
     """Note what program there is, and what speaks for or against the file itself.
 
     Raises: NotTriedError, BadBackupError.
@@ -165,14 +173,14 @@ def _begin(task: Task) -> None:
         task.note("everybody on this host may change the backup")
 
 
-def _ended(task: Task, path: str) -> RestoredSqlite:
+def _ended(task: Verification, path: str) -> RestoredSqlite:
     task.row["restored_bytes"] = os.path.getsize(task.outside(path))
     task.row["restore_seconds"] = task.row["seconds"]["restore"]
     return RestoredSqlite(task, path)
 
 
 @contextlib.contextmanager
-def restored_sqlite(task: Task) -> Iterator[Restored]:
+def restored_sqlite(task: Verification) -> Iterator[RestoredBackup]:
     """Copy the database, with what is in the log or the journal beside it, and open the copy.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -188,7 +196,7 @@ def restored_sqlite(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def restored_sqlite_dump(task: Task) -> Iterator[Restored]:
+def restored_sqlite_dump(task: Verification) -> Iterator[RestoredBackup]:
     """Load a dump into a new database.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -216,7 +224,8 @@ def restored_sqlite_dump(task: Task) -> Iterator[Restored]:
         if said.status:
             error = told(said.err)
             # A statement of a dump is the backup's, not the site's.
-            raise error if _LACKS.search(str(error)) else BadBackupError(str(error))
+            lacks = _LACKS.search(str(error)) or _OF_ITS_APPLICATION.search(str(error))
+            raise error if lacks else BadBackupError(str(error))
         if mark not in said.out.splitlines():
             raise BadBackupError(
                 "sqlite3 has ended before the dump, or its last statement does not end"

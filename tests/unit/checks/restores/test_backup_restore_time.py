@@ -99,8 +99,10 @@ def test_a_part_is_not_held_against_the_rto_of_all() -> None:
 @pytest.mark.parametrize("rows", [[], [taken(None)], [taken(5, outcome="failed")]], ids=str)
 def test_what_was_not_measured_is_unknown(rows: list[object]) -> None:
     said = unknown("no restore was measured", remedy=after("backup_restored"))
+    without = nothing_to_judge("no restore was measured, and no rto_minutes is declared")
 
-    assert judge(ledger_seen(*rows), Limits(), NOW) == said
+    assert judge(ledger_seen(*rows, rto_minutes=30.0), Limits(), NOW) == said
+    assert judge(ledger_seen(*rows), Limits(), NOW) == without
 
 
 def test_a_set_that_is_not_verified_is_not_judged() -> None:
