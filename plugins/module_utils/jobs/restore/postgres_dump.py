@@ -51,7 +51,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     refuse_without_space,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 INSIDE = "/backup/dump"
 HEAD_SECONDS, HEAD_BYTES = 120.0, 1 << 30
@@ -65,7 +68,7 @@ _IGNORED = re.compile(r"errors ignored on restore: (\d+)")
 
 
 @contextlib.contextmanager
-def restored_archive(task: Task) -> Iterator[Restored]:
+def restored_archive(task: Verification) -> Iterator[RestoredBackup]:
     """Restore an archive: a file, a tar or a folder of pg_dump."""
     with task.step("stage"):
         head = _head(task)
@@ -91,7 +94,7 @@ def _database(head: ArchiveHead) -> str:
     return head.database if own else "restored"
 
 
-def _head(task: Task) -> ArchiveHead:
+def _head(task: Verification) -> ArchiveHead:
     """Read the table of contents, wherever it is."""
     if task.row["kind"] == PG_DIRECTORY:
         path = os.path.join(task.backup.path if task.backup else "", TOC)
@@ -106,7 +109,7 @@ def _head(task: Task) -> ArchiveHead:
             return read_head(Counted(inner.read, Budget(HEAD_SECONDS, HEAD_BYTES)))
 
 
-def _staged(task: Task) -> tuple[str, list[tuple[str, str]]]:
+def _staged(task: Verification) -> tuple[str, list[tuple[str, str]]]:
     """Return the path of the archive in the sandbox, and what must be shown for it."""
     backup = task.backup
     if task.decrypted or backup is None or len(backup.paths) > 1:
@@ -120,7 +123,11 @@ def _staged(task: Task) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _restore(
-    task: Task, server: PostgresServer, head: ArchiveHead, inside: str, shown: list[tuple[str, str]]
+    task: Verification,
+    server: PostgresServer,
+    head: ArchiveHead,
+    inside: str,
+    shown: list[tuple[str, str]],
 ) -> None:
     """Restore it, and judge what pg_restore and the server said.
 
@@ -147,7 +154,7 @@ def _restore(
     task.row["restored_bytes"] = int(size[0])
 
 
-def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> None:
+def _judge(task: Verification, server: PostgresServer, since: int, said: Finished) -> None:
     """Raise BadBackupError or NotTriedError if it was not restored as a whole."""
     errors = server.errors(since)
     roles = {missing_role(one.state, one.text) for one in errors} - {""}

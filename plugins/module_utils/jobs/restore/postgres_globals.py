@@ -31,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_sql import (
     statements,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 LIMIT_BYTES = 64 << 20
 SHOWN_ROLES = 10
@@ -44,7 +44,7 @@ _LOCATION = re.compile(rb"(?is)(\ACREATE TABLESPACE .*\sLOCATION\s+)'(?:[^']|'')
 _DROP = re.compile(rb"(?i)\ADROP\s")
 
 
-def restore_globals(task: Task, server: PostgresServer, powers: bool) -> None:
+def restore_globals(task: Verification, server: PostgresServer, powers: bool) -> None:
     """Restore the file with roles and grants that the site has declared, if it has. powers: as run_globals.
 
     Raises: BadBackupError, NotTriedError.
@@ -54,7 +54,7 @@ def restore_globals(task: Task, server: PostgresServer, powers: bool) -> None:
         run_globals(task, server, task.host.read_bytes(path, LIMIT_BYTES), powers)
 
 
-def run_globals(task: Task, server: PostgresServer, text: bytes, powers: bool) -> None:
+def run_globals(task: Verification, server: PostgresServer, text: bytes, powers: bool) -> None:
     """Run the statements that make roles and tablespaces. Each tablespace is made in the scratch place.
 
     powers: who is made a superuser stays one.
@@ -79,7 +79,7 @@ def run_globals(task: Task, server: PostgresServer, text: bytes, powers: bool) -
         _take_power(server)
 
 
-def _led_in(task: Task, statement: bytes) -> bytes:
+def _led_in(task: Verification, statement: bytes) -> bytes:
     """Return the statement; that of a tablespace with a place here."""
     if not _LOCATION.match(statement):
         return statement
@@ -99,7 +99,7 @@ def _take_power(server: PostgresServer) -> None:
     server.change("".join(f"ALTER ROLE {quoted(name)} NOSUPERUSER;\n" for name in names))
 
 
-def add_roles(task: Task, server: PostgresServer, wanted: Iterable[str]) -> None:
+def add_roles(task: Verification, server: PostgresServer, wanted: Iterable[str]) -> None:
     """Make the roles that are named and not there, and say which they are.
 
     What they may do is not in the backup. Each becomes a superuser: where it was one, nothing of its own is refused.
@@ -118,7 +118,7 @@ def add_roles(task: Task, server: PostgresServer, wanted: Iterable[str]) -> None
     note_roles(task, missing)
 
 
-def note_roles(task: Task, missing: Iterable[str]) -> None:
+def note_roles(task: Verification, missing: Iterable[str]) -> None:
     """Say which roles a backup names and does not have."""
     names = sorted(missing)
     if names:

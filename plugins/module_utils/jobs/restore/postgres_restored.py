@@ -23,7 +23,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     answer_error,
     last_line,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 CHUNK_TABLES = 200
 KEPT_TABLES = 2000
@@ -49,7 +52,7 @@ _AMCHECK = "SELECT count(*) FROM pg_catalog.pg_available_extensions WHERE name =
 _FAULT = re.compile(r"(heap table|btree index|sequence|table|index) \"[^\"]+\"[^:\n]*:")
 
 
-class RestoredPostgres(Restored):
+class RestoredPostgres(RestoredBackup):
     """A running server.
 
     main: the database that is asked if none is named. physical: its files are the backup's own. dumped: the name that
@@ -58,7 +61,7 @@ class RestoredPostgres(Restored):
 
     def __init__(
         self,
-        task: Task,
+        task: Verification,
         server: PostgresServer,
         main: str,
         physical: bool = False,

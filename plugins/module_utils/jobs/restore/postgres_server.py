@@ -28,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
     Finished,
     Server,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 ADMIN = "upkeep_admin"
 """The superuser of a server that we make: no dump has a role of that name."""
@@ -74,7 +74,7 @@ class NotStartedError(RestoreError):
 class PostgresServer:
     """A server. user: its superuser. programs: of its version. reads: what it is shown of the host, as Sandbox.run."""
 
-    def __init__(self, task: Task, programs: PostgresPrograms, user: str = ADMIN) -> None:
+    def __init__(self, task: Verification, programs: PostgresPrograms, user: str = ADMIN) -> None:
         self.task, self.programs, self.user = task, programs, user
         self.reads: list[tuple[str, str]] = []
         self._server: Server | None = None
@@ -333,7 +333,7 @@ _SINCE = (
 """What holds for each server from a major version on."""
 
 
-def our_settings(task: Task, version: Version) -> dict[str, str]:
+def our_settings(task: Verification, version: Version) -> dict[str, str]:
     """Return the configuration of a server of this version: what lives is not reached, and a restore is fast.
 
     What a crash would lose is lost: the server and its data end with the verification.
@@ -357,7 +357,7 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
     return settings
 
 
-def refuse_without_space(task: Task) -> None:
+def refuse_without_space(task: Verification) -> None:
     """Raise NotTriedError if a dump will not fit when it is restored: as large as the last one of its set, at least."""
     before = [one.get("restored_bytes") for one in task.ledger.rows(task.row["set"])]
     known = [one for one in before if isinstance(one, int)]

@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     refuse_place,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
 
 
 class Taker:
@@ -33,7 +33,7 @@ class Taker:
         self.taken: list[str] = []
         self.problem = "nothing was restored"
 
-    def take(self, restored: Restored) -> None:
+    def take(self, restored: RestoredBackup) -> None:
         """Write it into the folder, which must be root's alone. Nothing that is there is overwritten."""
         try:
             self.taken.append(self._write(restored))
@@ -57,7 +57,7 @@ class Taker:
             raise NotTriedError(f"{target} is there already; nothing is overwritten")
         return target
 
-    def _write(self, restored: Restored) -> str:
+    def _write(self, restored: RestoredBackup) -> str:
         target, folder = self.target(), self.wanted["to"]
         made = not os.path.lexists(folder)
         refuse_place(folder, "to:")
@@ -74,7 +74,7 @@ class Taker:
         return target
 
 
-def _take_file(restored: Restored, file: str, target: str) -> None:
+def _take_file(restored: RestoredBackup, file: str, target: str) -> None:
     """Copy one restored file; nothing outside of what was restored."""
     if not restored.root:
         raise NotTriedError("the backup is of a database; name a table instead")

@@ -67,7 +67,7 @@ def empty_row(name: str) -> dict[str, Any]:
     }
 
 
-class Task:
+class Verification:
     """One verification of one set, in a sandbox of its own.
 
     wanted: the set as declared; verify: its part of that name. backup: its newest one that is finished, or repository:
@@ -292,7 +292,7 @@ def _told() -> Iterator[None]:
         raise NotTriedError(f"{exc.filename or 'the backup'}: {exc.strerror}") from exc
 
 
-class Restored:
+class RestoredBackup:
     """What came out of a backup, as long as it is there. Each kind has its own."""
 
     root = ""

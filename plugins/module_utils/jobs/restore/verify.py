@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restore a set's newest backup, judge what comes out, and write it down: one verification.
 
-A kind of backup is a function that restores it and gives what came out (task.Restored) for as long as it is there;
+A kind of backup is a function that restores it and gives what came out (RestoredBackup) for as long as it is there;
 `KINDS` says which is whose. All else is the same for each kind, and is here.
 """
 
@@ -64,14 +64,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
-    Restored,
-    Task,
+    RestoredBackup,
+    Verification,
     empty_row,
 )
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 _PASSWORD = re.compile(f"{_WRONG_PASSWORD.pattern}|empty password is not a password")
-Afterwards = Callable[[Restored], None]
+Afterwards = Callable[[RestoredBackup], None]
 
 
 def verify(
@@ -96,7 +96,7 @@ def verify(
         try:
             refuse_mistakes(wanted["verify"])
             with Scratch(base) as scratch:
-                _verify(Task(wanted, row, ledger, scratch, host), afterwards)
+                _verify(Verification(wanted, row, ledger, scratch, host), afterwards)
         except RestoreError as exc:
             row.update(outcome=exc.outcome, why=str(exc)[:500], next_step=exc.next_step)
         finally:
@@ -111,7 +111,7 @@ def verify(
     return row
 
 
-def _verify(task: Task, afterwards: Afterwards | None) -> None:
+def _verify(task: Verification, afterwards: Afterwards | None) -> None:
     """Do all steps, and write into the row how they ended.
 
     Raises: RestoreError if there is no sandbox.
@@ -173,7 +173,7 @@ def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
     }
 
 
-def _restore(task: Task, afterwards: Afterwards | None) -> None:
+def _restore(task: Verification, afterwards: Afterwards | None) -> None:
     """Do all steps.
 
     Raises: RestoreError, HostError.
@@ -195,7 +195,7 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
         _judge(task, restored)
 
 
-def _refuse_now(task: Task) -> None:
+def _refuse_now(task: Verification) -> None:
     """Raise NotTriedError in the time in which backups are made."""
     window = task.verify["backup_window"]
     if window and in_window(window, task.host.now()):
@@ -205,7 +205,7 @@ def _refuse_now(task: Task) -> None:
         )
 
 
-def _find(task: Task) -> str:
+def _find(task: Verification) -> str:
     """Find the newest backup and read it to its end; return its kind."""
     wanted = task.wanted
     if wanted["repository"]:
@@ -235,7 +235,7 @@ def _find(task: Task) -> str:
     return opened(task) if kind == "encrypted" else kind
 
 
-def _find_snapshot(task: Task) -> str:
+def _find_snapshot(task: Verification) -> str:
     """Find the newest finished snapshot of a repository; return what keeps it."""
     seconds = max(1.0, task.sandbox.ends - time.monotonic())
     try:
@@ -263,7 +263,7 @@ def _find_snapshot(task: Task) -> str:
     return found.kind
 
 
-def _count(task: Task, restored: Restored) -> None:
+def _count(task: Verification, restored: RestoredBackup) -> None:
     """Take down how much came out.
 
     Raises: BadBackupError, NotTriedError.
@@ -275,7 +275,7 @@ def _count(task: Task, restored: Restored) -> None:
         task.row["counts"] = dict(sorted(counts.items())[:COUNTED])
 
 
-def _judge(task: Task, restored: Restored) -> None:
+def _judge(task: Verification, restored: RestoredBackup) -> None:
     """Judge what came out.
 
     Raises: BadBackupError, NotTriedError.
@@ -291,13 +291,13 @@ def _judge(task: Task, restored: Restored) -> None:
         _prove(task)
 
 
-def _taken(task: Task) -> float:
+def _taken(task: Verification) -> float:
     """Return when the backup was taken: what is fresh in it is fresh beside that."""
     said = task.row.get("taken_at")
     return datetime.fromisoformat(said).timestamp() if said else task.host.now()
 
 
-def _matches(restored: Restored, pattern: str) -> list[str]:
+def _matches(restored: RestoredBackup, pattern: str) -> list[str]:
     """Return the restored files that match a pattern; none outside of what was restored.
 
     Raises: NotTriedError if files were not restored.
@@ -309,7 +309,7 @@ def _matches(restored: Restored, pattern: str) -> list[str]:
     return [one for one in found if os.path.realpath(one).startswith(top + "/")]
 
 
-def _prove(task: Task) -> None:
+def _prove(task: Verification) -> None:
     """Say how the content is proved, and fail if something in it is not as it should be.
 
     Raises: BadBackupError, NotTriedError.

@@ -43,7 +43,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     reached,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,9 @@ class _Server:
 
 
 def restored_in(server: _Server, main: str = "", dumped: str = "") -> RestoredPostgres:
-    return RestoredPostgres(cast(Task, server), cast(PostgresServer, server), main, dumped=dumped)
+    return RestoredPostgres(
+        cast(Verification, server), cast(PostgresServer, server), main, dumped=dumped
+    )
 
 
 @pytest.mark.parametrize(
