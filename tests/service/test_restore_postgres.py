@@ -486,6 +486,7 @@ def _relink(backup: Path) -> None:
 SLOW = (
     "in a tar",
     "unpacked",
+    "not packed",
     "row twice",
     "file of the server",
     "live server",

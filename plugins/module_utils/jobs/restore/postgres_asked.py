@@ -13,14 +13,11 @@ from __future__ import annotations
 import re
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_sql import (
+    bare,
     statements,
 )
 
 _HINT = re.compile(r"(?i)\bCOPY\b|\bDO\b|pg_(?:read|ls|stat|file)_|\blo_(?:im|ex)port|dblink")
-_QUOTED = re.compile(
-    r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|\"(?:[^\"]|\"\")*\"",
-    re.DOTALL,
-)
 _BLOCK = re.compile(r"(?i)DO\b")
 _COPY = re.compile(r"(?i)COPY\b")
 _PROGRAM = re.compile(r"(?i)\b(?:FROM|TO)\s+PROGRAM\b")
@@ -39,16 +36,16 @@ def asked_by(definition: str) -> str:
     if not _HINT.search(definition):
         return ""
     for one in statements(definition.encode("utf-8", "surrogateescape")):
-        asked = _asked_by(one.decode("utf-8", "surrogateescape"))
+        asked = _asked_by(one)
         if asked:
             return asked
     return ""
 
 
-def _asked_by(statement: str) -> str:
-    text = _QUOTED.sub(_bare, statement).strip()
+def _asked_by(statement: bytes) -> str:
+    text = bare(statement).decode("utf-8", "replace").strip()
     if _BLOCK.match(text):
-        text = statement  # its text runs, quoted as it is
+        text = statement.decode("utf-8", "replace")  # its text runs, quoted as it is
     elif not _COPY.match(text) and not _RUNS.match(text):
         return ""
     if _PROGRAM.search(text):
@@ -57,11 +54,3 @@ def _asked_by(statement: str) -> str:
         return "COPY with a file of the server"
     found = _FILES.search(text)
     return found.group(1).lower() if found else ""
-
-
-def _bare(quoted: "re.Match[str]") -> str:
-    """Return nothing of a comment or a text, and a name without its quotes."""
-    text = quoted.group()
-    if text.startswith(("--", "/*")):
-        return " "
-    return re.sub(r"\W", "_", text[1:-1]) if text.startswith('"') else "''"

@@ -192,6 +192,10 @@ def test_grants_and_policies_name_roles(definition: str, roles: set[str]) -> Non
     [
         ("COPY public.guest FROM PROGRAM 'id';", "external program"),
         ("CREATE TABLE public.a (b int);\ncopy a(b) from/**/program $$id$$;", "external program"),
+        ("/* a /* b */ c */ COPY public.guest FROM PROGRAM 'id';", "external program"),
+        ("SELECT E'\\'', pg_read_file ('/etc/passwd')", "pg_read_file"),
+        ("SELECT '" + "$a$b /*" * 100_000, ""),
+        ("COPY " + "/* $1" * 100_000, ""),
         ("COPY public.guest FROM '/etc/passwd';", "COPY with a file of the server"),
         ("COPY public.guest (id, name) FROM stdin;", ""),
         ("SELECT pg_catalog.lo_import('/etc/passwd');", "lo_import"),
