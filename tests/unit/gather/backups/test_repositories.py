@@ -337,7 +337,7 @@ def test_no_time_for_restic_check_is_said(seconds: float, host: Host) -> None:
         (
             "panic: assignment to entry in nil map\n\ngoroutine 1 [running]:\nmain.main()\n"
             "\t/src/main.go:9 +0x1d\nexit status 2\n",
-            "panic: assignment to entry in nil map",
+            "ended with a panic (status 2)",
         ),
         ("[0:00] Fatal: wrong password\nclosing\n", "[0:00] Fatal: wrong password"),
         ("Fatal: config\nFatal: unable to open\nhint\n", "Fatal: unable to open"),
