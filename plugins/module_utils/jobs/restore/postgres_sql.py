@@ -307,7 +307,10 @@ def bare(statement: bytes) -> bytes:
     """Return a statement without its comments, with each text empty, and names without their quotes."""
     out: list[bytes] = []
     place = 0
-    for token in iter(lambda: _TOKEN.search(statement, place), None):
+    while True:
+        token = _TOKEN.search(statement, place)
+        if token is None:
+            break
         word, start = token.group(), token.start()
         escaped = statement[max(0, start - 1) : start] in (b"E", b"e")
         end = _behind(statement, word, token.end(), escaped)
