@@ -4,8 +4,9 @@
 """What a definition in an archive asks of the server while it is restored: to start a program, or to read files.
 
 A superuser restores an archive, and the server refuses him nothing. So the definitions are looked at. Only what runs
-while it is restored counts: a function or a trigger that names such a thing is stored, and does not run. What runs by a
-detour, such as a query that calls such a function, is not seen.
+while it is restored counts: a function or a trigger that names such a thing is stored, and does not run. Not seen is
+what runs by a detour, such as a query that calls such a function, and what stands among rows that are statements
+(pg_dump --inserts): the sandbox keeps it from reaching anything.
 """
 
 from __future__ import annotations
