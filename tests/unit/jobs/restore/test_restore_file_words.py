@@ -104,9 +104,19 @@ def test_a_password_alone_says_nothing_of_what_was_encrypted_to_a_key() -> None:
         ),
         ("Error: in prepare, no such table: nix", "failed", "sqlite3: Error: in prepare, no such table: nix"),
         ("Error: no such module: fts9", "unknown", "sqlite3: Error: no such module: fts9"),
+        (
+            "Error: in prepare, unknown function: mine()\n  PRAGMA integrity_check(5)\n    ^--- error here",
+            "unknown",
+            "sqlite3: Error: in prepare, unknown function: mine()",
+        ),
+        (
+            "Error: in prepare, no such collation sequence: german",
+            "unknown",
+            "sqlite3: Error: in prepare, no such collation sequence: german",
+        ),
         ("Mustermann", "failed", "sqlite3: no word of why"),
     ],
-    ids=["constraint", "quoted", "table", "module", "no message"],
+    ids=["constraint", "quoted", "table", "module", "function", "collation", "no message"],
 )  # fmt: skip
 def test_a_message_of_sqlite_is_passed_on_without_what_it_quotes(
     printed: str, outcome: str, words: str
