@@ -24,6 +24,10 @@ from patience import eventually
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import verify as verifying
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ended import (
+    name_of,
+    out_of_memory,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     CancelledError,
     NotTriedError,
@@ -32,10 +36,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.repository import (
     ReadingSandbox,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import (
-    Sandbox,
-    out_of_memory,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
 
@@ -254,6 +255,20 @@ def test_who_waits_for_a_program_that_had_too_much_memory_has_that_cause(sandbox
         sandbox.run(["sh", "-c", client])
 
     assert "memory_bytes" in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["/usr/sbin/mariadbd", "--version"], "mariadbd"),
+        (["sh", "-c", 'exec "$0" "$@" >/dev/null', "/usr/bin/mariadb-dump", "--databases"], "mariadb-dump"),
+        (["sh", "-c", 'exec 2>"$0"; exec "$@"', "/scratch/complaints", "/usr/bin/restic", "check"], "restic"),
+        (["sh", "-c", "exit 1"], "sh"),
+    ],
+    ids=["program", "behind a shell", "behind a file", "shell"],
+)  # fmt: skip
+def test_a_program_is_named_and_not_the_shell_before_it(argv: list[str], name: str) -> None:
+    assert name_of(argv) == name
 
 
 @pytest.mark.parametrize(
