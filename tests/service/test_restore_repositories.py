@@ -201,6 +201,17 @@ RESTIC_FAULTS = {
         "restic check: .*(ciphertext verification failed|tree [0-9a-f]{8})",
     ),
     "no index": ("rm -f index/*", 1, "restic check: .*(not found in index|tree [0-9a-f]{8})"),
+    "settings that were cut": ("chmod u+w config; truncate -s 7 config", 2, "`config` is cut: 7 B"),
+    "settings with other bytes": (
+        "chmod u+w config; printf flipped! | dd bs=1 seek=60 conv=notrunc of=config",
+        1,
+        "`config` differs from its own checksum",
+    ),
+    "a key that was cut, the only one": (
+        "chmod u+w keys/*; truncate -s 300 keys/*",
+        1,
+        "key [0-9a-f]{8} cannot be read: it is no JSON",
+    ),
 }
 QUICK = 3
 """So many of a table are planted in each run of the tests, the others in the long one."""
@@ -448,6 +459,11 @@ BORG_FAULTS = {
         "borg extract: Data integrity error: Segment entry",
     ),
     "settings that were cut": ("truncate -s 300 config", 2, ""),
+    "checksums of its index that were cut": (
+        "truncate -s 41 integrity.*",
+        2,
+        "borg: its `integrity.[0-9]+` is damaged",
+    ),
 }
 
 

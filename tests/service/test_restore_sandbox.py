@@ -24,6 +24,10 @@ from patience import eventually
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import verify as verifying
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ended import (
+    name_of,
+    out_of_memory,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     CancelledError,
     NotTriedError,
@@ -237,6 +241,56 @@ def test_a_program_that_needs_too_much_memory_is_ended(grouped: bool, sandbox: S
         sandbox.scratch.group = ""
     with pytest.raises(NotTriedError, match="python3 was ended: it needs more than 500000000 B"):
         sandbox.run([PYTHON, "-c", "x = b'x' * 2_000_000_000"])
+
+
+def test_a_program_that_was_ended_by_somebody_is_not_said_to_need_memory(sandbox: Sandbox) -> None:
+    why = r"\A(sh|cat) was ended by signal 9, and not for want of memory\Z"
+    with pytest.raises(NotTriedError, match=why):
+        sandbox.run(["sh", "-c", "kill -9 $$"])
+
+
+def test_who_waits_for_a_program_that_had_too_much_memory_has_that_cause(sandbox: Sandbox) -> None:
+    if not sandbox.bounded:
+        pytest.skip("no control group can be had here")
+    client = f"{PYTHON} -c \"x = b'x' * 2_000_000_000\" & wait; exit 2"
+
+    with pytest.raises(NotTriedError, match="cannot go on: another program beside it") as told:
+        sandbox.run(["sh", "-c", client])
+
+    assert "memory_bytes" in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["/usr/sbin/mariadbd", "--version"], "mariadbd"),
+        (["sh", "-c", 'exec "$0" "$@" >/dev/null', "/usr/bin/mariadb-dump", "--databases"], "mariadb-dump"),
+        (["sh", "-c", 'exec 2>"$0"; exec "$@"', "/scratch/complaints", "/usr/bin/restic", "check"], "restic"),
+        (["sh", "-c", "exit 1"], "sh"),
+    ],
+    ids=["program", "behind a shell", "behind a file", "shell"],
+)  # fmt: skip
+def test_a_program_is_named_and_not_the_shell_before_it(argv: list[str], name: str) -> None:
+    assert name_of(argv) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_so"),
+    [
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", False),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", True),
+        ("memory.events", "low 0\nhigh 0\nmax 97\noom 0\noom_kill 0\noom_group_kill 0\n", False),
+        ("memory.events", "max 97\noom 1\noom_kill 1\noom_group_kill 0\n", True),
+        ("other", "oom_kill 1", False),
+    ],
+)
+def test_the_kernel_says_if_memory_ran_out(
+    name: str, text: str, is_so: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    assert out_of_memory(str(tmp_path)) is is_so
+    assert not out_of_memory("")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ class Announced:
         """Look at the next bytes of the dump."""
         text = self._rest + data
         cut = text.rfind(b"\n", max(1, len(text) - LONGEST_LINE))
-        cut = cut if cut > 0 else len(text)
+        if cut < 0:
+            cut = len(text) if len(text) > LONGEST_LINE else 0
         # Behind the cut is the beginning of a line that is not all here yet.
         for found in _HEADS.finditer(text, 0, cut):
             self._take(found, text)

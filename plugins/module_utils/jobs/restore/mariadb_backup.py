@@ -95,6 +95,7 @@ class RestoredMariaBackup(RestoredMariaDb):
         if self._doubted:
             self.read_rows()
             self._task.note(f"{self._doubted}: a page that no table uses differs from its checksum")
+            self._task.row.update(proof="none", unproved=f"what is in {self._doubted}")
         super().check()
 
 

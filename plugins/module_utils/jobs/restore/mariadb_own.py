@@ -61,12 +61,14 @@ def tell_changes(task: Verification, before: OwnTables, after: OwnTables) -> Non
     other = sorted(set(before.sums) ^ set(after.sums))
     if other:
         task.finding(
-            f"the dump is of other databases, and makes or drops mysql.{other[0][:64]}, a table of the server itself"
+            "the dump is of other databases, and asks to make or drop "
+            f"mysql.{other[0][:64]}, a table of the server itself"
         )
     lost = [one for one, sum_ in before.accounts.items() if after.accounts.get(one) != sum_]
     if lost:
         task.finding(
-            f"the dump is of other databases, and removes or changes accounts that each server has ({lost[0][:80]})"
+            "the dump is of other databases, and asks to remove or change accounts that each server has "
+            f"({lost[0][:80]})"
         )
     changed = sorted(one for one, sum_ in before.sums.items() if after.sums.get(one, sum_) != sum_)
     if changed:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import resource
 import select
 import selectors
@@ -27,6 +26,10 @@ from typing import IO, Any, Callable, Iterator, Mapping, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, text_of
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.calls import refusing
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ended import (
+    refuse_out_of_memory,
+    refuse_sudden_end,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     CancelledError,
     NotTriedError,
@@ -47,8 +50,6 @@ LOOK_SECONDS = 0.25
 END_SECONDS = 5
 """How long a server that has closed its connections may take to end."""
 PROCESSES = 1000
-_OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "memoryerror", "bad_alloc")
-MORE_MEMORY = "decide: how much memory its verification may have (memory_bytes)"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 Reads = Sequence[Tuple[str, str]]
@@ -224,7 +225,7 @@ class Sandbox:
         finally:
             _kill(process)
         out, err = (one.text() for one in kept.values())
-        self._refuse_sudden_end(argv, status, err)
+        refuse_sudden_end(argv, (status, err), self.scratch.group, self.memory_bytes)
         return Finished(status, out, err, time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -250,31 +251,12 @@ class Sandbox:
         finally:
             _kill(process)
 
-    def _refuse_sudden_end(self, argv: Sequence[str], status: int, err: str) -> None:
-        """Raise NotTriedError if a program was ended from outside, or for want of memory: no fault of the backup."""
-        if not status:
-            return
-        program = _name_of(argv)
-        killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
-        too_little = any(one in err.lower() for one in _OUT_OF_MEMORY)
-        if too_little or (killed and out_of_memory(self.scratch.group)):
-            why = f"{program} was ended: it needs more than {self.memory_bytes} B of memory"
-            raise NotTriedError(why, MORE_MEMORY)
-        self.refuse_out_of_memory(program)
-        if killed:
-            raise NotTriedError(f"{program} was ended by signal 9, and not for want of memory")
-
     def refuse_out_of_memory(self, program: str) -> None:
-        """Raise NotTriedError if the kernel has ended another program here, as all had too much memory together.
+        """Raise NotTriedError if another program than this one was ended for want of memory.
 
         This one then has an untrue cause to tell: a client, that its server is not there.
         """
-        if out_of_memory(self.scratch.group):
-            raise NotTriedError(
-                f"{program} cannot go on: another program beside it was ended, as all of them need more than "
-                f"{self.memory_bytes} B of memory",
-                MORE_MEMORY,
-            )
+        refuse_out_of_memory(program, self.scratch.group, self.memory_bytes)
 
     def look(self) -> None:
         """Raise CancelledError or NotTriedError if the verification cannot go on."""
@@ -413,27 +395,6 @@ def _drained(process: Any, kept: dict[Any, _Kept]) -> Iterator[None]:
                 else:
                     selector.unregister(key.fileobj)
             yield None
-
-
-def out_of_memory(group: str) -> bool:
-    """Return whether the kernel has ended a program of a control group, as that had reached its bound of memory.
-
-    It says no of an empty name, which is no group.
-
-    Source: cgroup-v1/memory.rst and cgroup-v2.rst of the kernel.
-    """
-    for name in ("memory.oom_control", "memory.events") if group else ():
-        with contextlib.suppress(OSError), open(
-            os.path.join(group, name), encoding="ascii"
-        ) as stream:
-            return re.search(r"^oom_kill [1-9]", stream.read(), re.MULTILINE) is not None
-    return False
-
-
-def _name_of(argv: Sequence[str]) -> str:
-    """Return the name of the program that a command is about: a shell may stand before it."""
-    words = argv if argv[0] != "sh" else [one for one in argv[1:] if "/bin/" in one[:20]]
-    return os.path.basename([*words, "sh"][0])[:60]
 
 
 def _with(command: list[str], shown: list[str]) -> list[str]:

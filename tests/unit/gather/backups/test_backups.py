@@ -100,6 +100,21 @@ def test_sqlite_is_asked_itself(tmp_path: Path) -> None:
     assert see([f"{tmp_path}/*.sqlite"]).data["content"]["state"] == "broken"
 
 
+def test_sqlite_with_a_collation_of_its_application_is_unread_and_not_broken(
+    tmp_path: Path,
+) -> None:
+    with sqlite3.connect(tmp_path / "a.sqlite") as database:
+        database.create_collation("german", lambda one, other: (one > other) - (one < other))
+        database.execute("create table t (x text collate german primary key)")
+        database.execute("insert into t values ('a')")
+    database.close()
+
+    content = see([f"{tmp_path}/*"]).data["content"]
+
+    assert content["state"] == "unread"
+    assert content["why"].endswith("no such collation sequence: german")
+
+
 def test_a_touched_old_file_does_not_look_fresh(tmp_path: Path) -> None:
     (tmp_path / "shop-2026-01-05.gz").write_bytes(gzip.compress(b"old"))
     real = tmp_path / "shop-2026-01-20_0315.gz"

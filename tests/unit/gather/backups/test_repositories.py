@@ -26,6 +26,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._repo
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._snapshots import (
     last_line,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._unopened import (
+    BrokenRepositoryError,
+    fault_of_key,
+    refuse_damaged_borg,
+    refuse_damaged_restic,
+    refuse_odd_config,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "backups"
@@ -338,6 +345,15 @@ def test_no_time_for_restic_check_is_said(seconds: float, host: Host) -> None:
             "panic: assignment to entry in nil map\n\ngoroutine 1 [running]:\nmain.main()\n"
             "\t/src/main.go:9 +0x1d\nexit status 2\n",
             "ended with a panic (status 2)",
+<<<<<<< HEAD
+=======
+        ),
+        (
+            'Local Exception\nTraceback (most recent call last):\n  File "/borg/archiver.py", line 9, in main\n'
+            "    exit_code = archiver.run(args)\n                ^^^^^\nbinascii.Error: Odd-length string\n\n"
+            "Platform: Linux web 6.1\nsys.argv: ['/usr/bin/borg', 'list']\nSSH_ORIGINAL_COMMAND: None\n",
+            "ended with a traceback: binascii.Error: Odd-length string",
+>>>>>>> rmend2
         ),
         ("[0:00] Fatal: wrong password\nclosing\n", "[0:00] Fatal: wrong password"),
         ("Fatal: config\nFatal: unable to open\nhint\n", "Fatal: unable to open"),
@@ -346,3 +362,76 @@ def test_no_time_for_restic_check_is_said(seconds: float, host: Host) -> None:
 )
 def test_the_reason_of_a_failure_is_no_line_of_a_stack_trace(said: str, reason: str) -> None:
     assert last_line("restic", said, (), 2) == f"restic: {reason}"
+
+
+# --- a repository that its own program cannot open -------------------------------------------------------------------
+KEY = b'{"created":"2026-01-01","kdf":"scrypt","N":32768,"r":8,"p":7,"salt":"c2FsdA==","data":"ZGF0YQ=="}'
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (KEY, ""),
+        (KEY[:60], "it is no JSON"),
+        (b"", "it is no JSON"),
+        (bytes(100), "it is no JSON"),
+        (KEY.replace(b"salt", b"s\xffalt"), "it is no JSON"),
+        (b"[" * 100_000, "it is no JSON"),
+        (b"[]", "it is no key"),
+        (KEY.replace(b"salt", b"selt"), "it has no 'salt'"),
+        (KEY.replace(b"ZGF0", b"!!"), "its `data` is no base64"),
+        (KEY.replace(b"32768", b'"x"'), "its `N` is no number"),
+        (KEY.replace(b"scrypt", b"later"), ""),
+    ],
+    ids=["whole", "cut", "empty", "zeros", "no text", "nested", "a list", "a field",
+         "base64", "number", "of a later version"],
+)  # fmt: skip
+def test_a_key_of_restic_that_cannot_be_read_says_why(data: bytes, fault: str) -> None:
+    assert fault_of_key(data) == fault
+
+
+@pytest.mark.parametrize(
+    ("config", "keys", "err", "why"),
+    [
+        (7, [KEY], "panic: runtime error: slice bounds out of range [16:7]", "`config` is cut: 7 B; expected 33 B"),
+        (0, [KEY], "config file has zero size, invalid repository?", "`config` is cut: 0 B"),
+        (155, [KEY], "Fatal: config or key 0ad67f6f is damaged: ciphertext verification failed", "`config` differs"),
+        (155, [KEY[:9]], "Fatal: Unmarshal: unexpected end of JSON input", "key 0 cannot be read: it is no JSON"),
+        (155, [KEY, b""], "Fatal: Unmarshal: unexpected end of JSON input", "key 1 cannot be read: it is no JSON"),
+        (155, [], "Fatal: wrong password or no key found", "it has no key"),
+        (155, [KEY], "Fatal: wrong password or no key found", ""),
+        (155, [KEY], "Fatal: unable to open config file: open config: permission denied", ""),
+        (None, [KEY], "Is there a repository at the following location?", ""),
+    ],
+    ids=["cut", "empty", "a bit", "key cut", "one of two keys", "no key", "password", "rights", "no repository"],
+)  # fmt: skip
+def test_a_repository_of_restic_that_nobody_can_open_is_damaged(
+    config: int | None, keys: list[bytes], err: str, why: str, tmp_path: Path
+) -> None:
+    for name in ("data", "keys", "snapshots"):
+        (tmp_path / name).mkdir()
+    if config is not None:
+        (tmp_path / "config").write_bytes(bytes(config))
+    for number, key in enumerate(keys):
+        (tmp_path / "keys" / str(number)).write_bytes(key)
+
+    if why:
+        with pytest.raises(BrokenRepositoryError, match=why):
+            refuse_damaged_restic(str(tmp_path), err, Host())
+    else:
+        refuse_damaged_restic(str(tmp_path), err, Host())
+
+
+def test_a_repository_of_borg_that_nobody_can_open_is_damaged() -> None:
+    err = (
+        "Traceback (most recent call last):\n"
+        '  File "/usr/lib/python3/dist-packages/borg/repository.py", line 511, in _read_integrity\n'
+        "    integrity = msgpack.unpack(fd)\nborg.helpers.msgpack.UnpackException: Unpack failed\n"
+    )
+    refuse_damaged_borg(err.replace("_read_integrity", "get"), ["integrity.5"])
+    with pytest.raises(BrokenRepositoryError, match=r"borg: its `integrity\.5` is damaged"):
+        refuse_damaged_borg(err, ["config", "integrity.5", "nonce"])
+
+    refuse_odd_config("[repository]\nversion = 1\nid = " + "a1" * 32 + "\n")
+    with pytest.raises(BrokenRepositoryError, match="no id of 64 digits"):
+        refuse_odd_config("[repository]\nversion = 1\nid = a1a1")

@@ -6,9 +6,17 @@ from typing import cast
 
 import pytest
 
+<<<<<<< HEAD
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import RestoreError
+=======
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
+    Announced,
+    lost_rows,
+)
+>>>>>>> rmend2
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
     complaint,
+    ending,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_dump import (
     database_of,
@@ -247,3 +255,90 @@ def test_a_statement_with_semicolons_in_it_stays_one() -> None:
 )  # fmt: skip
 def test_the_first_complaint_of_a_program_is_passed_on(printed: str, words: str) -> None:
     assert complaint(printed) == words
+
+
+SHOP = b"""-- MariaDB dump
+SET NAMES utf8;
+-- Dumping data for table `a``b`
+INSERT INTO `a``b` VALUES (1,'x\\nINSERT INTO `a``b`');
+INSERT INTO `a``b` VALUES (2);
+INSERT INTO `other` VALUES (2);
+-- Current Database: `archive`
+INSERT INTO `early` VALUES (1);
+-- Dumping data for table `a``b`
+INSERT INTO `a``b` VALUES (3);
+-- Dumping routines for database 'archive'
+CREATE PROCEDURE p() BEGIN
+INSERT INTO `a``b` VALUES (4);
+END
+"""
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_statements_that_bring_rows_are_counted_by_table_however_a_dump_is_read(size: int) -> None:
+    rest = [SHOP[start : start + size] for start in range(0, len(SHOP), size)]
+    text = Announced("shop")
+    read = text.reader(lambda _size: rest.pop(0) if rest else b"")
+
+    given = b"".join(iter(lambda: read(size), b""))
+
+    assert given == SHOP
+    assert text.inserts == {("shop", "a`b"): 2, ("archive", "a`b"): 1}
+    assert text.databases == {"shop", "archive"}
+    assert text.pagers == []
+
+
+def test_a_file_of_one_table_counts_each_statement() -> None:
+    text = Announced("", everywhere=True)
+    text.at("shop")
+    text.look(b"INSERT INTO `a` VALUES (1);\nINSERT INTO `a` VALUES")
+    text.look(b"(2);\n")
+
+    assert text.inserts == {("shop", "a"): 2}
+
+
+@pytest.mark.parametrize(
+    ("dump", "lines"),
+    [
+        (b"SELECT 1;\n\npager cat > /tmp/x\n", [3]),
+        (b"pager less\nSELECT 1;\n\\P cat\n", [1, 3]),
+        (b"SELECT 1;\nPAGER\tsh -c id", [2]),
+        (b"SELECT\npager FROM devices;\n", []),
+        (b"SELECT 1;\npager: LOOP\n", []),
+        (b"INSERT INTO a VALUES ('pager less');\n", []),
+    ],
+    ids=["a word", "first, and short", "in capitals", "a column", "a label", "a value"],
+)
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_pager_is_seen_where_a_statement_begins(dump: bytes, lines: list[int], size: int) -> None:
+    text = Announced("shop")
+    for start in range(0, len(dump), size):
+        text.look(dump[start : start + size])
+    text.look(b"\n")
+
+    assert text.pagers == lines
+
+
+@pytest.mark.parametrize(
+    ("rows", "gone", "said"),
+    [
+        ({"shop.a": 2}, True, ""),
+        ({"shop.a": 100}, True, ""),
+        ({"shop.a": 1}, True, "shop.a has 1 rows; the dump has 2 statements that insert some"),
+        ({"shop.b": 5}, True, "shop.a is not there; the dump has 2 statements that insert rows into it"),
+        ({"shop.b": 5}, False, ""),
+    ],
+    ids=["as many", "more", "fewer", "no table", "rows elsewhere"],
+)  # fmt: skip
+def test_a_table_has_no_fewer_rows_than_statements_that_bring_some(
+    rows: dict[str, int], gone: bool, said: str
+) -> None:
+    assert lost_rows({("shop", "a"): 2}, rows, gone) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("orders.frm", ".frm"), ("orders#P#p0.MYD", ".MYD"), ("aria_log.00000001", "other"), ("x", "other")],
+)  # fmt: skip
+def test_a_file_is_named_by_its_last_part(name: str, end: str) -> None:
+    assert ending(name) == end
