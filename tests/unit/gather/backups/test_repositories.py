@@ -345,15 +345,12 @@ def test_no_time_for_restic_check_is_said(seconds: float, host: Host) -> None:
             "panic: assignment to entry in nil map\n\ngoroutine 1 [running]:\nmain.main()\n"
             "\t/src/main.go:9 +0x1d\nexit status 2\n",
             "ended with a panic (status 2)",
-<<<<<<< HEAD
-=======
         ),
         (
             'Local Exception\nTraceback (most recent call last):\n  File "/borg/archiver.py", line 9, in main\n'
             "    exit_code = archiver.run(args)\n                ^^^^^\nbinascii.Error: Odd-length string\n\n"
             "Platform: Linux web 6.1\nsys.argv: ['/usr/bin/borg', 'list']\nSSH_ORIGINAL_COMMAND: None\n",
             "ended with a traceback: binascii.Error: Odd-length string",
->>>>>>> rmend2
         ),
         ("[0:00] Fatal: wrong password\nclosing\n", "[0:00] Fatal: wrong password"),
         ("Fatal: config\nFatal: unable to open\nhint\n", "Fatal: unable to open"),

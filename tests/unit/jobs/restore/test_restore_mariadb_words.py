@@ -6,14 +6,11 @@ from typing import cast
 
 import pytest
 
-<<<<<<< HEAD
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import RestoreError
-=======
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
     Announced,
     lost_rows,
 )
->>>>>>> rmend2
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_backup import (
     complaint,
     ending,
