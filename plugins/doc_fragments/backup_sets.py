@@ -164,6 +164,10 @@ options:
               fresh_hours:
                 description: The value is a time, of files that of the newest; it must not be further before the backup.
                 type: float
+          compare_since:
+            description: A day, such as V(2026-11-27), on which much was removed on purpose. Verifications before it are
+              not compared with.
+            type: str
           globals:
             description: A dump of roles and grants of PostgreSQL that is restored first.
             type: path

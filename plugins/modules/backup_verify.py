@@ -147,6 +147,10 @@ def main() -> None:
         module.fail_json(
             msg=f"set {missing[0]!r}: no set of that name has a part 'verify' on this host"
         )
+    called = [one["name"] for one in params["sets"]]
+    twice = [name for name in called if called.count(name) > 1]
+    if twice:
+        module.fail_json(msg=f"set {twice[0]!r}: {called.count(twice[0])} sets have that name")
     if params["take"] and len(names) != 1:
         module.fail_json(msg="take: name the one set from which something is taken")
     if not host.is_root():

@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
 NAME = "Mustermann"
@@ -69,7 +69,7 @@ class Trial:
     def verify(
         self,
         path: Path,
-        afterwards: Callable[[Restored], None] | None = None,
+        afterwards: Callable[[RestoredBackup], None] | None = None,
         declared: dict[str, Any] | None = None,
         **options: Any,
     ) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_each_plugin_is_documented_from_the_archive(installed: Plain) -> None:
     described = json.loads(documented.stdout)
     assert described.keys() == modules
     assert all(one["doc"]["short_description"] and one["examples"] for one in described.values())
-    assert json.loads(roles.stdout).keys() == {f"{NAME}.log_rotation"}
+    assert json.loads(roles.stdout).keys() == {f"{NAME}.backup_verify", f"{NAME}.log_rotation"}
     for said in (listed, documented, roles):
         assert (said.returncode, said.stderr) == (0, "")
 
@@ -220,6 +220,13 @@ def asked(folder: Path, url: str) -> dict[str, tuple[dict[str, Any], str]]:
         "feeds_info": (
             {"source": "build/shop", "place": f"{folder}/report.json"},
             f"{folder}/report.json",
+        ),
+        "restores_info": (
+            {
+                "sets": [{"name": "shop", "paths": [f"{folder}/*.gz"], "verify": {}}],
+                "folder": f"{folder}/restores",
+            },
+            "shop",
         ),
         "file_systems_info": ({}, "/"),
         "host_resources_info": ({}, "memory"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from restore_trial import NAME, Trial, digest, needs, plant, said
 
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
 
 MAKE = f"""
 mkdir -p data/letters data/pictures
@@ -65,7 +65,11 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
 FILES = {"files": 5, "folders": 3, "links": 1}
 ROWS = {"tables": 1, "rows": 2000, "views": 1, "indexes": 1}
 LETTERS = {"files": "letters/*.txt", "equals": "3"}
-COUNT = {"sql": "SELECT count(*) FROM patients", "min": 1900.0}
+COUNT = {
+    "name": "SELECT count(*) FROM patients",
+    "sql": "-- all of them\nSELECT count(*) FROM patients",
+    "min": 1900.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -366,7 +370,7 @@ def test_a_statement_that_cannot_be_asked_is_unknown(
 def test_a_table_of_sqlite_is_taken(made: Path, trial: Trial, tmp_path: Path) -> None:
     taken = tmp_path / "patients.sql"
 
-    def take(restored: Restored) -> None:
+    def take(restored: RestoredBackup) -> None:
         restored.take_table("patients", str(taken))
 
     row = trial.verify(made / "base.sql.age", take, identity_file=str(made / "key"))

@@ -15,7 +15,7 @@ import pytest
 from patience import PATIENCE_SECONDS
 from restore_trial import NAME, Trial, age, digest, needs, plant, said
 
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
 
 ROWS = 3000
 TABLES = f"""
@@ -468,7 +468,7 @@ def test_a_live_server_is_as_it_was_after_a_dump_that_would_have_emptied_it(
 def test_a_table_is_taken_out_of_a_dump(made: Path, trial: Trial, tmp_path: Path) -> None:
     taken = tmp_path / "orders.sql"
 
-    def take(restored: Restored) -> None:
+    def take(restored: RestoredBackup) -> None:
         restored.take_table("orders", str(taken))
 
     row = trial.verify(made / "shop.sql", take)

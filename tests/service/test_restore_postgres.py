@@ -74,6 +74,12 @@ def fill(live: Live) -> None:
         "CREATE TABLE visit AS SELECT n AS id, n % 5000 + 1 AS guest FROM generate_series(1, 300) n"
     )
     live.do("ALTER TABLE visit OWNER TO app")
+    # Only a superuser may read the table of another role for his view.
+    live.do("CREATE MATERIALIZED VIEW early AS SELECT id FROM visit WHERE id < 0")
+    live.do(
+        "CREATE FUNCTION taken() RETURNS oid LANGUAGE sql AS $$SELECT lo_import('/etc/hostname')$$"
+    )
+    live.do("ALTER TABLE guest ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
     live.do("CREATE PUBLICATION everything FOR TABLE visit")
     live.do("SELECT pg_create_logical_replication_slot('kept', 'pgoutput')")
     live.do("CREATE DATABASE reader", "postgres")
@@ -84,6 +90,11 @@ def fill(live: Live) -> None:
         "reader",
     )
     live.do("VACUUM FREEZE")
+    # What would steer the verification's own questions.
+    live.do("CREATE SCHEMA forged")
+    live.do("CREATE AGGREGATE forged.count(*) (sfunc = int8inc, stype = int8, initcond = '7000')")
+    live.do("ALTER DATABASE shop SET search_path = forged, public, pg_catalog", "postgres")
+    live.do("ALTER DATABASE shop SET default_transaction_read_only = on", "postgres")
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +216,8 @@ def test_assertions_ask_one_value_and_change_nothing(live: Live, trial: Trial) -
             {"sql": "SELECT id FROM visit", "equals": "1"},
             {"sql": "SELECT count(*) FROM gone", "equals": "1"},
             {"sql": "SELECT 1", "database": "gone", "equals": "1"},
+            {"sql": "SELECT count(*) FROM guest", "database": "shop", "equals": "5000"},
+            {"sql": "-- SELECT 1", "equals": "1"},
             {"sql": r"\! id", "equals": "1"},
             {"sql": "SELEC 1", "equals": "1"},
         ],
@@ -216,11 +229,31 @@ def test_assertions_ask_one_value_and_change_nothing(live: Live, trial: Trial) -
         "unknown",
         "unknown",
         "failed",
-        "failed",
+        "unknown",
+        "held",
+        "unknown",
         "unknown",
         "unknown",
     ]
     assert row["assertions"][4]["found"] == 'relation "gone" does not exist (42P01)'
+    assert row["assertions"][5]["found"].startswith("database 'gone' is not in it; it has shop")
+
+
+@pytest.mark.long
+def test_a_database_that_gives_its_sessions_another_role_is_counted_and_asked_all_the_same(
+    live: Live, trial: Trial, tmp_path: Path
+) -> None:
+    backup = copied(live, "all.sql", tmp_path)
+    edit(
+        backup,
+        "ALTER DATABASE shop OWNER",
+        "ALTER DATABASE shop SET role = app;\nALTER DATABASE shop OWNER",
+    )
+    os.utime(backup, (0, 1_700_000_000))
+
+    row = trial.verify(backup, assertions=[GUESTS])
+
+    assert (row["outcome"], row["counts"]["shop.public.guest"]) == ("restored", 5000)
 
 
 @pytest.mark.long
@@ -263,6 +296,8 @@ def shell(command: str) -> Callable[[Path], None]:
 
 
 LAST = "-- PostgreSQL database dump complete"
+PUBLICATION = "CREATE PUBLICATION everything WITH (publish = 'insert, update, delete, truncate');"
+REACHES = "COPY public.visit (id) FROM PROGRAM 'seq 3';"
 
 
 def add(text: str) -> Callable[[Path], None]:
@@ -330,6 +365,12 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
         "failed",
         "the dump asks for more than a restore: external program",
     ),
+    "a program as the source of rows in a custom dump": (
+        "custom",
+        lambda one: edit(one, PUBLICATION, f"{REACHES:<{len(PUBLICATION)}}"),
+        "failed",
+        "the dump asks for more than a restore: external program",
+    ),
     "a file of the server in a dump": (
         "plain.sql",
         add("SELECT pg_catalog.lo_import('/etc/passwd');"),
@@ -374,7 +415,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
         "base/data",
         shell(
             "rm $BACKUP/backup_manifest;"
-            " dd if=/dev/zero of=$BACKUP/$INDEX bs=8192 seek=1 count=1 conv=notrunc status=none"
+            " dd if=/dev/zero of=$BACKUP/$INDEX bs=8192 seek=5 count=1 conv=notrunc status=none"
         ),
         "failed",
         'pg_amcheck: btree index "shop.public.guest_pkey" is damaged',
@@ -390,9 +431,12 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
     ),
     "a log that was cut in a base backup": (
         "base/data",
-        shell("for F in $BACKUP/pg_wal/0*; do truncate -s 1M $F; done"),
+        shell(
+            "for F in $BACKUP/pg_wal/0*; do truncate -s 1M $F; done;"
+            " find $BACKUP -exec touch -h -d '1 hour ago' {} +"
+        ),
         "failed",
-        "",
+        "it cannot be read: pg_wal/",
     ),
     "a log that was zeroed in a base backup without a manifest": (
         "base/data",
@@ -442,6 +486,7 @@ def _relink(backup: Path) -> None:
 SLOW = (
     "in a tar",
     "unpacked",
+    "not packed",
     "row twice",
     "file of the server",
     "live server",

@@ -21,7 +21,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups impor
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import restic as restoring
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import verify
 
 PASSWORD = "nur-geheim"
@@ -58,7 +61,7 @@ class Place:
     def verify(
         self,
         repository: Path | str,
-        afterwards: Callable[[Restored], None] | None = None,
+        afterwards: Callable[[RestoredBackup], None] | None = None,
         name: str = "files",
         password: str = PASSWORD,
         **options: Any,
@@ -74,7 +77,7 @@ class Place:
         assert list(self.scratch.iterdir()) == []
         written = "".join(path.read_text() for path in (self.folder / "ledger").iterdir())
         assert "Mustermann" not in written
-        assert password not in written
+        assert not password or password not in written
         return row
 
 
@@ -138,7 +141,7 @@ def test_the_newest_snapshot_of_restic_is_restored_and_counted_and_nothing_is_wr
     before = state(repository)
     seen: dict[str, Any] = {}
 
-    def look(restored: Restored) -> None:
+    def look(restored: RestoredBackup) -> None:
         seen["canary"] = Path(restored.root, *restic_home.parts[1:], "files/canary").read_text()
 
     row = place.verify(
@@ -163,7 +166,7 @@ def test_a_backup_of_restic_runs_beside_its_verification(restic_copy: Path, plac
     """The locks of a check would make it fail."""
     done = []
 
-    def back_up(restored: Restored) -> None:
+    def back_up(restored: RestoredBackup) -> None:
         restic(restic_copy, "backup", str(place.folder / "ledger"))
         restic(restic_copy, "forget", "--prune", "--keep-last", "9")  # takes an exclusive lock
         done.append(restored.root)
@@ -233,6 +236,18 @@ def test_a_repository_of_restic_that_is_bad_fails(
 
     assert row["outcome"] == "failed", row
     assert re.search(why, row["why"]), row
+
+
+NO_PASSWORD = "the repository is encrypted, and no password is declared for it"
+
+
+def test_a_repository_of_restic_without_a_declared_password_is_unknown(
+    restic_home: Path, place: Place
+) -> None:
+    row = place.verify(restic_home / "repository", password="")
+
+    assert (row["outcome"], row["why"]) == ("unknown", NO_PASSWORD)
+    assert "`password_file`" in row["next_step"]
 
 
 def test_a_wrong_password_of_restic_fails_in_words(restic_home: Path, place: Place) -> None:
@@ -328,7 +343,7 @@ def test_what_another_program_removes_meanwhile_is_no_fault_of_the_backup(
 ) -> None:
     read_parts = restoring._read_parts
 
-    def and_forget(task: Task, *others: Any) -> None:
+    def and_forget(task: Verification, *others: Any) -> None:
         read_parts(task, *others)
         restic(restic_copy, "forget", "--prune", task.row["backup"].split()[-1])
 
@@ -395,7 +410,7 @@ def test_the_newest_archive_of_borg_is_restored_and_counted_and_nothing_is_writt
     before = state(repository)
     seen: dict[str, Any] = {}
 
-    def look(restored: Restored) -> None:
+    def look(restored: RestoredBackup) -> None:
         seen["canary"] = Path(restored.root, "files/canary").read_text()
 
     row = place.verify(repository, look, assertions=[{"files": "files/*", "equals": "3"}])
@@ -468,6 +483,14 @@ def test_a_repository_of_borg_that_is_bad_fails(
 
     assert row["outcome"] == ("failed" if why else "unknown"), row
     assert re.search(why, row["why"]), row
+
+
+def test_a_repository_of_borg_without_a_declared_password_is_unknown(
+    borg_home: Path, place: Place
+) -> None:
+    row = place.verify(borg_home / "repository", password="")
+
+    assert (row["outcome"], row["why"]) == ("unknown", NO_PASSWORD)
 
 
 def test_a_wrong_password_of_borg_fails_in_words(borg_home: Path, place: Place) -> None:

@@ -38,7 +38,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Sandbox
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 PYTHON = "/usr/bin/python3"
 LONG_SECONDS = 3600.0
@@ -348,7 +351,7 @@ def declared(path: Path, **options: Any) -> dict[str, Any]:
     return wanted
 
 
-Probe = Callable[[Task], None]
+Probe = Callable[[Verification], None]
 
 
 @pytest.fixture
@@ -357,10 +360,10 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Probe], None]:
 
     def set_probe(probe: Probe) -> None:
         @contextlib.contextmanager
-        def kind(task: Task) -> Iterator[Restored]:
+        def kind(task: Verification) -> Iterator[RestoredBackup]:
             with task.step("restore"):
                 probe(task)
-            yield Restored()
+            yield RestoredBackup()
 
         monkeypatch.setitem(verifying.KINDS, "sqlite", kind)
 

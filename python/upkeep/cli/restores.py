@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -57,15 +58,14 @@ def list_restores(
 ) -> None:
     """List verifications of backups, newest first.
 
-    What is shown is what was seen of the hosts' ledgers last, also of a verification that is running.
+    What is shown is what was seen of the hosts' ledgers last. The next check or run sees what came since.
     """
     with opened(inventory) as (site, store), store.read() as db:
         found = restores.recent(db, site.key, count + 1, host=host, set_name=set_name)
-        sets = [
-            one
-            for one in restores.standings(db, site.key)
-            if host in ("", one.host) and set_name in ("", one.set_name)
-        ]
+        known = restores.standings(db, site.key)
+        sets = [one for one in known if host in ("", one.host) and set_name in ("", one.set_name)]
+    if known and not found and not sets:
+        _refuse_unseen(set_name, host, known)
     more, found = len(found) > count, found[:count]
     if as_json:
         documents = [view.restore_document(one) for one in found]
@@ -183,6 +183,22 @@ def _host_of(store: Store, site: Site, set_name: str) -> str:
     near = nearest(set_name, {one.set_name for one in sets})
     remedy = "if it was not checked yet, name its host with --host"
     raise UsageError(f"no set {set_name!r:.80} was seen on any host{near}", remedy=remedy)
+
+
+def _refuse_unseen(set_name: str, host: str, known: Sequence[restores.RestoreStanding]) -> None:
+    """Refuse the name of a set or a host of which nothing was seen.
+
+    Raises: UsageError.
+    """
+    for what, given, names in (
+        ("set", set_name, {one.set_name for one in known}),
+        ("host", host, {one.host for one in known}),
+    ):
+        if given and given not in names:
+            raise UsageError(
+                f"no verification of {what} {given!r:.80} was seen{nearest(given, names)}",
+                remedy=f"{command('restore', 'list')}  # lists them",
+            )
 
 
 def _refuse_other_hosts(site: Site, host: str) -> None:

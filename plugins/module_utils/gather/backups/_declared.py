@@ -74,6 +74,7 @@ VERIFY_OPTIONS: dict[str, dict[str, Any]] = {
                 "required_one_of": [("sql", "files")],
                 "mutually_exclusive": [("sql", "files")],
             },
+            "compare_since": {"type": "str"},
             "globals": {"type": "path"},
             "preload": {"type": "list", "elements": "str", "default": []},
             "beside_live": {"type": "str"},
@@ -95,13 +96,14 @@ VERIFY_OPTIONS: dict[str, dict[str, Any]] = {
 max_days: how old the last good verification may be. rto_minutes: how long a restore may take. provable: restored
 content must be proved. assertions: on the restored data: `sql` returns one value, or `files` is a glob below the
 restored tree, of which the matches are counted; the value is held against equals, min and max, or must be a time that
-is at most fresh_hours old (of files: the newest). database: in which it is asked. globals: a dump of roles and grants
-that is restored first (PostgreSQL). preload: libraries that the restored server must load. beside_live: why it may be
-restored on a host where such a server runs. backup_window: `HH:MM-HH:MM` in the host's zone, in which backups are made
-and nothing is verified. lock_minutes: how long a repository's lock is waited for and held. parts: into how many a
-repository is divided; cycle_days: within how many days all are to be read. whole_bytes: up to which size a snapshot of
-a repository is restored in whole. minutes, memory_bytes: bounds of one verification. jobs: of pg_restore.
-identity_file: key of age. key_copy: where another copy of the key is kept.
+is at most fresh_hours old (of files: the newest). database: in which it is asked. compare_since: a day; verifications
+before it are not compared with. globals: a dump of roles and grants that is restored first (PostgreSQL). preload:
+libraries that the restored server must load. beside_live: why it may be restored on a host where such a server runs.
+backup_window: `HH:MM-HH:MM` in the host's zone, in which backups are made and nothing is verified. lock_minutes: how
+long a repository's lock is waited for and held. parts: into how many a repository is divided; cycle_days: within how
+many days all are to be read. whole_bytes: up to which size a snapshot of a repository is restored in whole. minutes,
+memory_bytes: bounds of one verification. jobs: of pg_restore. identity_file: key of age. key_copy: where another copy
+of the key is kept.
 """
 SETS: dict[str, Any] = {
     "type": "list",

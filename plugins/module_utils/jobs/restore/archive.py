@@ -24,7 +24,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree import (
     NAME,
     RestoredTree,
@@ -38,7 +41,7 @@ _SEALED = (5, 81, 82)
 
 
 @contextlib.contextmanager
-def restored_tar(task: Task) -> Iterator[Restored]:
+def restored_tar(task: Verification) -> Iterator[RestoredBackup]:
     """Extract a tar.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -53,7 +56,7 @@ def restored_tar(task: Task) -> Iterator[Restored]:
     yield _ended(task, root)
 
 
-def _refuse_tar(task: Task, said: Finished) -> None:
+def _refuse_tar(task: Verification, said: Finished) -> None:
     """Raise what is wrong; a device cannot be made in the sandbox, and its member is left out."""
     lines = [one for one in said.err.splitlines() if one.strip()]
     devices = [one for one in lines if _TAR_LACKS.match(one)]
@@ -64,7 +67,7 @@ def _refuse_tar(task: Task, said: Finished) -> None:
         _refuse(task, "tar", others[0] if others else f"ended with status {said.status}")
 
 
-def _refuse(task: Task, program: str, why: str) -> None:
+def _refuse(task: Verification, program: str, why: str) -> None:
     """Raise what an extracting program says.
 
     Raises: BadBackupError, NotTriedError.
@@ -79,7 +82,7 @@ def _refuse(task: Task, program: str, why: str) -> None:
 
 
 @contextlib.contextmanager
-def restored_zip(task: Task) -> Iterator[Restored]:
+def restored_zip(task: Verification) -> Iterator[RestoredBackup]:
     """Extract a zip.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -101,7 +104,7 @@ def restored_zip(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def restored_text(task: Task) -> Iterator[Restored]:
+def restored_text(task: Verification) -> Iterator[RestoredBackup]:
     """Unpack a text that is no dump: a table, a list, a log.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -126,7 +129,7 @@ def bare_name(name: str) -> str:
         stem = head
 
 
-def _begin(task: Task, program: str) -> str:
+def _begin(task: Verification, program: str) -> str:
     """Make the folder into which is extracted; return its path outside of the sandbox."""
     prove_beside(task)
     task.scratch.refuse_without_space(task.backup.bytes or 0 if task.backup else 0)
@@ -139,6 +142,6 @@ def _begin(task: Task, program: str) -> str:
     return task.scratch.folder(NAME)
 
 
-def _ended(task: Task, root: str) -> RestoredTree:
+def _ended(task: Verification, root: str) -> RestoredTree:
     task.row["restore_seconds"] = task.row["seconds"]["restore"]
     return RestoredTree(task, root)

@@ -12,10 +12,15 @@ from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, Callable
 
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import RestoreError
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
+    NotTriedError,
+    RestoreError,
+)
 
 HELD, FAILED, UNKNOWN = "held", "failed", "unknown"
 SHOWN = 80
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUERY = re.compile(r"(?i)[\s(]*(?:select|with|values|table|show|explain|pragma)\b")
 _OFFSET = re.compile(r"([+-]\d\d)(?::?(\d\d))?\Z")
 
 
@@ -32,7 +37,7 @@ def judged(
     said: dict[str, Any] = {"name": _name(declared), "expected": _expected(declared)}
     try:
         if declared["sql"]:
-            value: Any = ask(declared["sql"], declared["database"] or "")
+            value: Any = _answer(declared["sql"], declared["database"] or "", ask)
             state = _of_value(value, declared, now)
         else:
             files = find(declared["files"])
@@ -49,6 +54,18 @@ def judged(
         kind = UNKNOWN if value else FAILED
         return {**said, "state": kind, "found": f"{_shown(value)}: {exc}" if value else "no value"}
     return {**said, "state": HELD if state else FAILED, "found": _shown(value)}
+
+
+def _answer(sql: str, database: str, ask: Callable[[str, str], str]) -> str:
+    """Return the one value of a statement; nothing if a query has no row.
+
+    Raises: RestoreError; NotTriedError if it is no query: it says nothing about the data that nothing comes of it.
+    """
+    bare = _COMMENT.sub(" ", sql).strip(" \t\r\n;")
+    value = ask(sql, database) if bare else ""
+    if not value and not _QUERY.match(bare):
+        raise NotTriedError("the statement returned nothing; expected one value")
+    return value
 
 
 def _name(declared: dict[str, Any]) -> str:

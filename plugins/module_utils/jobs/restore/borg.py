@@ -38,14 +38,17 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     unpack,
     wait_until_free,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 CHECK_SECONDS = 10
 """How long borg reads segments before it writes down how far it is."""
 
 
 @contextlib.contextmanager
-def restored_borg(task: Task) -> Iterator[Restored]:
+def restored_borg(task: Verification) -> Iterator[RestoredBackup]:
     """Extract the newest archive, or read it to its end if it is too large; and read the next segments."""
     now = task.host.now()
     name = task.row["backup"]
@@ -76,7 +79,7 @@ def restored_borg(task: Task) -> Iterator[Restored]:
     yield restored
 
 
-def _extract(task: Task, archives: Archives, archive: str) -> RestoredSnapshot:
+def _extract(task: Verification, archives: Archives, archive: str) -> RestoredSnapshot:
     """Extract an archive, or only read all of it if it is too large.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -100,7 +103,7 @@ def _extract(task: Task, archives: Archives, archive: str) -> RestoredSnapshot:
     return RestoredSnapshot(tree, whole=True)
 
 
-def _size(task: Task, archives: Archives, archive: str) -> int:
+def _size(task: Verification, archives: Archives, archive: str) -> int:
     """Return how many bytes the files of an archive have; `borg info` would read all archives for it.
 
     Raises: BadBackupError, NotTriedError.
@@ -119,13 +122,13 @@ def _size(task: Task, archives: Archives, archive: str) -> int:
     return total
 
 
-def _streamed(task: Task, archives: Archives, archive: str, tree: str) -> None:
+def _streamed(task: Verification, archives: Archives, archive: str, tree: str) -> None:
     """Let borg print the files of an archive beside the sandbox, and tar write them in it."""
     with archives.stream(["export-tar", archive, "-"]) as read:
         unpack(task, read, tree)
 
 
-def _check(task: Task, archives: Archives, now: float, whole: bool) -> None:
+def _check(task: Verification, archives: Archives, now: float, whole: bool) -> None:
     """Read the next part of the segments, or all of them if they are few; only then borg finds out which are missing.
 
     Raises: BadBackupError, NotTriedError, CancelledError. What was read until then is kept.

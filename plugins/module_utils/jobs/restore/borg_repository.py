@@ -36,7 +36,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     refuse_odd_end,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 _HOME = "borg"
 PRINTED = "/scratch/printed"
@@ -95,7 +95,7 @@ def with_position(settings: str, position: int) -> str:
 class Archives:
     """A repository of borg. real: its folder, without links; empty if it is remote."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Verification) -> None:
         self.task = task
         declared = local_path(task.wanted["repository"])
         self.remote = is_remote(declared)
@@ -284,7 +284,7 @@ def _full_name() -> str:
     return ""
 
 
-def _keys(task: Task) -> str:
+def _keys(task: Verification) -> str:
     """Return the folder with the keys of borg that are not in their repositories; empty if there is none."""
     home = task.host.environ("HOME") or "/"
     keys = task.host.environ("BORG_KEYS_DIR") or os.path.join(home, ".config", "borg", "keys")

@@ -11,17 +11,24 @@ SHRUNK = 0.5
 LARGE = 100
 """Counts below this vary too much to say anything of them."""
 SHOWN = 5
+COUNTED = 200
+"""The most counts that a row keeps; of more, one that is missing says nothing."""
 
 
-def shrunk(counts: dict[str, int], before: dict[str, int]) -> list[str]:
+def shrunk(row: dict[str, Any], before: dict[str, Any]) -> list[str]:
     """Return what has gone, or lost more than half, since the verification before; in words."""
     found = []
-    for name, old in sorted(before.items()):
+    counts = row["counts"]
+    for name, old in sorted((before.get("counts") or {}).items()):
         new = counts.get(name)
-        if new is None and len(counts) < 200:
+        if new is None and len(counts) < COUNTED:
             found.append(f"{name} is gone; it had {old} in the verification before")
         elif new is not None and old >= LARGE and new < old * SHRUNK:
             found.append(f"{name} has {new}; it had {old} in the verification before")
+    figures = row["figures"]
+    for name, old in sorted((before.get("figures") or {}).items()):
+        if not found and old >= LARGE and figures.get(name, old) < old * SHRUNK:
+            found.append(f"{figures[name]} {name} came out; {old} in the verification before")
     if len(found) > SHOWN:
         found = [*found[:SHOWN], f"{len(found) - SHOWN} more have shrunk"]
     return found

@@ -43,10 +43,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sqlite 
     restored_sqlite,
     restored_sqlite_dump,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.tree import restored_tree
 
-Restorer = Callable[[Task], ContextManager[Restored]]
+Restorer = Callable[[Verification], ContextManager[RestoredBackup]]
 KINDS: dict[str, Restorer] = {
     "borg": restored_borg,
     "restic": restored_restic,

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import stat
 import tempfile
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
@@ -47,8 +48,8 @@ class Ledger:
         A row that a full disk has cut in half is ended first: it costs itself, not the one behind it.
         """
         line = json.dumps(row, allow_nan=False, ensure_ascii=True, sort_keys=True).encode("ascii")
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(self._path(ROWS), flags, 0o644), "r+b", buffering=0) as stream:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        with self._opened(ROWS, flags) as stream:
             size = stream.seek(0, os.SEEK_END)
             if size:
                 stream.seek(size - 1)
@@ -61,18 +62,31 @@ class Ledger:
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Return the rows of a set, newest first; of a long ledger the last ones."""
         try:
-            with open(self._path(ROWS), "rb") as stream:
+            with self._opened(ROWS, os.O_RDONLY) as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))
                 lines = stream.read(TAIL_BYTES).splitlines()
-        except FileNotFoundError:
+        except OSError:
             return []
         found = []
         for line in reversed(lines):
-            with contextlib.suppress(ValueError, AttributeError):
+            with contextlib.suppress(ValueError, RecursionError):
                 row = json.loads(line)
-                if row.get("set") == name:
+                if _is_row(row, name):
                     found.append(row)
         return found
+
+    def _opened(self, name: str, flags: int) -> IO[bytes]:
+        """Open a file of the ledger: no link, and no named pipe, which would hang.
+
+        Raises: OSError.
+        """
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        number = os.open(self._path(name), flags, 0o644)
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            os.close(number)
+            raise OSError(errno.EINVAL, f"{name} is not a regular file", self._path(name))
+        writes = flags & os.O_ACCMODE == os.O_RDWR
+        return os.fdopen(number, "r+b" if writes else "rb", buffering=0 if writes else -1)
 
     def cycle(self, name: str) -> dict[str, Any]:
         """Return how far the cycle of a set is; nothing if it has none yet."""
@@ -102,9 +116,9 @@ class Ledger:
 
     def _load(self, name: str) -> dict[str, Any]:
         try:
-            with open(self._path(name), encoding="utf-8") as stream:
-                found = json.load(stream)
-        except (FileNotFoundError, ValueError):
+            with self._opened(name, os.O_RDONLY) as stream:
+                found = json.loads(stream.read(TAIL_BYTES))
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -125,3 +139,14 @@ class Ledger:
 
 def _own_file(name: str) -> str:
     return f"cycle-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.json"
+
+
+def _is_row(row: Any, name: str) -> bool:
+    """Return whether a line of the ledger is a row of the set, of which what is looked at has the right type."""
+    if not isinstance(row, dict) or row.get("set") != name:
+        return False
+    for key in ("figures", "counts"):
+        counts = row.get(key, {})
+        if not isinstance(counts, dict) or not all(isinstance(one, int) for one in counts.values()):
+            return False
+    return isinstance(row.get("outcome"), str)

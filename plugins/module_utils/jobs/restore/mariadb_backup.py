@@ -44,7 +44,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     restored_bytes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 _NAME = "copy"
 _PACKED = (".qp", ".zst", ".lz4", ".gz", ".xbcrypt", ".xbs")
@@ -79,7 +82,7 @@ done"""
 class RestoredMariaBackup(RestoredMariaDb):
     """A copy of a server's files that was prepared and started. doubted: a file with a page that is not as it was."""
 
-    def __init__(self, task: Task, server: MariaDbServer, doubted: str) -> None:
+    def __init__(self, task: Verification, server: MariaDbServer, doubted: str) -> None:
         super().__init__(task, server)
         self._doubted = doubted
 
@@ -97,7 +100,7 @@ class RestoredMariaBackup(RestoredMariaDb):
 
 
 @contextlib.contextmanager
-def restored_mariabackup(task: Task) -> Iterator[Restored]:
+def restored_mariabackup(task: Verification) -> Iterator[RestoredBackup]:
     """Copy a folder, prepare and start it.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -108,7 +111,7 @@ def restored_mariabackup(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def restored_xbstream(task: Task) -> Iterator[Restored]:
+def restored_xbstream(task: Verification) -> Iterator[RestoredBackup]:
     """Extract a stream of mariadb-backup, prepare and start what is in it.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -133,7 +136,7 @@ def restored_xbstream(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def _restored(task: Task, path: str, bring: Callable[[], Any]) -> Iterator[Restored]:
+def _restored(task: Verification, path: str, bring: Callable[[], Any]) -> Iterator[RestoredBackup]:
     """Prepare and start a copy. path: where it can be looked at before; bring: brings it to its place.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -234,7 +237,7 @@ def _unknown(why: str) -> RestoreError:
     return NotTriedError(why, "decide: verify it on a host with the same version and plugins")
 
 
-def _leave_out(task: Task, settings: list[str]) -> None:
+def _leave_out(task: Verification, settings: list[str]) -> None:
     """Remove what leads out of the copy: settings, and the places of tables that lay elsewhere (.isl)."""
     top = task.outside(f"/scratch/{_NAME}")
     for folder, _names, files in os.walk(top):
@@ -248,7 +251,7 @@ def _leave_out(task: Task, settings: list[str]) -> None:
     task.scratch.give(path)
 
 
-def _prepare(task: Task, preparer: str, settings: list[str]) -> int:
+def _prepare(task: Verification, preparer: str, settings: list[str]) -> int:
     """Make the copy consistent; return up to which LSN there was a redo log, 0 if the program does not say.
 
     Raises: BadBackupError.
@@ -268,7 +271,7 @@ def complaint(text: str) -> str:
     return words[:200] or "no word of why"
 
 
-def _read_pages(task: Task, settings: list[str]) -> str:
+def _read_pages(task: Verification, settings: list[str]) -> str:
     """Compare each page of InnoDB with its checksum; return the first file in which one differs.
 
     That need not mean much: it may be a page that no table uses.
@@ -298,7 +301,7 @@ def _read_pages(task: Task, settings: list[str]) -> str:
     return ""
 
 
-def _tell_unproved(task: Task, top: str) -> None:
+def _tell_unproved(task: Verification, top: str) -> None:
     """Say which files have no checksum, unless each file of the backup has one (beside it, or in its stream)."""
     if task.row["proof"] == "checksums":
         return

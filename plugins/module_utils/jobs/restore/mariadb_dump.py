@@ -45,7 +45,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     restored_bytes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 Failed = Optional[Tuple[SqlError, str]]
 """The error at which a dump ended, and where that was; None if it did not."""
@@ -80,7 +83,7 @@ def other_server(text: str, here: tuple[int, int]) -> str:
 
 
 @contextlib.contextmanager
-def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
+def restored_mariadb_dump(task: Verification) -> Iterator[RestoredBackup]:
     """Load a dump into a new server.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -112,7 +115,7 @@ def restored_mariadb_dump(task: Task) -> Iterator[Restored]:
         yield loaded(task, server, main, said, before)
 
 
-def _load(task: Task, server: MariaDbServer) -> tuple[str, str, Failed, Announced]:
+def _load(task: Verification, server: MariaDbServer) -> tuple[str, str, Failed, Announced]:
     """Load a dump; return its database if it is of one, whose it is if of another server, where it failed, its text."""
     with task.content() as stream:
         head = stream.peek()
@@ -142,7 +145,7 @@ def _refuse_elsewhere(failed: Failed, main: str) -> None:
         )
 
 
-def refuse_failed(task: Task, server: MariaDbServer, failed: Failed, other: str) -> None:
+def refuse_failed(task: Verification, server: MariaDbServer, failed: Failed, other: str) -> None:
     """Raise what the error says of the backup, if there is one.
 
     Raises: BadBackupError, NotTriedError.
@@ -163,7 +166,7 @@ def refuse_failed(task: Task, server: MariaDbServer, failed: Failed, other: str)
 
 
 def loaded(
-    task: Task, server: MariaDbServer, main: str, text: Announced, before: OwnTables
+    task: Verification, server: MariaDbServer, main: str, text: Announced, before: OwnTables
 ) -> RestoredMariaDb:
     """Return what was loaded, and write down how large it is, how long it took, and what it has changed.
 

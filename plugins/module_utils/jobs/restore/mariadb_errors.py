@@ -57,7 +57,8 @@ GRANTS = 1045
 """An account gives away rights that it has not: of all of them, no one but an administrator has any."""
 DENIED = (1044, 1045, 1142, 1227, 1698)
 """Our account is not let in, or not to what it asks for."""
-NO_SUCH = (1049, 1054, 1146, 1305)
+NO_DATABASE = 1049
+NO_SUCH = (1054, 1146, 1305)
 """The data does not know what was asked for."""
 
 

@@ -46,8 +46,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
-    Restored,
-    Task,
+    RestoredBackup,
+    Verification,
 )
 
 _FILE = re.compile(r"(.+?)\.sql(?:\.gz|\.zst|\.lz4)?\Z")
@@ -92,7 +92,11 @@ class _Feed:
     """All files as one stream. It keeps in mind at which line each begins."""
 
     def __init__(
-        self, task: Task, folder: FolderFiles, files: list[tuple[str, str, str]], budget: Budget
+        self,
+        task: Verification,
+        folder: FolderFiles,
+        files: list[tuple[str, str, str]],
+        budget: Budget,
     ) -> None:
         self._task, self._folder, self._budget = task, folder, budget
         self._line = 1
@@ -168,7 +172,7 @@ def refuse_unfit(names: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def restored_mydumper(task: Task) -> Iterator[Restored]:
+def restored_mydumper(task: Verification) -> Iterator[RestoredBackup]:
     """Load a folder of mydumper into a new server.
 
     Raises: BadBackupError, NotTriedError, CancelledError.

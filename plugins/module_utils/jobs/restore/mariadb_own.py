@@ -15,7 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     MariaDbServer,
     quoted,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 _CHANGING = (
     *("proc", "event", "general_log", "slow_log", "gtid_slave_pos", "transaction_registry"),
@@ -56,7 +56,7 @@ def own_tables(server: MariaDbServer) -> OwnTables:
     return OwnTables(sums, accounts)
 
 
-def tell_changes(task: Task, before: OwnTables, after: OwnTables) -> None:
+def tell_changes(task: Verification, before: OwnTables, after: OwnTables) -> None:
     """Take down what a dump of other databases has changed: what none should as a finding, all else as a note."""
     other = sorted(set(before.sums) ^ set(after.sums))
     if other:

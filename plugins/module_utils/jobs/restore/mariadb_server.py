@@ -30,7 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
     Finished,
     Server,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 SOCKET = "/scratch/sql.sock"
 LOADER = "upkeep_restore"
@@ -83,7 +83,7 @@ class MariaDbServer:
     """A server in the sandbox. data: its folder in the sandbox. version: (10, 11). version_text: as it says itself."""
 
     def __init__(
-        self, task: Task, data: str = "/scratch/data", settings: Sequence[str] = ()
+        self, task: Verification, data: str = "/scratch/data", settings: Sequence[str] = ()
     ) -> None:
         self.task, self.data, self.settings = task, data, list(settings)
         self._server = program(("mariadbd", "mysqld"), task.host)

@@ -17,6 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     lost_rows,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_errors import (
+    NO_DATABASE,
     NO_SUCH,
     SqlError,
 )
@@ -27,7 +28,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     program,
     quoted,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 OWN = ("mysql", "sys", "information_schema", "performance_schema")
 _COUNT = "SELECT COUNT(*) FROM "
@@ -65,13 +69,13 @@ _OWN_TABLES = (
 )
 
 
-class RestoredMariaDb(Restored):
+class RestoredMariaDb(RestoredBackup):
     """A server with what came out. main: the database that is meant where none is named; empty for the only one."""
 
     whole = True
     """Whether the server's own tables must be there: routines, events and accounts."""
 
-    def __init__(self, task: Task, server: MariaDbServer, main: str = "") -> None:
+    def __init__(self, task: Verification, server: MariaDbServer, main: str = "") -> None:
         self._task, self._server, self._main = task, server, main
         self._databases: list[str] = []
         self._tables: list[tuple[str, str]] = []
@@ -223,6 +227,9 @@ class RestoredMariaDb(Restored):
         main = database or self._main or (self._databases[0] if len(self._databases) == 1 else "")
         said = self._server.ask(sql, main)
         if isinstance(said, SqlError):
+            if said.number == NO_DATABASE:
+                there = ", ".join(self._databases)[:200]
+                raise NotTriedError(f"database {main[:80]!r} is not in it; it has {there}")
             if said.number in NO_SUCH:
                 raise BadBackupError(str(said))
             raise self._server.gone(said) or NotTriedError(str(said))
@@ -271,7 +278,7 @@ def _one_line(statement: str) -> str:
     return statement
 
 
-def restored_bytes(task: Task, data: str) -> int:
+def restored_bytes(task: Verification, data: str) -> int:
     """Return the bytes of the files of all databases but the server's own."""
     total = 0
     for folder, names, files in os.walk(task.outside(data)):

@@ -44,6 +44,11 @@ def refuse_mistakes(verify: dict[str, Any]) -> None:
         _refuse("parts", str(verify["parts"]), f"at most {MOST_PARTS}")
     if verify["backup_window"]:
         in_window(verify["backup_window"], 0.0)
+    if verify["compare_since"]:
+        try:
+            time.strptime(verify["compare_since"], "%Y-%m-%d")
+        except ValueError:
+            _refuse("compare_since", repr(verify["compare_since"][:40]), "such as 2026-11-27")
     for number, one in enumerate(verify["assertions"], 1):
         _refuse_assertion(f"assertions, number {number}", one)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the table of contents of an archive of pg_dump says of its restore: versions, its database, and the roles."""
+"""What the table of contents of an archive of pg_dump says of its restore: versions, its database, roles, wishes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
     NotTriedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_asked import (
+    asked_by,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_programs import (
     Version,
     version_of,
 )
 
-DEFINITION_BYTES = 1 << 20
-NAME_LIMIT = 10_000
+DEFINITION_BYTES = 64 << 20
+NAME_LIMIT, WISH_LIMIT = 10_000, 20
 _ROLE = r'("(?:[^"]|"")+"|[\w$]+)'
 _GRANTED = re.compile(r"\b(?:TO|FROM) " + _ROLE + r"(?: WITH GRANT OPTION)?;")
 _FOR_ROLE = re.compile(r"\bFOR (?:ROLE |USER )?" + _ROLE + r" (?:IN SCHEMA|GRANT|REVOKE|SERVER)")
@@ -45,13 +48,17 @@ _NO_ROLE = ("public", "current_user", "session_user", "current_role", "none")
 
 @dataclass
 class ArchiveHead:
-    """What an archive says of itself. version: the least that a server must have. roles: owners and others."""
+    """What an archive says of itself.
+
+    version: the least that a server must have. roles: owners and others. wishes: what no restore needs, see asked_by.
+    """
 
     database: str
     version: Version
     taken: float | None
     has_database: bool = False
     roles: set[str] = field(default_factory=set)
+    wishes: list[str] = field(default_factory=list)
 
 
 def read_head(stream: Counted) -> ArchiveHead:
@@ -87,11 +94,7 @@ def _read_entry(fields: Fields, toc: Toc, head: ArchiveHead) -> None:
         fields.skip_text()
     kind = fields.text() or ""
     section = fields.number() if toc.minor >= WITH_SECTION else DATA_SECTION
-    definition = ""
-    if section > 0 and kind in _NAMING:
-        definition = fields.text(DEFINITION_BYTES) or ""
-    else:
-        fields.skip_text()
+    definition = fields.text(DEFINITION_BYTES) or ""
     for _text in ("how to drop it", "how it is copied", "schema", "tablespace"):
         fields.skip_text()
     if toc.minor >= WITH_ACCESS_METHOD:
@@ -108,7 +111,11 @@ def _read_entry(fields: Fields, toc: Toc, head: ArchiveHead) -> None:
         fields.take(1 + fields.offset_bytes)
     head.has_database = head.has_database or kind == "DATABASE"
     if len(head.roles) < NAME_LIMIT:
-        head.roles.update({owner} - {""}, roles_in(definition))
+        named = roles_in(definition) if section > 0 and kind in _NAMING else set()
+        head.roles.update({owner} - {""}, named)
+    wish = asked_by(definition)
+    if wish and wish not in head.wishes and len(head.wishes) < WISH_LIMIT:
+        head.wishes.append(wish)
 
 
 def roles_in(definition: str) -> set[str]:

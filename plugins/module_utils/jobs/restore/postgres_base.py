@@ -70,8 +70,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal import gaps
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
-    Restored,
-    Task,
+    RestoredBackup,
+    Verification,
 )
 
 USUAL_ADMIN = "postgres"
@@ -80,7 +80,7 @@ _INCOMPATIBLE = "incompatible with server"
 
 
 @contextlib.contextmanager
-def restored_base(task: Task) -> Iterator[Restored]:
+def restored_base(task: Verification) -> Iterator[RestoredBackup]:
     """Restore a base backup, a folder of files or of tars."""
     path = task.backup.path if task.backup else ""
     folder = FolderFiles(path, task.host)
@@ -94,7 +94,7 @@ def restored_base(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def started(task: Task, plan: StartPlan) -> Iterator[Restored]:
+def started(task: Verification, plan: StartPlan) -> Iterator[RestoredBackup]:
     """Check what was restored into the scratch place, start it, and give it.
 
     Raises: BadBackupError, NotTriedError.
@@ -121,7 +121,7 @@ def started(task: Task, plan: StartPlan) -> Iterator[Restored]:
         yield RestoredPostgres(task, server, "", physical=True)
 
 
-def _major(task: Task) -> tuple[int, ...]:
+def _major(task: Verification) -> tuple[int, ...]:
     try:
         with open(os.path.join(task.outside(DATA), VERSION_FILE), "rb") as stream:
             return version_of(stream.read(20).decode("ascii", "replace"))
@@ -129,7 +129,7 @@ def _major(task: Task) -> tuple[int, ...]:
         raise BadBackupError(f"{VERSION_FILE} is missing") from exc
 
 
-def _size(task: Task) -> int:
+def _size(task: Verification) -> int:
     total = 0
     for top in (DATA, TABLESPACES):
         for folder, _names, files in os.walk(task.outside(top)):
@@ -137,7 +137,7 @@ def _size(task: Task) -> int:
     return total
 
 
-def _copy(task: Task, path: str) -> None:
+def _copy(task: Verification, path: str) -> None:
     """Copy a plain one, and each of its tablespaces that lies in it or beside it."""
     spaces = tablespaces_of(path, task.host)
     note_links(task, path)
@@ -148,7 +148,7 @@ def _copy(task: Task, path: str) -> None:
         task.copied(place, f"{os.path.basename(TABLESPACES)}/{oid}")
 
 
-def _extract(task: Task, folder: FolderFiles) -> None:
+def _extract(task: Verification, folder: FolderFiles) -> None:
     """Extract the tars: that of the base, those of tablespaces, and that of the log.
 
     Raises: BadBackupError, NotTriedError.
@@ -170,7 +170,7 @@ def _extract(task: Task, folder: FolderFiles) -> None:
         task.copied(os.path.join(folder.path, MANIFEST), f"{os.path.basename(DATA)}/{MANIFEST}")
 
 
-def _extract_one(task: Task, folder: FolderFiles, name: str, place: str) -> None:
+def _extract_one(task: Verification, folder: FolderFiles, name: str, place: str) -> None:
     """Let tar extract one in the sandbox: what it holds is not trusted."""
     argv = ["tar", "-x", "-f", "-", "-C", place, "--no-same-owner", "--no-same-permissions"]
     try:
@@ -186,7 +186,7 @@ def _extract_one(task: Task, folder: FolderFiles, name: str, place: str) -> None
         raise BadBackupError(f"{name}: {last_line(said.err)}")
 
 
-def _refuse_gaps(task: Task, control: ControlData) -> None:
+def _refuse_gaps(task: Verification, control: ControlData) -> None:
     """Raise if the log that the backup needs to be whole is not in it as a whole."""
     first, names, size = wal_names(task, control)
     if not first:
@@ -202,7 +202,7 @@ def _refuse_gaps(task: Task, control: ControlData) -> None:
         raise BadBackupError(f"its write-ahead log has a gap: {missing[0]} is missing")
 
 
-def _compare(task: Task, programs: PostgresPrograms, plan: StartPlan) -> None:
+def _compare(task: Verification, programs: PostgresPrograms, plan: StartPlan) -> None:
     """Compare the copy with its manifest, by the program of its version, which parses the log too.
 
     Raises: BadBackupError.
@@ -226,7 +226,7 @@ def _compare(task: Task, programs: PostgresPrograms, plan: StartPlan) -> None:
         task.row.update(proof="checksums", unproved="")
 
 
-def _has_checksums(task: Task) -> bool:
+def _has_checksums(task: Verification) -> bool:
     """Return whether the manifest, which was found good, has checksums of files."""
     with open(os.path.join(task.outside(DATA), MANIFEST), "rb") as stream:
         return b'"Checksum-Algorithm"' in stream.read(1 << 16)
@@ -259,7 +259,7 @@ def _add_admin(server: PostgresServer) -> None:
     said = server.task.sandbox.run(
         argv,
         server.programs.shown(),
-        given=once(f"CREATE ROLE {ADMIN} SUPERUSER LOGIN;\n".encode("ascii")),
+        given=once(f"CREATE ROLE {ADMIN};\nALTER ROLE {ADMIN} SUPERUSER LOGIN;\n".encode("ascii")),
     )
     if said.status:
         raise NotTriedError(f"postgres --single: {last_line(said.err)}")

@@ -31,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     SEGMENT,
     SEGMENT_BYTES,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 SPACES, LABEL, MAP = "pg_tblspc", "backup_label", "tablespace_map"
 LABEL_BYTES = 64_000
@@ -157,7 +157,7 @@ def _is_live(target: str) -> bool:
     return False
 
 
-def note_links(task: Task, path: str) -> None:
+def note_links(task: Verification, path: str) -> None:
     """Say which links are not followed.
 
     Raises: NotTriedError if the server would miss what one leads to.
@@ -174,7 +174,7 @@ def note_links(task: Task, path: str) -> None:
         task.note(f"{name[:80]} is a link and was left out")
 
 
-def lead_in(task: Task) -> None:
+def lead_in(task: Verification) -> None:
     """Lead each link into the scratch place.
 
     Raises: BadBackupError, NotTriedError if one leads elsewhere, or something is neither file nor folder.
@@ -237,7 +237,7 @@ def _links(top: str) -> Iterator[str]:
                 raise NotTriedError(f"{os.path.relpath(path, top)[:120]} is no file and no folder")
 
 
-def clean(task: Task, version: Version, plan: StartPlan) -> None:
+def clean(task: Verification, version: Version, plan: StartPlan) -> None:
     """Remove what a server has left, and say how the log is to be read."""
     data = task.outside(DATA)
     online = os.path.lexists(os.path.join(data, LABEL))
@@ -261,13 +261,13 @@ def clean(task: Task, version: Version, plan: StartPlan) -> None:
         task.scratch.give(os.path.join(data, name))
 
 
-def first_segment(task: Task) -> str:
+def first_segment(task: Verification) -> str:
     """Return the first file of the log that a restored base backup needs; empty if it needs none."""
     match = _STARTS.search(_text(os.path.join(task.outside(DATA), LABEL)))
     return match.group(1) if match else ""
 
 
-def wal_names(task: Task, control: ControlData) -> tuple[str, list[str], int]:
+def wal_names(task: Verification, control: ControlData) -> tuple[str, list[str], int]:
     """Return the first segment that it needs, those that are in it, and their size; no first if it needs none."""
     data = task.outside(DATA)
     folder = os.path.join(data, "pg_wal")

@@ -51,7 +51,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     refuse_without_space,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 INSIDE = "/backup/dump"
 HEAD_SECONDS, HEAD_BYTES = 120.0, 1 << 30
@@ -60,14 +63,17 @@ _OWN_ERROR = re.compile(
     r"^pg_restore: error: (?!could not execute query|COPY failed|connection to server)(.*)$",
     re.MULTILINE,
 )
+FIND_OUT = "decide: find out who put that into the backup"
 _IGNORED = re.compile(r"errors ignored on restore: (\d+)")
 
 
 @contextlib.contextmanager
-def restored_archive(task: Task) -> Iterator[Restored]:
+def restored_archive(task: Verification) -> Iterator[RestoredBackup]:
     """Restore an archive: a file, a tar or a folder of pg_dump."""
     with task.step("stage"):
         head = _head(task)
+        for wish in head.wishes:
+            task.finding(f"the dump asks for more than a restore: {wish}")
         programs = at_least(head.version, task.host)
         refuse_without_space(task)
         inside, shown = _staged(task)
@@ -76,11 +82,11 @@ def restored_archive(task: Task) -> Iterator[Restored]:
         with task.step("start"):
             server.make()
             stack.enter_context(server.running())
-            restore_globals(task, server)
+            restore_globals(task, server, powers=True)
             add_roles(task, server, head.roles)
         with task.step("restore"):
             _restore(task, server, head, inside, shown)
-        yield RestoredPostgres(task, server, _database(head))
+        yield RestoredPostgres(task, server, _database(head), dumped=head.database)
 
 
 def _database(head: ArchiveHead) -> str:
@@ -88,7 +94,7 @@ def _database(head: ArchiveHead) -> str:
     return head.database if own else "restored"
 
 
-def _head(task: Task) -> ArchiveHead:
+def _head(task: Verification) -> ArchiveHead:
     """Read the table of contents, wherever it is."""
     if task.row["kind"] == PG_DIRECTORY:
         path = os.path.join(task.backup.path if task.backup else "", TOC)
@@ -103,7 +109,7 @@ def _head(task: Task) -> ArchiveHead:
             return read_head(Counted(inner.read, Budget(HEAD_SECONDS, HEAD_BYTES)))
 
 
-def _staged(task: Task) -> tuple[str, list[tuple[str, str]]]:
+def _staged(task: Verification) -> tuple[str, list[tuple[str, str]]]:
     """Return the path of the archive in the sandbox, and what must be shown for it."""
     backup = task.backup
     if task.decrypted or backup is None or len(backup.paths) > 1:
@@ -117,7 +123,11 @@ def _staged(task: Task) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _restore(
-    task: Task, server: PostgresServer, head: ArchiveHead, inside: str, shown: list[tuple[str, str]]
+    task: Verification,
+    server: PostgresServer,
+    head: ArchiveHead,
+    inside: str,
+    shown: list[tuple[str, str]],
 ) -> None:
     """Restore it, and judge what pg_restore and the server said.
 
@@ -144,7 +154,7 @@ def _restore(
     task.row["restored_bytes"] = int(size[0])
 
 
-def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> None:
+def _judge(task: Verification, server: PostgresServer, since: int, said: Finished) -> None:
     """Raise BadBackupError or NotTriedError if it was not restored as a whole."""
     errors = server.errors(since)
     roles = {missing_role(one.state, one.text) for one in errors} - {""}
@@ -154,12 +164,15 @@ def _judge(task: Task, server: PostgresServer, since: int, said: Finished) -> No
     own = _OWN_ERROR.search(said.err)
     rest = [(one.state, one.text) for one in errors if not missing_role(one.state, one.text)]
     ended = ended_by(rest)
+    ignored = _IGNORED.search(said.err)
+    whole = not said.status or (roles and ignored and int(ignored.group(1)) <= len(errors))
+    if task.row["findings"] and (own or ended or not whole):
+        raise BadBackupError(task.row["findings"][0], FIND_OUT)
     if isinstance(ended, NotTriedError):
         raise ended
     if own:
         raise BadBackupError(f"pg_restore: {own.group(1)[:200]}")
     if ended:
         raise ended
-    ignored = _IGNORED.search(said.err)
-    if said.status and not (roles and ignored and int(ignored.group(1)) <= len(errors)):
+    if not whole:
         raise BadBackupError(f"pg_restore: {last_line(said.err)}")

@@ -4,7 +4,8 @@
 """Roles, grants and tablespaces: what pg_dumpall writes beside the databases, and pg_dump does not.
 
 It can be run by a superuser only. So only those statements are run that pg_dumpall writes there, none by psql's own
-reading of the dump, and who is made a superuser by them is none any more when the databases come.
+reading of the dump. Who is made a superuser by them stays one only where a superuser restores the databases: what
+belongs to a superuser may need its rights while it is restored, such as a materialized view of others' tables.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_sql import (
     statements,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 LIMIT_BYTES = 64 << 20
 SHOWN_ROLES = 10
@@ -43,18 +44,20 @@ _LOCATION = re.compile(rb"(?is)(\ACREATE TABLESPACE .*\sLOCATION\s+)'(?:[^']|'')
 _DROP = re.compile(rb"(?i)\ADROP\s")
 
 
-def restore_globals(task: Task, server: PostgresServer) -> None:
-    """Restore the file with roles and grants that the site has declared, if it has.
+def restore_globals(task: Verification, server: PostgresServer, powers: bool) -> None:
+    """Restore the file with roles and grants that the site has declared, if it has. powers: as run_globals.
 
     Raises: BadBackupError, NotTriedError.
     """
     path = task.verify["globals"]
     if path:
-        run_globals(task, server, task.host.read_bytes(path, LIMIT_BYTES))
+        run_globals(task, server, task.host.read_bytes(path, LIMIT_BYTES), powers)
 
 
-def run_globals(task: Task, server: PostgresServer, text: bytes) -> None:
+def run_globals(task: Verification, server: PostgresServer, text: bytes, powers: bool) -> None:
     """Run the statements that make roles and tablespaces. Each tablespace is made in the scratch place.
+
+    powers: who is made a superuser stays one.
 
     Raises: BadBackupError, NotTriedError.
     """
@@ -72,10 +75,11 @@ def run_globals(task: Task, server: PostgresServer, text: bytes) -> None:
         raise ended
     if said.status:
         raise NotTriedError(f"roles: psql ended with status {said.status}")
-    _take_power(server)
+    if not powers:
+        _take_power(server)
 
 
-def _led_in(task: Task, statement: bytes) -> bytes:
+def _led_in(task: Verification, statement: bytes) -> bytes:
     """Return the statement; that of a tablespace with a place here."""
     if not _LOCATION.match(statement):
         return statement
@@ -95,19 +99,26 @@ def _take_power(server: PostgresServer) -> None:
     server.change("".join(f"ALTER ROLE {quoted(name)} NOSUPERUSER;\n" for name in names))
 
 
-def add_roles(task: Task, server: PostgresServer, wanted: Iterable[str]) -> None:
-    """Make the roles that are named and not there, without any right, and say which they are."""
+def add_roles(task: Verification, server: PostgresServer, wanted: Iterable[str]) -> None:
+    """Make the roles that are named and not there, and say which they are.
+
+    What they may do is not in the backup. Each becomes a superuser: where it was one, nothing of its own is refused.
+    """
     there = set(server.values("SELECT rolname FROM pg_catalog.pg_roles"))
     missing = sorted(set(wanted) - there)
     if not missing:
         return
     server.change(
-        "".join(f"CREATE ROLE {quoted(name)};\n" for name in missing if not name.startswith("pg_"))
+        "".join(
+            f"CREATE ROLE {quoted(name)} SUPERUSER;\n"
+            for name in missing
+            if not name.startswith("pg_")
+        )
     )
     note_roles(task, missing)
 
 
-def note_roles(task: Task, missing: Iterable[str]) -> None:
+def note_roles(task: Verification, missing: Iterable[str]) -> None:
     """Say which roles a backup names and does not have."""
     names = sorted(missing)
     if names:

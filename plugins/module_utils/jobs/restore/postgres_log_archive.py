@@ -23,7 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     gaps,
     reached,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 _OF_ARCHIVE = re.compile(r"([0-9A-F]{24})(?:-[0-9a-f]{40})?(?:\.partial)?(?:\.\w+)?\Z")
 _TAKEN = re.compile(r"restored log file \"([0-9A-F]{24})\" from archive")
@@ -38,7 +38,7 @@ class LogArchive:
     folders: where it may be; one that does not hold the log of the restored backup is of another server.
     """
 
-    def __init__(self, task: Task, folders: list[str]) -> None:
+    def __init__(self, task: Verification, folders: list[str]) -> None:
         self._task, self._folders = task, folders
         self._files: dict[str, str] = {}
         self._last = ""
@@ -82,7 +82,7 @@ class LogArchive:
             )
 
 
-def _archived(task: Task, folders: list[str]) -> dict[str, str]:
+def _archived(task: Verification, folders: list[str]) -> dict[str, str]:
     """Return the files of the archived log by their segments, those of other histories of the server left out."""
     first = first_segment(task)
     found: dict[str, str] = {}

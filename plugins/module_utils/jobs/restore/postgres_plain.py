@@ -49,7 +49,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_sql import (
     SqlSections,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 OWNER = "upkeep_restore"
 """The role without rights that runs a dump."""
@@ -73,7 +76,7 @@ class _MayNotError(Exception):
 
 
 @contextlib.contextmanager
-def restored_sql(task: Task) -> Iterator[Restored]:
+def restored_sql(task: Verification) -> Iterator[RestoredBackup]:
     """Run a dump in SQL, of one database or of all."""
     with task.step("stage"):
         head = _head(task)
@@ -91,7 +94,7 @@ def restored_sql(task: Task) -> Iterator[Restored]:
         yield RestoredPostgres(task, server, "" if _is_whole(task) else _main(server))
 
 
-def _is_whole(task: Task) -> bool:
+def _is_whole(task: Verification) -> bool:
     return bool(task.row["kind"] == WHOLE_SERVER)
 
 
@@ -104,12 +107,12 @@ def _main(server: PostgresServer) -> str:
     return others[0] if len(others) == 1 else "" if others else DATABASE
 
 
-def _head(task: Task) -> bytes:
+def _head(task: Verification) -> bytes:
     with task.content() as stream:
         return stream.peek(HEAD_BYTES)
 
 
-def _programs(task: Task, head: bytes) -> PostgresPrograms:
+def _programs(task: Verification, head: bytes) -> PostgresPrograms:
     """Return the version that the dump needs: the newest one if it does not say.
 
     Raises: NotTriedError.
@@ -122,7 +125,7 @@ def _programs(task: Task, head: bytes) -> PostgresPrograms:
 
 
 def _run(
-    task: Task,
+    task: Verification,
     server: PostgresServer,
     stack: contextlib.ExitStack,
     psql: PostgresPrograms,
@@ -136,7 +139,7 @@ def _run(
     with task.step("start"):
         server.make()
         stack.enter_context(server.running())
-        restore_globals(task, server)
+        restore_globals(task, server, powers=user == ADMIN)
         _prepare(task, server, head)
     before, since = task.row["seconds"].get("restore", 0.0), server.log_bytes()
     with task.step("restore"), task.content() as stream:
@@ -150,7 +153,7 @@ def _run(
     task.row["restored_bytes"] = int(sizes[0])
 
 
-def _prepare(task: Task, server: PostgresServer, head: bytes) -> None:
+def _prepare(task: Verification, server: PostgresServer, head: bytes) -> None:
     """Make the role without rights, and what it is to have."""
     lines = [f"CREATE ROLE {OWNER} LOGIN CREATEDB;"]
     if _is_whole(task):
@@ -174,14 +177,18 @@ def _join(server: PostgresServer) -> None:
 
 
 def _send(
-    task: Task, server: PostgresServer, sections: SqlSections, psql: PostgresPrograms, user: str
+    task: Verification,
+    server: PostgresServer,
+    sections: SqlSections,
+    psql: PostgresPrograms,
+    user: str,
 ) -> str:
     """Send the dump, each section into its database; return what psql printed of errors."""
     said = ""
     while not sections.ended:
         database, give = sections.database or DATABASE, sections.section()
         if _is_whole(task) and not sections.database:
-            _send_roles(task, server, give)
+            _send_roles(task, server, give, powers=user == ADMIN)
             continue
         done = server.run(
             "psql", "-X", "-q", "--output=/dev/null", "-f", "-",
@@ -194,13 +201,15 @@ def _send(
     return said
 
 
-def _send_roles(task: Task, server: PostgresServer, give: Callable[[int], bytes]) -> None:
+def _send_roles(
+    task: Verification, server: PostgresServer, give: Callable[[int], bytes], powers: bool
+) -> None:
     text = b""
     for data in iter(lambda: give(0), b""):
         text += data
         if len(text) > LIMIT_BYTES:
             raise NotTriedError(f"more than {LIMIT_BYTES >> 20} MiB of roles")
-    run_globals(task, server, text)
+    run_globals(task, server, text, powers)
     _join(server)
 
 
@@ -215,7 +224,12 @@ def _restricting(give: Callable[[int], bytes]) -> Callable[[int], bytes]:
 
 
 def _judge(
-    task: Task, server: PostgresServer, since: int, sections: SqlSections, said: str, user: str
+    task: Verification,
+    server: PostgresServer,
+    since: int,
+    sections: SqlSections,
+    said: str,
+    user: str,
 ) -> None:
     """Raise if the dump was not restored as a whole, or asked for more."""
     for word in sections.asked:

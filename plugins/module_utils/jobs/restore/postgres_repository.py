@@ -41,7 +41,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     TABLESPACES,
     last_line,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 INSIDE = "/backup/repository"
 COPY = "repository"
@@ -91,7 +94,7 @@ class _Source:
 
 
 @contextlib.contextmanager
-def restored_pgbackrest(task: Task) -> Iterator[Restored]:
+def restored_pgbackrest(task: Verification) -> Iterator[RestoredBackup]:
     """Let pgBackRest verify its repository and restore the newest backup."""
     _refuse_without(task, "pgbackrest")
     with task.step("stage"):
@@ -119,7 +122,7 @@ def restored_pgbackrest(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def restored_barman(task: Task) -> Iterator[Restored]:
+def restored_barman(task: Verification) -> Iterator[RestoredBackup]:
     """Let Barman restore the newest backup, and read the log from its archive."""
     _refuse_without(task, "barman")
     task.row["programs"]["barman"] = _version(task.sandbox.run(["barman", "--version"]).out)
@@ -140,7 +143,7 @@ def restored_barman(task: Task) -> Iterator[Restored]:
         yield restored
 
 
-def _recover(task: Task, source: _Source, spaces: list[str]) -> None:
+def _recover(task: Verification, source: _Source, spaces: list[str]) -> None:
     """Let Barman restore the files. It is not asked for the log: it would fail where that has a gap.
 
     Raises: BadBackupError, NotTriedError.
@@ -170,12 +173,12 @@ def _recover(task: Task, source: _Source, spaces: list[str]) -> None:
         raise BadBackupError(f"barman recover: {last_line(errors[0])}")
 
 
-def _refuse_without(task: Task, program: str) -> None:
+def _refuse_without(task: Verification, program: str) -> None:
     if task.host.which(program) is None:
         raise NotTriedError(f"{program} is not installed", f"apt-get install --yes {program}")
 
 
-def _only(names: list[str], task: Task) -> str:
+def _only(names: list[str], task: Verification) -> str:
     """Return the stanza or server: the declared one, or the only one there is.
 
     Raises: NotTriedError.
@@ -189,14 +192,14 @@ def _only(names: list[str], task: Task) -> str:
     return name
 
 
-def _label(task: Task) -> str:
+def _label(task: Verification) -> str:
     label = task.repository.snapshots[0].name if task.repository else ""
     if not _SAFE.match(label):
         raise NotTriedError("the backup has no plain name")
     return label
 
 
-def _pgbackrest_source(task: Task) -> _Source:
+def _pgbackrest_source(task: Verification) -> _Source:
     """Show the repository, or copy what belongs to the newest backup."""
     place = task.wanted["repository"]
     name, label = _only(find_stanza(place, task.host), task), _label(task)
@@ -213,7 +216,7 @@ def _pgbackrest_source(task: Task) -> _Source:
     return _Source(name, label, inside, shown, archive)
 
 
-def _barman_source(task: Task) -> _Source:
+def _barman_source(task: Verification) -> _Source:
     place, label = task.wanted["repository"], _label(task)
     names = find_servers(place, task.host)
     name = _only(names, task)
@@ -225,7 +228,7 @@ def _barman_source(task: Task) -> _Source:
     return _Source(name, label, inside, shown, os.path.join(top, "wals"))
 
 
-def _linked(task: Task, top: str) -> str:
+def _linked(task: Verification, top: str) -> str:
     """Make a folder that leads to what is shown. Barman writes into the list of the log, and takes what has come in."""
     task.scratch.folder(COPY)
     task.scratch.folder(f"{COPY}/wals")
@@ -239,7 +242,7 @@ def _linked(task: Task, top: str) -> str:
     return f"/scratch/{COPY}"
 
 
-def _shown(task: Task, top: str, parts: list[str]) -> tuple[str, list[tuple[str, str]]]:
+def _shown(task: Verification, top: str, parts: list[str]) -> tuple[str, list[tuple[str, str]]]:
     """Show a repository where everybody may read it; else copy the parts of it that are needed."""
     there = [one for one in parts if task.host.exists(os.path.join(top, one))]
     above = {""} | {os.path.dirname(one) for one in there}
@@ -259,13 +262,13 @@ def _shown(task: Task, top: str, parts: list[str]) -> tuple[str, list[tuple[str,
     return f"/scratch/{COPY}", []
 
 
-def _write(task: Task, inside: str, text: str) -> None:
+def _write(task: Verification, inside: str, text: str) -> None:
     with open(task.outside(inside), "x", encoding="utf-8") as stream:
         os.fchmod(stream.fileno(), 0o644)
         stream.write(text)
 
 
-def _configure_pgbackrest(task: Task, source: _Source) -> None:
+def _configure_pgbackrest(task: Verification, source: _Source) -> None:
     for name in ("lock", "log", "spool"):
         task.scratch.folder(name)
     lines = [
@@ -283,7 +286,7 @@ def _pgbackrest(source: _Source) -> list[str]:
     return ["pgbackrest", f"--config={_PGBACKREST}", f"--stanza={source.name}"]
 
 
-def _configure_barman(task: Task, source: _Source) -> None:
+def _configure_barman(task: Verification, source: _Source) -> None:
     task.scratch.folder("lock")
     lines = [
         "[barman]",
@@ -302,12 +305,12 @@ def _configure_barman(task: Task, source: _Source) -> None:
     _write(task, _BARMAN, "\n".join(lines))
 
 
-def _make_folders(task: Task) -> None:
+def _make_folders(task: Verification) -> None:
     for inside in (DATA, TABLESPACES):
         task.scratch.folder(os.path.basename(inside))
 
 
-def _verify(task: Task, source: _Source) -> None:
+def _verify(task: Verification, source: _Source) -> None:
     """Let pgBackRest read all of the backup and of the archive. Its status says nothing: it is 0 also for an error.
 
     Raises: BadBackupError, NotTriedError.
@@ -355,7 +358,7 @@ def _of_pgbackrest(text: str) -> str:
     return last_line(errors[0].partition("ERROR:")[2] if errors else text)
 
 
-def _tablespaces(task: Task, source: _Source) -> list[str]:
+def _tablespaces(task: Verification, source: _Source) -> list[str]:
     """Return the names of the tablespaces of a backup of Barman."""
     for path in (f"base/{source.label}/backup.info", f"meta/{source.label}-backup.info"):
         outside = os.path.join(os.path.dirname(source.archive), path)
@@ -369,14 +372,14 @@ def _tablespaces(task: Task, source: _Source) -> list[str]:
     return []
 
 
-def _name_manifest(task: Task, source: _Source) -> None:
+def _name_manifest(task: Verification, source: _Source) -> None:
     """Give the manifest its name again: Barman restores it under another one."""
     data = task.outside(DATA)
     with contextlib.suppress(FileNotFoundError):
         os.rename(os.path.join(data, f"{MANIFEST}.{source.label}"), os.path.join(data, MANIFEST))
 
 
-def _logs(task: Task, source: _Source) -> list[str]:
+def _logs(task: Verification, source: _Source) -> list[str]:
     """Return the folders of the archived log: pgBackRest has one for each history of a server."""
     if os.path.basename(source.archive) == "wals":
         return [source.archive]

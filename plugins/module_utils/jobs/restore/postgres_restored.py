@@ -23,7 +23,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     answer_error,
     last_line,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 CHUNK_TABLES = 200
 KEPT_TABLES = 2000
@@ -49,14 +52,25 @@ _AMCHECK = "SELECT count(*) FROM pg_catalog.pg_available_extensions WHERE name =
 _FAULT = re.compile(r"(heap table|btree index|sequence|table|index) \"[^\"]+\"[^:\n]*:")
 
 
-class RestoredPostgres(Restored):
-    """A running server. main: the database that is asked if none is named. physical: its files are the backup's own."""
+class RestoredPostgres(RestoredBackup):
+    """A running server.
+
+    main: the database that is asked if none is named. physical: its files are the backup's own. dumped: the name that
+    the one database had when it was dumped, if that is known: it may have another one here.
+    """
 
     def __init__(
-        self, task: Task, server: PostgresServer, main: str, physical: bool = False
+        self,
+        task: Verification,
+        server: PostgresServer,
+        main: str,
+        physical: bool = False,
+        dumped: str = "",
     ) -> None:
         self._task, self._server, self._main, self._physical = task, server, main, physical
+        self._dumped = dumped
         self._databases: list[str] = []
+        server.forget_settings()
 
     def databases(self) -> list[str]:
         """Return the databases that users have."""
@@ -175,15 +189,19 @@ class RestoredPostgres(Restored):
     def _named(self, database: str) -> str:
         """Return the database that is asked.
 
-        Raises: BadBackupError if it is not there; NotTriedError if it is not clear which is meant.
+        Raises: NotTriedError if it is not there, or it is not clear which is meant.
         """
-        if database:
-            if database not in self.databases():
-                raise BadBackupError(f"database {database[:80]!r} is not in it")
+        own = [one for one in self.databases() if one != "postgres"] or self.databases()
+        if database in self.databases():
             return database
+        if database:
+            if len(own) == 1 and database == self._dumped:
+                return own[0]
+            there = ", ".join(self.databases())[:200]
+            how = ", which is asked without `database`" if len(own) == 1 else ""
+            raise NotTriedError(f"database {database[:80]!r} is not in it; it has {there}{how}")
         if self._main:
             return self._main
-        own = [one for one in self.databases() if one != "postgres"] or self.databases()
         if len(own) != 1:
             raise NotTriedError(f"it has {len(own)} databases; say in `database` which is asked")
         return own[0]
@@ -195,7 +213,7 @@ class RestoredPostgres(Restored):
             "env", f"PGHOST={SOCKET}", f"PGUSER={self._server.user}", self._server.programs.path("pg_dump"),
             "-d", f"dbname={_in_conninfo(database)}", "-t", f"{quoted(schema)}.{quoted(name)}",
         ]  # fmt: skip
-        self._task.save(argv, target)
+        self._task.save(argv, target, self._server.programs.shown())
 
     def _found(self, table: str) -> tuple[str, str, str]:
         """Return the database, schema and name of a table.
@@ -203,6 +221,8 @@ class RestoredPostgres(Restored):
         Raises: NotTriedError if there is none, or several are called so.
         """
         wanted = table.split(".")
+        if len(wanted) == 3 and len(self.databases()) == 1 and wanted[0] == self._dumped:
+            wanted[0] = self.databases()[0]
         found = []
         for database in self.databases():
             for one in self._server.values(_NAMED.format(literal(wanted[-1])), database):

@@ -28,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
     Finished,
     Server,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 ADMIN = "upkeep_admin"
 """The superuser of a server that we make: no dump has a role of that name."""
@@ -36,6 +36,14 @@ DATA, SOCKET, CONF = "/scratch/data", "/scratch/socket", "/scratch/conf"
 TABLESPACES = "/scratch/tablespaces"
 MAINTENANCE = "template1"
 """The database that is in each server."""
+SESSION = (
+    '-c statement_timeout=0 -c search_path="$user",public -c default_transaction_read_only=off'
+    " -c role=none"
+)
+"""What holds in each session, whatever a backup has set for its databases and roles.
+
+Names are looked for in pg_catalog first, which is not named; a superuser stays one, who sees all rows.
+"""
 MIB = 1 << 20
 GROWS = 3
 """How many times the size of a dump its database has at least: dumps are packed, or without indexes."""
@@ -66,7 +74,7 @@ class NotStartedError(RestoreError):
 class PostgresServer:
     """A server. user: its superuser. programs: of its version. reads: what it is shown of the host, as Sandbox.run."""
 
-    def __init__(self, task: Task, programs: PostgresPrograms, user: str = ADMIN) -> None:
+    def __init__(self, task: Verification, programs: PostgresPrograms, user: str = ADMIN) -> None:
         self.task, self.programs, self.user = task, programs, user
         self.reads: list[tuple[str, str]] = []
         self._server: Server | None = None
@@ -113,10 +121,11 @@ class PostgresServer:
     def answers(self) -> bool:
         """Return whether it answers a query.
 
-        Raises: NotStartedError if the superuser's name is another one.
+        Raises: NotStartedError if the superuser's name is another one, or this one is none.
         """
-        said = self.run("psql", "-X", "-Atc", "SELECT 1", database=MAINTENANCE)
-        if said.status and _NO_ROLE.search(said.err):
+        said = self.run("psql", "-X", "-Atc", _IS_SUPERUSER, database=MAINTENANCE)
+        lesser = not said.status and said.out.strip() != "on"
+        if lesser or (said.status and _NO_ROLE.search(said.err)):
             raise NotStartedError(NO_ROLE, [])
         return not said.status
 
@@ -165,7 +174,7 @@ class PostgresServer:
             "PGHOST": SOCKET,
             "PGUSER": user or self.user,
             "PGDATABASE": database or MAINTENANCE,
-            "PGOPTIONS": f"-c statement_timeout=0 {options}".strip(),
+            "PGOPTIONS": f"{SESSION} {options}".strip(),
             "PGCONNECT_TIMEOUT": "20",
         }
         shown = [*used.shown(), *(reads or [])]
@@ -200,6 +209,13 @@ class PostgresServer:
         if said.status:
             raise answer_error(said.err)
 
+    def forget_settings(self) -> None:
+        """Remove the settings that a backup has for its databases and roles: they would steer what we ask.
+
+        Raises: AnswerError.
+        """
+        self.change("DELETE FROM pg_catalog.pg_db_role_setting")
+
     def log_bytes(self) -> int:
         """Return how long its log is."""
         return os.path.getsize(self._server.log) if self._server else 0
@@ -230,6 +246,7 @@ def _read_log(path: str, since: int) -> Iterator[ServerError]:
                 return
 
 
+_IS_SUPERUSER = "SELECT pg_catalog.current_setting('is_superuser')"
 NO_ROLE = "no role of that name"
 _NO_ROLE = re.compile(r'role "[^"]*" (?:does not exist|is not permitted to log in)')
 
@@ -316,7 +333,7 @@ _SINCE = (
 """What holds for each server from a major version on."""
 
 
-def our_settings(task: Task, version: Version) -> dict[str, str]:
+def our_settings(task: Verification, version: Version) -> dict[str, str]:
     """Return the configuration of a server of this version: what lives is not reached, and a restore is fast.
 
     What a crash would lose is lost: the server and its data end with the verification.
@@ -340,7 +357,7 @@ def our_settings(task: Task, version: Version) -> dict[str, str]:
     return settings
 
 
-def refuse_without_space(task: Task) -> None:
+def refuse_without_space(task: Verification) -> None:
     """Raise NotTriedError if a dump will not fit when it is restored: as large as the last one of its set, at least."""
     before = [one.get("restored_bytes") for one in task.ledger.rows(task.row["set"])]
     known = [one for one in before if isinstance(one, int)]

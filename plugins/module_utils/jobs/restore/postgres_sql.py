@@ -38,6 +38,7 @@ _QUOTE = re.compile(rb"'")
 _ESCAPED = re.compile(rb"\\.|'", re.DOTALL)
 _IDENTIFIER = re.compile(rb'"')
 _COMMENT = re.compile(rb"/\*|\*/")
+_NO_WORD = re.compile(rb"[^\w\x80-\xff]")
 _DATABASE = re.compile(
     rb"\\c(?:onnect)?[ \t]+(?:\"((?:[^\"]|\"\")+)\"|([\w$.-]+))[ \t\r]*\Z"
     rb"|\\connect -reuse-previous=on \"dbname='((?:[^'\\]|\\.|'')*)'\"[ \t\r]*\Z"
@@ -302,6 +303,28 @@ def statements(text: bytes) -> list[bytes]:
     return [*found, rest] if rest else found
 
 
+def bare(statement: bytes) -> bytes:
+    """Return a statement without its comments, with each text empty, and names without their quotes."""
+    out: list[bytes] = []
+    place = 0
+    while True:
+        token = _TOKEN.search(statement, place)
+        if token is None:
+            break
+        word, start = token.group(), token.start()
+        escaped = statement[max(0, start - 1) : start] in (b"E", b"e")
+        end = _behind(statement, word, token.end(), escaped)
+        out.append(statement[place:start])
+        if word == b'"':
+            out.append(_NO_WORD.sub(b"_", statement[start + 1 : end - 1]))
+        elif word in (b"--", b"/*"):
+            out.append(b" ")
+        else:
+            out.append(word if word in (b";", b"\\") else b"''")
+        place = end
+    return b"".join(out) + statement[place:]
+
+
 def _behind(text: bytes, word: bytes, place: int, escaped: bool) -> int:
     """Return where what a token begins has ended."""
     if word in (b"'", b'"'):
@@ -310,6 +333,18 @@ def _behind(text: bytes, word: bytes, place: int, escaped: bool) -> int:
             if not match.group().startswith(b"\\"):
                 return match.end()
         return len(text)
-    ends = {b"--": b"\n", b"/*": b"*/"}.get(word, word if word.startswith(b"$") else b"")
+    if word == b"/*":
+        return _behind_comment(text, place)
+    ends = b"\n" if word == b"--" else word if word.startswith(b"$") else b""
     end = text.find(ends, place) if ends else place
     return len(text) if end < 0 else end + len(ends)
+
+
+def _behind_comment(text: bytes, place: int) -> int:
+    """Return where a comment ends, in which there may be others."""
+    depth = 1
+    for match in _COMMENT.finditer(text, place):
+        depth += 1 if match.group() == b"/*" else -1
+        if not depth:
+            return match.end()
+    return len(text)

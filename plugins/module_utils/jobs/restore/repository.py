@@ -28,7 +28,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
     Sandbox,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import began
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 TREE, COMPLAINTS = "tree", "/scratch/complaints"
 PASSWORD = "/tmp/password"  # noqa: S105, S108 (where it is in the sandbox, in memory)
@@ -51,7 +54,7 @@ class ReadingSandbox(Sandbox):
         self.tell: Callable[[], None] = _nothing
 
     @contextlib.contextmanager
-    def telling(self, task: Task, size: int) -> Iterator[None]:
+    def telling(self, task: Verification, size: int) -> Iterator[None]:
         """Write down how much of the size lies in the scratch place, as long as its programs write there."""
         free = self.scratch.free_bytes()
 
@@ -127,7 +130,7 @@ class NearSandbox(ReadingSandbox):
                 process.wait()
 
 
-class RestoredSnapshot(Restored):
+class RestoredSnapshot(RestoredBackup):
     """The files of a snapshot. root: where they are, outside of the sandbox; empty if only a part was restored."""
 
     def __init__(self, root: str, whole: bool) -> None:
@@ -182,7 +185,9 @@ def _uptime() -> float:
         return float(stream.read().split()[0])
 
 
-def wait_until_free(task: Task, holders: Callable[[], list[LockHolder]], remove: str) -> None:
+def wait_until_free(
+    task: Verification, holders: Callable[[], list[LockHolder]], remove: str
+) -> None:
     """Wait until nobody holds the repository. remove: the command that removes a lock that was left behind.
 
     What was left behind is told and is not waited for; it is never removed.
@@ -227,7 +232,7 @@ def account_of(host: Host) -> dict[str, str]:
     }
 
 
-def password_of(task: Task) -> dict[str, bytes]:
+def password_of(task: Verification) -> dict[str, bytes]:
     """Return the password as a file of the sandbox; nothing if the set has none.
 
     Raises: HostError if the file with it cannot be read.
@@ -239,7 +244,7 @@ def password_of(task: Task) -> dict[str, bytes]:
     return {}
 
 
-def complaints(task: Task, inside: str) -> Iterator[str]:
+def complaints(task: Verification, inside: str) -> Iterator[str]:
     """Yield each line that a program of the sandbox has written into a file there, cut.
 
     Raises: NotTriedError if it is no file of the sandbox's user.
@@ -264,7 +269,7 @@ _TAR_HARMLESS = re.compile(
 )
 
 
-def unpack(task: Task, read: Callable[[int], bytes], tree: str) -> None:
+def unpack(task: Verification, read: Callable[[int], bytes], tree: str) -> None:
     """Let a tar in the sandbox write the files that a stream brings. tree: the folder, outside of the sandbox.
 
     Raises: NotTriedError, CancelledError, and what `read` raises.

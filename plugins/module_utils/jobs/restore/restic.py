@@ -54,7 +54,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     with_complaints,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 _INSIDE = "/repository"
 _PLACE = "/tmp/place"  # noqa: S108 (where it is in the sandbox, in memory)
@@ -103,7 +106,7 @@ def failure(step: str, status: int, err: str, remote: bool) -> RestoreError:
 class _Repository:
     """A repository, and restic beside it. place: its folder if it is local, without links; empty if it is remote."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Verification) -> None:
         self.task = task
         declared = local_path(task.wanted["repository"])
         self.remote = is_remote(declared)
@@ -259,7 +262,7 @@ def parsed_snapshots(text: str) -> set[str]:
 
 
 @contextlib.contextmanager
-def restored_restic(task: Task) -> Iterator[Restored]:
+def restored_restic(task: Verification) -> Iterator[RestoredBackup]:
     """Read the next part of the repository, and restore the newest snapshot if it is not too large."""
     now = task.host.now()
     with task.step("find"):
@@ -300,7 +303,7 @@ def restored_restic(task: Task) -> Iterator[Restored]:
 
 
 def _read_parts(
-    task: Task, repository: _Repository, cycle: Cycle, snapshots: list[Snapshot]
+    task: Verification, repository: _Repository, cycle: Cycle, snapshots: list[Snapshot]
 ) -> None:
     """Read the next part, and more of them if the cycle would end late.
 
@@ -334,7 +337,7 @@ def _size(repository: _Repository, snapshot: str) -> int:
 
 
 def _restore(
-    task: Task, repository: _Repository, snapshot: str, size: int | None
+    task: Verification, repository: _Repository, snapshot: str, size: int | None
 ) -> RestoredSnapshot:
     """Restore a snapshot; if size is None, only the files that the site asks for.
 
@@ -362,7 +365,7 @@ def _restore(
     return RestoredSnapshot(tree, size is not None)
 
 
-def _judge_complaints(task: Task, said: Finished, remote: bool) -> None:
+def _judge_complaints(task: Verification, said: Finished, remote: bool) -> None:
     """Tell what is wrong with the data from what a user without privileges cannot give to files.
 
     Raises: BadBackupError, NotTriedError.
@@ -382,7 +385,7 @@ def _judge_complaints(task: Task, said: Finished, remote: bool) -> None:
         task.note(f"{harmless} times an owner, an attribute or a device could not be restored")
 
 
-def _streamed(task: Task, repository: _Repository, snapshot: str, tree: str) -> None:
+def _streamed(task: Verification, repository: _Repository, snapshot: str, tree: str) -> None:
     """Let restic print the files of a snapshot beside the sandbox, and tar write them in it."""
     box = repository.box
     if not isinstance(box, NearSandbox):

@@ -38,7 +38,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kernel 
     Kernel,
     in_memory,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import Scratch
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
+    RESERVE_BYTES,
+    Scratch,
+)
 
 INSTALL = "apt-get install --yes bubblewrap  # or the package of that name of your system"
 KEPT_BYTES = 64_000
@@ -310,7 +313,11 @@ class Sandbox:
             if _nobody_waits():
                 raise CancelledError("cancelled: nobody waits for it any more")
             if self.scratch.free_bytes() < 0:
-                raise NotTriedError(f"no space left in {os.path.dirname(self.scratch.path)}")
+                raise NotTriedError(
+                    f"no space left in {os.path.dirname(self.scratch.path)} but what stays free for others"
+                    f" ({RESERVE_BYTES >> 20} MiB)",
+                    f"df -h {os.path.dirname(self.scratch.path)}  # make room, or name another scratch place",
+                )
 
 
 class Server:

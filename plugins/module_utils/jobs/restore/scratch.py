@@ -56,10 +56,10 @@ def _alive(name: str) -> bool:
     return boot == _boot() and began(int(pid)) == int(ticks)
 
 
-def refuse_place(base: str) -> None:
-    """Make the scratch place if it is missing.
+def refuse_place(base: str, what: str = "scratch place") -> None:
+    """Make a folder if it is missing. what: how it is called in a message.
 
-    Raises: NotTriedError if others than root may write there.
+    Raises: NotTriedError if others than root may write there, or put another folder in its place.
     """
     try:
         os.makedirs(base, mode=0o700, exist_ok=True)
@@ -70,10 +70,10 @@ def refuse_place(base: str) -> None:
             shared = info.st_mode & 0o022 and not info.st_mode & stat.S_ISVTX
             if not stat.S_ISDIR(info.st_mode) or info.st_uid != 0 or shared:
                 raise NotTriedError(
-                    f"scratch place {base}: {path} is not a folder of root that only root can write to"
+                    f"{what} {base}: {path} is not a folder of root that only root can write to"
                 )
     except OSError as exc:
-        raise NotTriedError(f"scratch place {base}: {exc.strerror}") from exc
+        raise NotTriedError(f"{what} {base}: {exc.strerror}") from exc
 
 
 def clear(base: str) -> list[str]:

@@ -34,7 +34,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.kind im
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
-    Task,
+    Verification,
 )
 
 KEY, PASSWORD = "/key", "/password"
@@ -58,7 +58,7 @@ _BROKEN = re.compile(
 _NO_KEY = re.compile(r"/key|the key is none|unknown identity|malformed secret key")
 
 
-def opened(task: Task) -> str:
+def opened(task: Verification) -> str:
     """Decrypt the backup into a file of the scratch place, and read it to its end; return the kind of what is in it.
 
     Raises: BadBackupError if the declared key does not open it, or what is in it is broken; NotTriedError.
@@ -86,7 +86,7 @@ def opened(task: Task) -> str:
 _PROGRAMS = {"age": "age", "OpenPGP": "gpg"}
 
 
-def _secrets(task: Task, seal: str) -> dict[str, bytes]:
+def _secrets(task: Verification, seal: str) -> dict[str, bytes]:
     """Return the keys that the set declares, by the paths that they have in the sandbox.
 
     Raises: NotTriedError.
@@ -158,12 +158,12 @@ def refused(seal: str, said: Finished, has_identity: bool) -> RestoreError:
     return BadBackupError(f"{program}: it was not decrypted, with status {said.status}")
 
 
-def _version(task: Task, program: str) -> str:
+def _version(task: Verification, program: str) -> str:
     words = task.sandbox.run([program, "--version"]).out.split("\n")[0].split()
     return words[-1][:40] if words else ""
 
 
-def _read(task: Task, path: str) -> None:
+def _read(task: Verification, path: str) -> None:
     """Read what came out to its end, as a backup that was never encrypted.
 
     Raises: BadBackupError, NotTriedError.

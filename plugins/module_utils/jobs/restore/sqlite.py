@@ -24,7 +24,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.followed import followed
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import prove_beside
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 INSTALL = "apt-get install --yes sqlite3"
 _FILE = "database.sqlite"
@@ -47,10 +50,10 @@ _LACKS = re.compile(
 )
 
 
-class RestoredSqlite(Restored):
+class RestoredSqlite(RestoredBackup):
     """A copy of a database file."""
 
-    def __init__(self, task: Task, path: str) -> None:
+    def __init__(self, task: Verification, path: str) -> None:
         self._task, self._path = task, path
         self._tables: list[str] = []
 
@@ -121,7 +124,8 @@ class RestoredSqlite(Restored):
         self._task.save([*command(self._path), f".dump {_text(table)}"], target)
 
     def _lines(self, sql: str, *options: str) -> list[str]:
-        said = self._task.sandbox.run([*command(self._path, *options), sql])
+        # What begins with a dash would be taken for an option.
+        said = self._task.sandbox.run([*command(self._path, *options), f" {sql}"])
         if said.status:
             raise told(said.err)
         return said.out.splitlines()
@@ -138,7 +142,7 @@ def told(err: str) -> RestoreError:
     line = re.split("['\"]", found.group() if found else "no word of why")[0].strip(" :")[:160]
     if _OF_ITS_APPLICATION.search(line):
         return NotTriedError(
-            f"sqlite3: {line}",
+            f"it needs what only its own application has: sqlite3: {line}",
             "decide: that is of the application that made it; verify it on a host whose sqlite3 has that",
         )
     if _LACKS.search(line):
@@ -156,7 +160,7 @@ def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-def _begin(task: Task) -> None:
+def _begin(task: Verification) -> None:
     """Note what program there is, and what speaks for or against the file itself.
 
     Raises: NotTriedError, BadBackupError.
@@ -172,14 +176,14 @@ def _begin(task: Task) -> None:
         task.note("everybody on this host may change the backup")
 
 
-def _ended(task: Task, path: str) -> RestoredSqlite:
+def _ended(task: Verification, path: str) -> RestoredSqlite:
     task.row["restored_bytes"] = os.path.getsize(task.outside(path))
     task.row["restore_seconds"] = task.row["seconds"]["restore"]
     return RestoredSqlite(task, path)
 
 
 @contextlib.contextmanager
-def restored_sqlite(task: Task) -> Iterator[Restored]:
+def restored_sqlite(task: Verification) -> Iterator[RestoredBackup]:
     """Copy the database, with what is in the log or the journal beside it, and open the copy.
 
     Raises: BadBackupError, NotTriedError, CancelledError.
@@ -195,7 +199,7 @@ def restored_sqlite(task: Task) -> Iterator[Restored]:
 
 
 @contextlib.contextmanager
-def restored_sqlite_dump(task: Task) -> Iterator[Restored]:
+def restored_sqlite_dump(task: Verification) -> Iterator[RestoredBackup]:
     """Load a dump into a new database.
 
     Raises: BadBackupError, NotTriedError, CancelledError.

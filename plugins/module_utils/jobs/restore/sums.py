@@ -26,7 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     COPY_BYTES,
     NO_LIMIT,
-    Task,
+    Verification,
 )
 
 LIST = re.compile(
@@ -61,7 +61,7 @@ def parse_sums(text: str) -> dict[str, str]:
     return found
 
 
-def prove_beside(task: Task) -> None:
+def prove_beside(task: Verification) -> None:
     """Compare a backup that is one file with the checksum beside it, if there is one.
 
     Raises: BadBackupError if it differs.
@@ -87,7 +87,7 @@ def prove_beside(task: Task) -> None:
         task.note(f"{name}: {found['why'] or 'does not list the backup'}")
 
 
-def prove_inside(task: Task, root: str, names: Iterable[str]) -> None:
+def prove_inside(task: Verification, root: str, names: Iterable[str]) -> None:
     """Compare restored files with the lists of checksums at their top. names: of all files, below root.
 
     A name in a list is compared with those that were restored, and opens nothing else.
@@ -128,7 +128,7 @@ def _signs(name: str, lists: list[str]) -> bool:
     return os.path.splitext(name)[0] in lists
 
 
-def hash_of(task: Task, path: str, algorithm: str = "sha256") -> str:
+def hash_of(task: Verification, path: str, algorithm: str = "sha256") -> str:
     """Return the checksum of a file, following no link.
 
     Raises: NotTriedError if it cannot be read; CancelledError.

@@ -15,7 +15,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     NotTriedError,
     RestoreError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
+    refuse_place,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
 
 
 class Taker:
@@ -30,8 +33,8 @@ class Taker:
         self.taken: list[str] = []
         self.problem = "nothing was restored"
 
-    def take(self, restored: Restored) -> None:
-        """Write it into the folder. Nothing that is there is overwritten."""
+    def take(self, restored: RestoredBackup) -> None:
+        """Write it into the folder, which must be root's alone. Nothing that is there is overwritten."""
         try:
             self.taken.append(self._write(restored))
             self.problem = ""
@@ -43,8 +46,10 @@ class Taker:
     def target(self) -> str:
         """Return into which file it is written.
 
-        Raises: NotTriedError if that is there already.
+        Raises: NotTriedError if that is there already, or nothing is named.
         """
+        if not self.wanted["table"] and not (self.wanted["file"] or "").strip("/"):
+            raise NotTriedError("no table and no file is named")
         name = self.wanted["table"] or os.path.basename(self.wanted["file"].rstrip("/"))
         name = re.sub(r"[^\w.-]", "_", name) + (".sql" if self.wanted["table"] else "")
         target = os.path.join(self.wanted["to"], name)
@@ -52,10 +57,10 @@ class Taker:
             raise NotTriedError(f"{target} is there already; nothing is overwritten")
         return target
 
-    def _write(self, restored: Restored) -> str:
+    def _write(self, restored: RestoredBackup) -> str:
         target, folder = self.target(), self.wanted["to"]
         made = not os.path.lexists(folder)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        refuse_place(folder, "to:")
         try:
             if self.wanted["table"]:
                 restored.take_table(self.wanted["table"], target)
@@ -69,12 +74,14 @@ class Taker:
         return target
 
 
-def _take_file(restored: Restored, file: str, target: str) -> None:
+def _take_file(restored: RestoredBackup, file: str, target: str) -> None:
     """Copy one restored file; nothing outside of what was restored."""
     if not restored.root:
         raise NotTriedError("the backup is of a database; name a table instead")
     top = os.path.realpath(restored.root)
     path = os.path.realpath(os.path.join(top, file.lstrip("/")))
+    if path.startswith(top + "/") and os.path.isdir(path):
+        raise NotTriedError(f"{file}: is a folder; name a file in it")
     if not path.startswith(top + "/") or not os.path.isfile(path):
         raise NotTriedError(f"{file}: no such file was restored")
     with open(path, "rb") as source, open(target, "xb") as into:

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
@@ -67,7 +67,7 @@ def empty_row(name: str) -> dict[str, Any]:
     }
 
 
-class Task:
+class Verification:
     """One verification of one set, in a sandbox of its own.
 
     wanted: the set as declared; verify: its part of that name. backup: its newest one that is finished, or repository:
@@ -244,14 +244,14 @@ class Task:
         self.scratch.give(target)
         return self.scratch.inside(target)
 
-    def save(self, argv: list[str], target: str) -> None:
-        """Write what a program of the sandbox prints into a new file outside of it.
+    def save(self, argv: list[str], target: str, reads: Sequence[tuple[str, str]] = ()) -> None:
+        """Write what a program of the sandbox prints into a new file outside of it. reads: as Sandbox.run.
 
         Raises: NotTriedError.
         """
         part = self.scratch.folder(f"saved-{time.monotonic_ns()}") + "/out"
         line = ["sh", "-c", 'exec >"$0"; exec "$@"', self.scratch.inside(part), *argv]
-        said = self.sandbox.run(line)
+        said = self.sandbox.run(line, reads)
         if said.status or not os.path.getsize(part):
             lines = said.err.strip().splitlines() or ["nothing came out"]
             raise NotTriedError(f"{argv[0]}: {lines[-1][:200]}")
@@ -292,7 +292,7 @@ def _told() -> Iterator[None]:
         raise NotTriedError(f"{exc.filename or 'the backup'}: {exc.strerror}") from exc
 
 
-class Restored:
+class RestoredBackup:
     """What came out of a backup, as long as it is there. Each kind has its own."""
 
     root = ""

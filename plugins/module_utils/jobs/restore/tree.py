@@ -18,15 +18,18 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums im
     hash_of,
     prove_inside,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Restored, Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
+    RestoredBackup,
+    Verification,
+)
 
 NAME = "tree"
 
 
-class RestoredTree(Restored):
+class RestoredTree(RestoredBackup):
     """Files that were restored. root: their folder, outside of the sandbox, in which nothing runs any more."""
 
-    def __init__(self, task: Task, root: str) -> None:
+    def __init__(self, task: Verification, root: str) -> None:
         self._task, self.root = task, root
         self._files: dict[str, int] = {}
         self._folders, self._links = 0, 0
@@ -107,7 +110,7 @@ def _leads_out(link: str, root: str) -> bool:
 
 
 @contextlib.contextmanager
-def restored_tree(task: Task) -> Iterator[Restored]:
+def restored_tree(task: Verification) -> Iterator[RestoredBackup]:
     """Copy a tree, and hold the copy against it.
 
     Raises: NotTriedError, CancelledError.
@@ -121,7 +124,7 @@ def restored_tree(task: Task) -> Iterator[Restored]:
     yield RestoredTree(task, root)
 
 
-def _compare(task: Task, source: str, copy: str) -> None:
+def _compare(task: Verification, source: str, copy: str) -> None:
     """Compare each file of a tree with its copy.
 
     Raises: NotTriedError if one differs: it changed while it was copied, or the disk does not give the same twice.

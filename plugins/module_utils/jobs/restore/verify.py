@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restore a set's newest backup, judge what comes out, and write it down: one verification.
 
-A kind of backup is a function that restores it and gives what came out (task.Restored) for as long as it is there;
+A kind of backup is a function that restores it and gives what came out (RestoredBackup) for as long as it is there;
 `KINDS` says which is whose. All else is the same for each kind, and is here.
 """
 
@@ -43,6 +43,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     RestoreError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.figures import (
+    COUNTED,
     proved_by_figures,
     shrunk,
 )
@@ -63,14 +64,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sealed import opened
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
-    Restored,
-    Task,
+    RestoredBackup,
+    Verification,
     empty_row,
 )
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
-COUNTED = 200
-Afterwards = Callable[[Restored], None]
+_PASSWORD = re.compile(f"{_WRONG_PASSWORD.pattern}|empty password is not a password")
+Afterwards = Callable[[RestoredBackup], None]
 
 
 def verify(
@@ -91,25 +92,26 @@ def verify(
     row = empty_row(wanted["name"])
     row["id"] = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime(now)) + os.urandom(3).hex()
     row["began_at"] = iso(now)
-    try:
-        refuse_mistakes(wanted["verify"])
-        with _ended_by_signals(), Scratch(base) as scratch:
-            _verify(Task(wanted, row, ledger, scratch, host), afterwards)
-    except RestoreError as exc:
-        row.update(outcome=exc.outcome, why=str(exc)[:500], next_step=exc.next_step)
-    finally:
-        ledger.running(None)
-    if row["outcome"] not in ("restored", "part"):
-        row["covered"] = ""
-    row["ended_at"] = iso(host.now())
-    try:
-        ledger.add(row)
-    except OSError as exc:
-        raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
+    with _ended_by_signals():
+        try:
+            refuse_mistakes(wanted["verify"])
+            with Scratch(base) as scratch:
+                _verify(Verification(wanted, row, ledger, scratch, host), afterwards)
+        except RestoreError as exc:
+            row.update(outcome=exc.outcome, why=str(exc)[:500], next_step=exc.next_step)
+        finally:
+            ledger.running(None)
+        if row["outcome"] not in ("restored", "part"):
+            row.update(covered="", proof="none")
+        row["ended_at"] = iso(host.now())
+        try:
+            ledger.add(row)
+        except OSError as exc:
+            raise NotTriedError(f"ledger {ledger.folder}: {exc.strerror}") from exc
     return row
 
 
-def _verify(task: Task, afterwards: Afterwards | None) -> None:
+def _verify(task: Verification, afterwards: Afterwards | None) -> None:
     """Do all steps, and write into the row how they ended.
 
     Raises: RestoreError if there is no sandbox.
@@ -133,15 +135,15 @@ def _verify(task: Task, afterwards: Afterwards | None) -> None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let a signal that would end the process end the verification, so that nothing of it is left."""
+    """Let the first signal that would end the process end the verification; the next ones wait until that is done."""
+    asked = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def end(number: int, _frame: Any) -> None:
+        for one in asked:
+            signal.signal(one, signal.SIG_IGN)
         raise CancelledError(f"cancelled by {signal.Signals(number).name}")
 
-    before = {
-        number: signal.signal(number, end)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    }
+    before = {number: signal.signal(number, end) for number in asked}
     try:
         yield
     finally:
@@ -171,7 +173,7 @@ def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
     }
 
 
-def _restore(task: Task, afterwards: Afterwards | None) -> None:
+def _restore(task: Verification, afterwards: Afterwards | None) -> None:
     """Do all steps.
 
     Raises: RestoreError, HostError.
@@ -193,7 +195,7 @@ def _restore(task: Task, afterwards: Afterwards | None) -> None:
         _judge(task, restored)
 
 
-def _refuse_now(task: Task) -> None:
+def _refuse_now(task: Verification) -> None:
     """Raise NotTriedError in the time in which backups are made."""
     window = task.verify["backup_window"]
     if window and in_window(window, task.host.now()):
@@ -203,7 +205,7 @@ def _refuse_now(task: Task) -> None:
         )
 
 
-def _find(task: Task) -> str:
+def _find(task: Verification) -> str:
     """Find the newest backup and read it to its end; return its kind."""
     wanted = task.wanted
     if wanted["repository"]:
@@ -233,7 +235,7 @@ def _find(task: Task) -> str:
     return opened(task) if kind == "encrypted" else kind
 
 
-def _find_snapshot(task: Task) -> str:
+def _find_snapshot(task: Verification) -> str:
     """Find the newest finished snapshot of a repository; return what keeps it."""
     seconds = max(1.0, task.sandbox.ends - time.monotonic())
     try:
@@ -243,6 +245,12 @@ def _find_snapshot(task: Task) -> str:
             f"{exc}", "decide: take that file from the repository's second copy"
         ) from exc
     except HostError as exc:
+        declared = task.wanted.get("password") or task.wanted.get("password_file")
+        if not declared and _PASSWORD.search(str(exc)):
+            raise NotTriedError(
+                "the repository is encrypted, and no password is declared for it",
+                "decide: name the file with its password in the set's `password_file`",
+            ) from exc
         if _WRONG_PASSWORD.search(str(exc)):
             raise BadBackupError(
                 str(exc), "decide: the password that is declared does not open the repository"
@@ -255,17 +263,19 @@ def _find_snapshot(task: Task) -> str:
     return found.kind
 
 
-def _count(task: Task, restored: Restored) -> None:
+def _count(task: Verification, restored: RestoredBackup) -> None:
     """Take down how much came out.
 
     Raises: BadBackupError, NotTriedError.
     """
     with task.step("count"):
         task.row["figures"], counts = restored.figures()
+        if task.row["figures"].get("tables") and task.row["figures"].get("rows") == 0:
+            raise BadBackupError("it holds the structure alone: none of its tables has a row")
         task.row["counts"] = dict(sorted(counts.items())[:COUNTED])
 
 
-def _judge(task: Task, restored: Restored) -> None:
+def _judge(task: Verification, restored: RestoredBackup) -> None:
     """Judge what came out.
 
     Raises: BadBackupError, NotTriedError.
@@ -281,13 +291,13 @@ def _judge(task: Task, restored: Restored) -> None:
         _prove(task)
 
 
-def _taken(task: Task) -> float:
+def _taken(task: Verification) -> float:
     """Return when the backup was taken: what is fresh in it is fresh beside that."""
     said = task.row.get("taken_at")
     return datetime.fromisoformat(said).timestamp() if said else task.host.now()
 
 
-def _matches(restored: Restored, pattern: str) -> list[str]:
+def _matches(restored: RestoredBackup, pattern: str) -> list[str]:
     """Return the restored files that match a pattern; none outside of what was restored.
 
     Raises: NotTriedError if files were not restored.
@@ -299,7 +309,7 @@ def _matches(restored: Restored, pattern: str) -> list[str]:
     return [one for one in found if os.path.realpath(one).startswith(top + "/")]
 
 
-def _prove(task: Task) -> None:
+def _prove(task: Verification) -> None:
     """Say how the content is proved, and fail if something in it is not as it should be.
 
     Raises: BadBackupError, NotTriedError.
@@ -316,15 +326,22 @@ def _prove(task: Task) -> None:
     unknown = [one for one in row["assertions"] if one["state"] == UNKNOWN]
     if unknown:
         raise NotTriedError(f"{unknown[0]['name']}: {unknown[0]['found']}")
+    since = task.verify["compare_since"] or ""
     before = next(
-        (one for one in task.ledger.rows(row["set"]) if one.get("outcome") == "restored"), {}
+        (
+            one
+            for one in task.ledger.rows(row["set"])
+            if one["outcome"] == "restored" and str(one.get("ended_at")) >= since
+        ),
+        {},
     )
     whole = row["covered"] == "all"
-    less = shrunk(row["counts"], before.get("counts") or {}) if whole else []
+    less = shrunk(row, before) if whole else []
     if less:
         raise BadBackupError(
             f"it has shrunk: {less[0]}",
-            "decide: whether that much was removed; the next one is held against it",
+            "decide: whether that was removed on purpose; then write "
+            f"`compare_since: {row['began_at'][:10]}` under `verify` of the set",
         )
     if row["proof"] == "none" and row["assertions"]:
         row["proof"] = "assertions"

@@ -63,20 +63,21 @@ def judge(seen: RestoreSeen, limits: Limits, now: datetime) -> Verdict | None:
         Measure("never", len(cycle.never)),
     )
     at_most = seen.cycle_days or limits.full_days
-    text = f"{done} of {cycle.parts} parts proved since {cycle.began_at:%Y-%m-%d}{_left(cycle)}"
+    text = f"{done} of {cycle.parts} parts proved since {cycle.began_at:%Y-%m-%d}"
     since = cycle.last_full_at or cycle.began_at
     days = (seen.at - since).total_seconds() / 86400
     if days < -1:
         return unknown(f"proved in the future: {since.isoformat()}", *measures)
-    full = f"all parts were proved {max(0.0, days):.1f} days ago"
+    ago = f"{max(0.0, days):.1f} days ago, at most {at_most:g}"
     if cycle.last_full_at is None:
-        full = f"all parts were never proved; the first cycle began {max(0.0, days):.1f} days ago"
-    full = f"{full}, at most {at_most:g}"
+        text = f"{text}; no full cycle yet, the first began {ago}{_left(cycle)}"
+    else:
+        text = f"all parts were proved {ago}; {text}{_left(cycle)}"
     if days > at_most:
-        return failed(Severity.MEDIUM, f"{full}; {text}", *measures)
+        return failed(Severity.MEDIUM, text, *measures)
     if cycle.last_full_at is None:
-        return nothing_to_judge(f"{full}; {text}", *measures, remedy=VERIFY)
-    return passed(f"{full}; {text}", *measures)
+        return nothing_to_judge(text, *measures, remedy=VERIFY)
+    return passed(text, *measures)
 
 
 def _left(cycle: RestoreCycle) -> str:

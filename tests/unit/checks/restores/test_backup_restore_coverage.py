@@ -64,8 +64,8 @@ def test_a_first_cycle_that_does_not_end_fails() -> None:
 
     assert judge(seen, Limits(), NOW) == failed(
         Severity.MEDIUM,
-        "all parts were never proved; the first cycle began 40.0 days ago, at most 30; 3 of 16 parts "
-        "proved since 2026-10-18; 50 or more snapshots never proved: 0, 1, 2, …",
+        "3 of 16 parts proved since 2026-10-18; no full cycle yet, the first began 40.0 days ago, at "
+        "most 30; 50 or more snapshots never proved: 0, 1, 2, …",
         Measure("proved", 18.75, "%"),
         Measure("unproved", 0),
         Measure("never", 50),

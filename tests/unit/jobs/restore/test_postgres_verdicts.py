@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
@@ -11,6 +14,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_archive import (
     roles_in,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_asked import (
+    asked_by,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_errors import (
     ended_by,
     missing_role,
@@ -18,6 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     without_data,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_programs import (
+    PostgresPrograms,
     major_of,
     restricts,
     version_of,
@@ -25,10 +32,18 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_repository import (
     verdict,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_restored import (
+    RestoredPostgres,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
+    PostgresServer,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal import (
     gaps,
     reached,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 
 @pytest.mark.parametrize(
@@ -84,6 +99,75 @@ def test_what_reads_files_or_starts_programs_is_told(text: str, what: str) -> No
     assert reaches_out("42501", text) == what
 
 
+class _Server:
+    """A server whose databases are known. saved: with what a table is taken."""
+
+    user = "admin"
+
+    def __init__(self, databases: list[str], folder: str = "") -> None:
+        self.databases = databases
+        self.programs = PostgresPrograms(f"{folder}/bin", (15, 1))
+        self.asked: list[str] = []
+        self.saved: list[object] = []
+
+    def forget_settings(self) -> None:
+        pass
+
+    def values(self, sql: str, database: str = "") -> list[str]:
+        return self.databases if "pg_database" in sql else ["public\x1fguest"]
+
+    def run(self, *_words: str, database: str, **_options: object) -> Finished:
+        self.asked.append(database)
+        return Finished(0, "1\0", "", 0.1)
+
+    def save(self, _argv: list[str], _target: str, reads: object) -> None:
+        self.saved.append(reads)
+
+
+def restored_in(server: _Server, main: str = "", dumped: str = "") -> RestoredPostgres:
+    return RestoredPostgres(
+        cast(Verification, server), cast(PostgresServer, server), main, dumped=dumped
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "dumped", "asked", "answers"),
+    [
+        (["restored"], "shop", "shop", "restored"),
+        (["restored"], "shop", "restored", "restored"),
+        (["restored"], "shop", "", "restored"),
+        (["postgres", "restored"], "shop", "shop", "restored"),
+        (["restored"], "shop", "store", "database 'store' is not in it; it has restored, which is asked without `database`"),
+        (["restored"], "", "shop", "database 'shop' is not in it; it has restored, which is asked without `database`"),
+        (["a", "b"], "", "shop", "database 'shop' is not in it; it has a, b"),
+        (["a", "b"], "shop", "shop", "database 'shop' is not in it; it has a, b"),
+        (["a", "b"], "", "", "it has 2 databases; say in `database` which is asked"),
+    ],
+)  # fmt: skip
+def test_one_database_is_asked_by_its_own_name_too(
+    there: list[str], dumped: str, asked: str, answers: str
+) -> None:
+    server = _Server(there)
+    restored = restored_in(server, "restored" if "restored" in there else "", dumped)
+
+    if " " in answers:
+        with pytest.raises(NotTriedError) as said:
+            restored.ask("SELECT 1", asked)
+        assert str(said.value) == answers
+    else:
+        assert restored.ask("SELECT 1", asked) == "1"
+        assert server.asked == [answers]
+
+
+def test_a_table_is_taken_by_programs_that_are_shown_wherever_they_are(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    server = _Server(["restored"], str(tmp_path))
+
+    restored_in(server, "restored", "shop").take_table("shop.public.guest", "/to")
+
+    assert server.saved == [[(f"{tmp_path}/lib", f"{tmp_path}/lib")]]
+
+
 def test_a_role_that_is_missing_is_named() -> None:
     assert missing_role("42704", 'role "app" does not exist') == "app"
     assert missing_role("42704", 'type "app" does not exist') == ""
@@ -101,6 +185,36 @@ def test_a_role_that_is_missing_is_named() -> None:
 )  # fmt: skip
 def test_grants_and_policies_name_roles(definition: str, roles: set[str]) -> None:
     assert roles_in(definition) == roles
+
+
+@pytest.mark.parametrize(
+    ("definition", "asked"),
+    [
+        ("COPY public.guest FROM PROGRAM 'id';", "external program"),
+        ("CREATE TABLE public.a (b int);\ncopy a(b) from/**/program $$id$$;", "external program"),
+        ("/* a /* b */ c */ COPY public.guest FROM PROGRAM 'id';", "external program"),
+        ("SELECT E'\\'', pg_read_file ('/etc/passwd')", "pg_read_file"),
+        ("SELECT '" + "$a$b /*" * 100_000, ""),
+        ("COPY " + "/* $1" * 100_000, ""),
+        ("COPY public.guest FROM '/etc/passwd';", "COPY with a file of the server"),
+        ("COPY public.guest (id, name) FROM stdin;", ""),
+        ("SELECT pg_catalog.lo_import('/etc/passwd');", "lo_import"),
+        ('SELECT pg_catalog."lo_import" (\'/etc/passwd\');', "lo_import"),
+        ("SELECT pg_catalog.lo_create('16400');", ""),
+        ("SELECT 'lo_import(', \"pg_read_file (\";", ""),
+        ("CREATE MATERIALIZED VIEW public.m AS\n SELECT pg_read_file('/etc/passwd'::text) AS a\n  WITH NO DATA;", "pg_read_file"),
+        ("DO $$BEGIN EXECUTE 'COPY a FROM PROGRAM ''id'' '; END$$;", "external program"),
+        ("CREATE FUNCTION public.f() RETURNS oid LANGUAGE sql AS $$SELECT lo_import('/etc/passwd'); COPY a FROM PROGRAM 'id';$$;", ""),
+        ("CREATE FUNCTION public.f() RETURNS text LANGUAGE sql RETURN pg_read_file('/etc/passwd');", ""),
+        ("CREATE EVENT TRIGGER lo_import ON ddl_command_end\n   EXECUTE FUNCTION public.pg_read_file();", ""),
+        ("COMMENT ON TABLE public.a IS 'COPY a FROM PROGRAM ''id''; SELECT lo_import(''a'');';", ""),
+        ("GRANT ALL ON FUNCTION pg_catalog.pg_read_file(text) TO report;", ""),
+    ],
+)  # fmt: skip
+def test_what_a_definition_runs_is_told_and_what_it_only_names_is_not(
+    definition: str, asked: str
+) -> None:
+    assert asked_by(definition) == asked
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import sealed, sqlite
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.archive import bare_name
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.assertions import judged
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums import (
     LIST,
@@ -13,6 +14,27 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sums im
 )
 
 SHA = "a" * 64
+ANY = dict.fromkeys(("sql", "name", "database", "files", "equals", "min", "max", "fresh_hours"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "state", "found"),
+    [
+        ("-- todo", "unknown", "the statement returned nothing; expected one value"),
+        ("/* SELECT 1 */ ;", "unknown", "the statement returned nothing; expected one value"),
+        ("SET work_mem = '1MB'", "unknown", "the statement returned nothing; expected one value"),
+        ("-- the newest\n(SELECT at FROM canary)", "failed", ""),
+        ("with a as (select 1) select 1 from a where false", "failed", ""),
+    ],
+)  # fmt: skip
+def test_a_statement_that_is_no_query_says_nothing_of_the_data_and_a_missing_row_does(
+    sql: str, state: str, found: str
+) -> None:
+    said = judged(
+        {**ANY, "sql": sql, "equals": "1"}, lambda _sql, _database: "", lambda _one: [], 0
+    )
+
+    assert (said["state"], said["found"]) == (state, found)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +125,19 @@ def test_a_password_alone_says_nothing_of_what_was_encrypted_to_a_key() -> None:
             "sqlite3: Parse error near line 1: unrecognized token",
         ),
         ("Error: in prepare, no such table: nix", "failed", "sqlite3: Error: in prepare, no such table: nix"),
-        ("Error: no such module: fts9", "unknown", "sqlite3: Error: no such module: fts9"),
-        (
-            "Error: in prepare, unknown function: mine()\n  PRAGMA integrity_check(5)\n    ^--- error here",
-            "unknown",
-            "sqlite3: Error: in prepare, unknown function: mine()",
-        ),
-        (
-            "Error: in prepare, no such collation sequence: german",
-            "unknown",
-            "sqlite3: Error: in prepare, no such collation sequence: german",
+        *(
+            (printed, "unknown", f"it needs what only its own application has: sqlite3: {line}")
+            for printed, line in (
+                ("Error: no such module: fts9", "Error: no such module: fts9"),
+                (
+                    "Error: in prepare, unknown function: mine()\n  PRAGMA integrity_check(5)\n    ^--- error here",
+                    "Error: in prepare, unknown function: mine()",
+                ),
+                (
+                    "Error: in prepare, no such collation sequence: german",
+                    "Error: in prepare, no such collation sequence: german",
+                ),
+            )
         ),
         ("Mustermann", "failed", "sqlite3: no word of why"),
     ],

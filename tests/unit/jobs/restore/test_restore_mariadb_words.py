@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import RestoreError
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_announced import (
     Announced,
     lost_rows,
@@ -28,10 +31,49 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     in_order,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_server import (
+    MariaDbServer,
     quoted,
     settings_of,
     version_of,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_tables import (
+    RestoredMariaDb,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
+
+
+class _Refusing:
+    """A server that answers with an error. number: of MariaDB."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def ask(self, _sql: str, _database: str) -> SqlError:
+        return SqlError(self.number, 1, "")
+
+    def gone(self, _error: SqlError) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome", "words"),
+    [
+        (1049, "unknown", "database 'shop' is not in it; it has "),
+        (1146, "failed", "error 1146"),
+        (1064, "unknown", "error 1064"),
+    ],
+    ids=["database", "table", "syntax"],
+)
+def test_an_assertion_in_a_database_that_is_not_there_says_nothing_of_the_backup(
+    number: int, outcome: str, words: str
+) -> None:
+    server = cast(MariaDbServer, _Refusing(number))
+    restored = RestoredMariaDb(cast(Verification, None), server)
+
+    with pytest.raises(RestoreError) as said:
+        restored.ask("SELECT 1", "shop")
+
+    assert (said.value.outcome, str(said.value)) == (outcome, words)
 
 
 @pytest.mark.parametrize(

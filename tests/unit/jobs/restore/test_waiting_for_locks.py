@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.reposit
     LockHolder,
     wait_until_free,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Task
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import Verification
 
 LIVING = LockHolder("web", 4711, 1_795_662_900.0, gone=False)
 GONE = LockHolder("web", 4712, 1_795_662_900.0, gone=True)
@@ -52,7 +52,9 @@ class Waiting:
         left = list(seen)
         task: Any = self
         wait_until_free(
-            cast(Task, task), lambda: left.pop(0) if len(left) > 1 else left[0], "restic unlock"
+            cast(Verification, task),
+            lambda: left.pop(0) if len(left) > 1 else left[0],
+            "restic unlock",
         )
 
 
