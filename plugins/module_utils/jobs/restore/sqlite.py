@@ -142,7 +142,7 @@ def told(err: str) -> RestoreError:
     line = re.split("['\"]", found.group() if found else "no word of why")[0].strip(" :")[:160]
     if _OF_ITS_APPLICATION.search(line):
         return NotTriedError(
-            f"sqlite3: {line}",
+            f"it needs what only its own application has: sqlite3: {line}",
             "decide: that is of the application that made it; verify it on a host whose sqlite3 has that",
         )
     if _LACKS.search(line):
