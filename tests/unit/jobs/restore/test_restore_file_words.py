@@ -125,19 +125,6 @@ def test_a_password_alone_says_nothing_of_what_was_encrypted_to_a_key() -> None:
             "sqlite3: Parse error near line 1: unrecognized token",
         ),
         ("Error: in prepare, no such table: nix", "failed", "sqlite3: Error: in prepare, no such table: nix"),
-<<<<<<< HEAD
-        ("Error: no such module: fts9", "unknown", "sqlite3: Error: no such module: fts9"),
-        (
-            "Error: in prepare, unknown function: mine()\n  PRAGMA integrity_check(5)\n    ^--- error here",
-            "unknown",
-            "sqlite3: Error: in prepare, unknown function: mine()",
-        ),
-        (
-            "Error: in prepare, no such collation sequence: german",
-            "unknown",
-            "sqlite3: Error: in prepare, no such collation sequence: german",
-        ),
-=======
         *(
             (printed, "unknown", f"it needs what only its own application has: sqlite3: {line}")
             for printed, line in (
@@ -152,7 +139,6 @@ def test_a_password_alone_says_nothing_of_what_was_encrypted_to_a_key() -> None:
                 ),
             )
         ),
->>>>>>> rmend2
         ("Mustermann", "failed", "sqlite3: no word of why"),
     ],
     ids=["constraint", "quoted", "table", "module", "function", "collation", "no message"],
