@@ -63,14 +63,17 @@ unit: $(VENV)/dev  ## the tests without services, in seconds
 	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) tests/unit
 
 service: $(VENV)/dev  ## the tests on real daemons, but for the long ones
-	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m "not long" tests/service
+	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m "not long and not thorough" tests/service
 
 long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that are killed
 	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m long $$(grep -l mark.long tests/service/test_*.py)
 
 # The long ones begin first, so that no processor is idle while the last of them ends; and the tests are loaded once.
 daemons: $(VENV)/dev  ## service and long together, as make test does
-	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) tests/service
+	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m "not thorough" tests/service
+
+thorough: $(VENV)/dev  ## each fault that is planted in a backup, on real programs; some ten minutes, not in make test
+	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) -m thorough $$(grep -l mark.thorough tests/service/test_*.py)
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
@@ -104,4 +107,4 @@ clean:  ## remove what the targets made
 	rm -rf $(VENV) $(OLDEST) dist build .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help daily test test-busy packages bench mutate lab format clean
-.PHONY: lint unit service long daemons integration oldest oldest-integration sanity
+.PHONY: lint unit service long thorough daemons integration oldest oldest-integration sanity

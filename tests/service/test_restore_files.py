@@ -283,7 +283,7 @@ QUICK = (
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.long, id=name)
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough, id=name)
         for name in FAULTS
     ],
 )

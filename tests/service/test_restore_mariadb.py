@@ -168,8 +168,8 @@ def copy(made: Path, tmp_path: Path) -> Path:
         ("all.sql", "sql mysqldump", 1),
         ("folder", "mydumper", 0),
         ("raw", "mariabackup", 1),
-        pytest.param("users.sql", "sql mysqldump", 1, marks=pytest.mark.long),
-        pytest.param("stream.xb", "xbstream", 1, marks=pytest.mark.long),
+        pytest.param("users.sql", "sql mysqldump", 1, marks=pytest.mark.thorough),
+        pytest.param("stream.xb", "xbstream", 1, marks=pytest.mark.thorough),
     ],
 )
 def test_each_kind_is_restored_and_counted_and_no_event_of_it_runs(
@@ -412,7 +412,7 @@ QUICK = (
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.long, id=name)
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough, id=name)
         for name in FAULTS
     ],
 )
@@ -434,7 +434,7 @@ def _words(text: str) -> list[str]:
     return [*head.rpartition(" ")[:2], head.rpartition(" ")[2], _of, tail]
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_dump_that_has_shrunk_since_the_verification_before_is_bad(
     made: Path, copy: Path, trial: Trial
 ) -> None:

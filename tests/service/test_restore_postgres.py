@@ -146,13 +146,13 @@ GUESTS = {"sql": "SELECT count(*) FROM guest", "database": "shop", "equals": "50
     ("backup", "database"),
     [
         ("custom", "shop"),
-        pytest.param("tar", "shop", marks=pytest.mark.long),
-        pytest.param("directory", "shop", marks=pytest.mark.long),
-        pytest.param("unpacked", "shop", marks=pytest.mark.long),
+        pytest.param("tar", "shop", marks=pytest.mark.thorough),
+        pytest.param("directory", "shop", marks=pytest.mark.thorough),
+        pytest.param("unpacked", "shop", marks=pytest.mark.thorough),
         ("plain.sql", "restored"),
         ("all.sql", "shop"),
         ("base_tar", "shop"),
-        pytest.param("base/data", "shop", marks=pytest.mark.long),
+        pytest.param("base/data", "shop", marks=pytest.mark.thorough),
     ],
 )
 def test_a_good_backup_is_restored_and_each_row_is_there(
@@ -171,7 +171,7 @@ def test_a_good_backup_is_restored_and_each_row_is_there(
 
 
 @pytest.mark.parametrize("packer", ["gzip", "xz"])
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_packed_dump_is_restored(live: Live, trial: Trial, packer: str, tmp_path: Path) -> None:
     for name in ("custom", "plain.sql"):
         packed = tmp_path / f"{name}.{packer}"
@@ -181,7 +181,7 @@ def test_a_packed_dump_is_restored(live: Live, trial: Trial, packer: str, tmp_pa
         assert (row["outcome"], row["figures"]["rows"]) == ("restored", 5300)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_roles_that_are_not_in_a_dump_are_named_and_come_from_the_declared_globals(
     live: Live, trial: Trial, tmp_path: Path
 ) -> None:
@@ -205,7 +205,7 @@ def test_a_table_that_is_gone_since_the_verification_before_is_missed(
     assert row["why"].startswith("it has shrunk: shop.public.guest is gone; it had 5000")
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_assertions_ask_one_value_and_change_nothing(live: Live, trial: Trial) -> None:
     row = trial.verify(
         live.made / "custom",
@@ -239,7 +239,7 @@ def test_assertions_ask_one_value_and_change_nothing(live: Live, trial: Trial) -
     assert row["assertions"][5]["found"].startswith("database 'gone' is not in it; it has shop")
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_database_that_gives_its_sessions_another_role_is_counted_and_asked_all_the_same(
     live: Live, trial: Trial, tmp_path: Path
 ) -> None:
@@ -256,7 +256,7 @@ def test_a_database_that_gives_its_sessions_another_role_is_counted_and_asked_al
     assert (row["outcome"], row["counts"]["shop.public.guest"]) == ("restored", 5000)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_one_table_is_taken_out_of_what_was_restored(
     live: Live, trial: Trial, tmp_path: Path
 ) -> None:
@@ -514,7 +514,7 @@ def copied(live: Live, name: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(one, marks=pytest.mark.long if any(word in one for word in SLOW) else ())
+        pytest.param(one, marks=pytest.mark.thorough if any(word in one for word in SLOW) else ())
         for one in FAULTS
     ],
 )

@@ -157,7 +157,7 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
     one.close()
 
 
-@pytest.mark.parametrize("tool", ["pgbackrest", pytest.param("barman", marks=pytest.mark.long)])
+@pytest.mark.parametrize("tool", ["pgbackrest", pytest.param("barman", marks=pytest.mark.thorough)])
 def test_a_repository_is_restored_up_to_the_last_of_its_log(
     tool: str, trial: Trial, request: pytest.FixtureRequest
 ) -> None:
@@ -185,14 +185,14 @@ def test_what_pgbackrest_calls_an_error_with_status_0_is_one(
     assert row["why"].endswith("is invalid: checksum invalid: 1") or "missing: 0" in row["why"]
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_repository_that_is_not_there_is_no_success(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     (tmp_path / "backup").mkdir()
     assert verified(trial, tmp_path, "pgbackrest")["outcome"] == "unknown"
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.parametrize("tool", ["pgbackrest", "barman"])
 def test_a_gap_in_the_log_is_named_and_the_recovery_point_lies_before_it(
     tool: str, trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
@@ -209,7 +209,7 @@ def test_a_gap_in_the_log_is_named_and_the_recovery_point_lies_before_it(
     assert row["counts"]["postgres.public.guest"] in (5001, 5002)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.parametrize("tool", ["pgbackrest", "barman"])
 def test_a_log_that_lacks_what_the_backup_begins_with_is_a_fault(
     tool: str, trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
@@ -225,7 +225,7 @@ def test_a_log_that_lacks_what_the_backup_begins_with_is_a_fault(
     assert "the archive lacks 0000" in row["why"]
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_flipped_byte_in_the_log_that_barman_keeps_is_seen(
     barman: Path, trial: Trial, tmp_path: Path
 ) -> None:

@@ -220,7 +220,7 @@ QUICK = 3
 def planted(faults: dict[str, tuple[str, int, str]]) -> list[Any]:
     """Return the faults of a table as cases."""
     return [
-        pytest.param(*fault, id=name, marks=[pytest.mark.long] if number >= QUICK else [])
+        pytest.param(*fault, id=name, marks=[pytest.mark.thorough] if number >= QUICK else [])
         for number, (name, fault) in enumerate(faults.items())
     ]
 
@@ -281,7 +281,7 @@ def test_a_large_snapshot_is_proved_part_by_part_and_the_cycle_goes_on_where_it_
     assert changed["last_full_at"] == full["last_full_at"]
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_cycle_that_must_end_soon_reads_more_parts_at_once(
     restic_home: Path, place: Place
 ) -> None:
@@ -324,7 +324,7 @@ def test_a_repository_that_is_written_is_waited_for_and_its_lock_is_never_broken
     assert list((restic_copy / "locks").iterdir()) == locks
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_snapshot_that_comes_while_its_lock_is_waited_for_is_no_fault(
     restic_copy: Path, place: Place
 ) -> None:
@@ -337,7 +337,7 @@ def test_a_snapshot_that_comes_while_its_lock_is_waited_for_is_no_fault(
     assert (row["outcome"], row["why"], row["notes"]) == ("restored", "", [])
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_what_another_program_removes_meanwhile_is_no_fault_of_the_backup(
     restic_copy: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -526,7 +526,7 @@ def test_a_repository_of_borg_that_is_held_is_waited_for_and_its_lock_is_never_b
     assert len(locks) == 2
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_ended(
     borg_copy: Path, place: Place
 ) -> None:
@@ -548,7 +548,7 @@ def test_a_large_archive_is_read_and_the_check_of_its_segments_goes_on_where_it_
     assert anew["why"].startswith("borg check: Data integrity error: Segment entry")
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.parametrize("program", ["restic", "borg"])
 def test_what_only_root_can_restore_is_a_note_and_no_failure(
     program: str, tmp_path: Path, place: Place
@@ -597,7 +597,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_snapshot_of_restic_on_another_machine_is_restored(
     restic_home: Path, far: Path, place: Place
 ) -> None:
@@ -615,7 +615,7 @@ def test_a_snapshot_of_restic_on_another_machine_is_restored(
     assert bad["outcome"] == "failed", bad
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_an_archive_of_borg_on_another_machine_is_restored(
     borg_home: Path, far: Path, place: Place
 ) -> None:
