@@ -90,7 +90,7 @@ def rows_of(mib: int, dump: Path, theirs: float, ours: dict[str, float]) -> list
         "---|---|---",
         f"pg_restore by hand, same settings | 1 × | {theirs:.2f}",
         f"the restore alone, in the sandbox | {ours['pg_restore'] / theirs:.2f} × | {ours['pg_restore']:.2f}",
-        f"with start, counts and pg_amcheck | {both / theirs:.2f} × | {both:.2f}",
+        f"with start and counts of all rows | {both / theirs:.2f} × | {both:.2f}",
         *(f"{name} | - | {ours[name]:.2f}" for name in ("find", "stage", *OTHER_STEPS)),
     ]
 
