@@ -144,7 +144,9 @@ def why_failed(result: Mapping[str, Any]) -> str:
         if (
             item.get("failed") or "exception" in item
         ):  # of the loop, Ansible says only that items failed
-            return why_failed({**item, "results": None})
+            label = words(_text(item.get("_ansible_item_label")), TASK_CHARACTERS)
+            why = why_failed({**item, "results": None})
+            return f"{label}: {why}" if label else why
     message = words(result.get("msg"))
     for key in ("module_stderr", "module_stdout"):
         lines = _text(result.get(key))[-MESSAGE_CHARACTERS:].rstrip().splitlines()

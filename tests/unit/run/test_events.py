@@ -666,6 +666,8 @@ ANSIBLES = "Module result deserialization failed: No start of json char found"
         ({"msg": 7, "module_stderr": ["a", "list"]}, "(int instead of a text)"),
         ({"msg": "One or more items failed", "results": [{"msg": "no"}, 7, {"failed": True, "msg": "full"}]}, "full"),
         ({"msg": "One or more items failed", "results": [{"msg": "gone", "exception": "(none)"}]}, "gone"),
+        ({"msg": "One or more items failed", "results": [{"msg": "gone", "failed": True, "_ansible_item_label": "shop\n1"}]}, "shop 1: gone"),
+        ({"msg": "One or more items failed", "results": [{"msg": "gone", "failed": True, "_ansible_item_label": {"password": "x"}}]}, "gone"),
     ],
 )  # fmt: skip
 def test_a_module_that_gave_no_answer_fails_with_its_last_words(
