@@ -59,7 +59,7 @@ RESTORES = [
         ({"checks": ["disk_*", "swap_used"]}, ["disk_inodes", "disk_space", "disk_space_trend", "swap_used"]),
         ({"checks": "backups", "sets": SETS, "without": "backup_size"}, BACKUPS[:-1]),
         ({"checks": "backups", "sets": SETS, "without": BACKUPS[1:]}, BACKUPS[:1]),
-        ("databases", ["database_connect", "database_pool"]),
+        ("databases", ["database_connect", "database_pool", "database_sequences", "database_transactions"]),
         ("disk_*", ["disk_inodes", "disk_space", "disk_space_trend"]),
         ("disk_space", ["disk_space"]),
     ],
@@ -78,6 +78,8 @@ def test_a_parameter_goes_to_those_that_know_it() -> None:
     assert asked(of_entry(entry, load())) == {
         "database_connect": ({"databases": [{"kind": "redis"}]}, {"high_seconds": 3}),
         "database_pool": ({"databases": [{"kind": "redis"}]}, {}),
+        "database_sequences": ({"databases": [{"kind": "redis"}]}, {}),
+        "database_transactions": ({"databases": [{"kind": "redis"}]}, {}),
     }
 
 

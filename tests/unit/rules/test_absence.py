@@ -59,6 +59,8 @@ TABLE: dict[str, dict[str, str]] = {
     "certificate_strength": {"certificates": "gone"},
     "database_connect": {"databases": "gone"},
     "database_pool": {"databases": "gone"},
+    "database_sequences": {"databases": "gone"},
+    "database_transactions": {"databases": "gone"},
     "brute_force": {"logs": "gone"},
     "failed_logins": {"logs": "gone"},
     "login_after_failures": {"logs": "gone"},

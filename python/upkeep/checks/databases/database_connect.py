@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
     DatabaseAnswer,
 )
@@ -17,8 +18,6 @@ from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import counted, short
 from upkeep.model.remedies import connection
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
-
-ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
             )
         text = f"found on the host, but does not answer: {reason}"
         return failed(Severity.HIGH, text, remedy=_listens(seen))
-    expected = ANSWERS.get(seen.kind)
-    if expected is None or seen.answer != expected:
+    engine = ENGINES.get(seen.kind)
+    if engine is None or seen.answer != engine.expected:
+        expected = engine.expected if engine else None
         text = f"answered {short(seen.answer, 40)!r}, expected {expected!r}"
         return failed(Severity.CRITICAL, text)
     if seen.loading:

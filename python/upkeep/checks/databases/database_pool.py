@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
     DatabaseAnswer,
 )
@@ -71,18 +72,12 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
 
 
 SEE = "see who holds them; then end what holds connections and does nothing, or allow more"
-HOLDERS = {
-    "postgresql": "runuser -u postgres -- psql -c "
-    "'select usename, state, count(*) from pg_stat_activity group by 1, 2'",
-    "mariadb": "mariadb -e 'show processlist'",
-    "redis": "redis-cli client list",
-}
-"""By the kind of database, how to see its connections as an administrator of the host."""
 
 
 def _holders(kind: str) -> str:
     """Return how to see who holds connections; empty for a kind that is not known."""
-    return look(HOLDERS[kind], SEE) if kind in HOLDERS else ""
+    engine = ENGINES.get(kind)
+    return look(engine.holders, SEE) if engine and engine.holders else ""
 
 
 CHECK = Check(

@@ -3,44 +3,65 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import importlib
 import json
 import re
 import zlib
 from pathlib import Path
 
+import pytest
 import yaml
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import databases
-from ansible_collections.astral.upkeep.plugins.modules import databases_info
+from ansible_collections.astral.upkeep.plugins.doc_fragments.databases import ModuleDocFragment
+from ansible_collections.astral.upkeep.plugins.module_utils.databases import declared, registry
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 
-FOLDER = Path(databases.__file__).parent
-FILES = sorted(
-    path.stem
-    for path in FOLDER.glob("_*.py")
-    if path.stem not in ("__init__", "_engine", "_databases_shape")
-)
+ENGINES = Path(registry.__file__).parent / "engines"
+FILES = sorted(path.stem for path in ENGINES.glob("[!_]*.py"))
+PACKAGE = f"{payload.SHARED}.databases.engines"
+GATHERS = ("databases", "database_activity", "database_objects")
+ABOUT = {"kind", "connected", "subject", "declared", "reason", "version", "in_recovery", "sees_all"}
+NOTES = {"unread", "not_offered", "unseen"}
 
 
 def test_each_file_is_a_kind_of_its_name() -> None:
-    engines = [importlib.import_module(f"{databases.__package__}.{name}").ENGINE for name in FILES]
+    engines = {name: importlib.import_module(f"{PACKAGE}.{name}").ENGINE for name in FILES}
 
-    assert [one.kind for one in engines] == [name.lstrip("_") for name in FILES]
-    assert {one.kind: one for one in engines} == databases.ENGINES
+    assert {name: one.kind for name, one in engines.items()} == {name: name for name in FILES}
+    assert engines == registry.ENGINES
 
 
-def test_the_module_documents_each_kind() -> None:
-    options = yaml.safe_load(databases_info.DOCUMENTATION)["options"]
+def test_the_documentation_has_each_kind() -> None:
+    options = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
     kind = options["databases"]["suboptions"]["kind"]
 
-    assert set(kind["choices"]) == set(databases.ENGINES)
+    assert set(kind["choices"]) == set(registry.ENGINES)
 
 
-def test_what_a_host_is_sent_has_each_kind() -> None:
-    program = payload.build([("databases", {})], 10, "nonce").decode("ascii")
+def test_the_documentation_has_each_option() -> None:
+    options = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+    documented = options["databases"]["suboptions"]
+
+    assert set(options) == set(declared.ARGUMENTS)
+    assert set(documented) == set(declared.DATABASES["options"])
+
+
+@pytest.mark.parametrize("gather", GATHERS)
+def test_what_a_host_is_sent_has_each_kind(gather: str) -> None:
+    program = payload.build([(gather, {})], 10, "nonce").decode("ascii")
 
     sent: set[str] = set()
     for bundle in re.findall(r'^"([A-Za-z0-9+/=]+)"', program, re.MULTILINE):
         sent |= set(json.loads(zlib.decompress(base64.b64decode(bundle))))
-    assert {f"{payload.SHARED}.gather.databases.{name}" for name in FILES} <= sent
+    assert {f"{PACKAGE}.{name}" for name in FILES} <= sent
+
+
+@pytest.mark.parametrize("gather", GATHERS[1:])
+def test_each_topic_is_a_field_of_the_shape(gather: str) -> None:
+    name = "".join(part.capitalize() for part in gather.split("_"))
+    module = f"{payload.SHARED}.gather.databases._{gather}_shape"
+    shape = getattr(importlib.import_module(module), name)
+    topics = {topic for one in registry.ENGINES.values() for topic in one.topics.get(gather, ())}
+
+    assert {one.name for one in dataclasses.fields(shape)} == topics | ABOUT | NOTES

@@ -1,15 +1,16 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks Redis in its own protocol."""
+"""Redis, in its own protocol."""
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._engine import (
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     Engine,
 )
@@ -108,4 +109,13 @@ def parse_redis(text: str) -> dict[str, Any]:
     }
 
 
-ENGINE = Engine("redis", PORT, found, ask)
+ENGINE = Engine(
+    kind="redis",
+    port=PORT,
+    ask=ask,
+    expected="PONG",
+    found=found,
+    denied=re.compile(r"\b(NOAUTH|WRONGPASS|NOPERM)\b"),
+    saturated=re.compile(r"max number of clients reached", re.IGNORECASE),
+    holders="redis-cli client list",
+)

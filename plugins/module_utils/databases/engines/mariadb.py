@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks MariaDB or MySQL."""
+"""MariaDB, and MySQL as far as its way carries."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._engine import (
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     Engine,
     run_client,
@@ -95,4 +96,13 @@ def parse_mariadb(text: str) -> dict[str, Any]:
         raise AccessRefusedError(f"unexpected answer without {exc}") from exc
 
 
-ENGINE = Engine("mariadb", PORT, found, ask)
+ENGINE = Engine(
+    kind="mariadb",
+    port=PORT,
+    ask=ask,
+    expected=42,
+    found=found,
+    denied=re.compile(r"ERROR (1044|1045|1698)\b"),
+    saturated=re.compile(r"too many connections|ERROR (1040|1203|1226)\b", re.IGNORECASE),
+    holders="mariadb -e 'show processlist'",
+)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens a file of SQLite."""
+"""SQLite: a file."""
 
 from __future__ import annotations
 
@@ -10,18 +10,13 @@ import time
 import urllib.parse
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._engine import (
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     Engine,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 HEADER = b"SQLite format 3\0"  # source: SQLite's Database File Format, 1.3
-
-
-def found(host: Host) -> tuple[list[dict[str, Any]], bool]:
-    """Return nothing: a file lies anywhere, so it is looked at where a site names it."""
-    return [], True
 
 
 def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
@@ -70,4 +65,4 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     }
 
 
-ENGINE = Engine("sqlite", None, found, ask)
+ENGINE = Engine(kind="sqlite", port=None, ask=ask, expected=42)

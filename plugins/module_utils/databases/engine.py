@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a kind of database has of its own: where it listens, how it is found on a host, how it is asked, and what."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Pattern, Tuple
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+
+NOTHING = re.compile(r"(?!)")
+
+
+class AccessRefusedError(Exception):
+    """The database could not be used; the text is its own reason, or the system's."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One thing that a gather reads of a server or a database; its name is the field of the gather's shape.
+
+    sql: by the version from which it holds, as the server's own number (140000): what returns one row with one JSON
+    value. It may be a mapping with `rows` and `unseen`, how many objects the account may not see; else it is the value.
+    grant: what lets the account see them; `{account}` stands for its name. second: asked as the role that the site
+    names in `explain_as`, and of its server; without one, it is asked as the others are.
+    """
+
+    name: str
+    sql: Mapping[int, str]
+    grant: str = ""
+    second: bool = False
+
+    def sql_for(self, number: int) -> str:
+        """Return what a server of this version is asked; empty if it has nothing of the kind."""
+        known = [since for since in self.sql if since <= number]
+        return self.sql[max(known)] if known else ""
+
+
+@dataclass
+class Answers:
+    """What a server or a database gave, by topic.
+
+    about: what is true of all of them, such as `version`. values: what was read. unread: why not. not_offered: why this
+    server has none, such as its version. unseen: how many objects the account may not see, and the statement that lets
+    it.
+    """
+
+    about: Dict[str, Any] = field(default_factory=dict)
+    values: Dict[str, Any] = field(default_factory=dict)
+    unread: Dict[str, str] = field(default_factory=dict)
+    not_offered: Dict[str, str] = field(default_factory=dict)
+    unseen: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+
+    def as_data(self) -> Dict[str, Any]:
+        """Return them as the data of an observation."""
+        notes = {
+            "unread": self.unread,
+            "not_offered": self.not_offered,
+            "unseen": self.unseen,
+        }
+        return {**self.about, **self.values, **notes}
+
+
+Found = Tuple[List[Dict[str, Any]], bool]
+Reader = Callable[[Host, Dict[str, Any], str, float], Answers]
+
+
+def nothing_found(_host: Host) -> Found:
+    """Return no databases, and that those are all: for kinds that are not looked for."""
+    return [], True
+
+
+def itself(_host: Host, database: Dict[str, Any], _seconds: float) -> List[Dict[str, Any]]:
+    """Return the database alone: for kinds whose servers have no others."""
+    return [database]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A kind of database.
+
+    kind: its name in a site's entries. port: where it listens by default; None if it does not.
+    ask: returns a declared database's answer to a trivial question within this many seconds; raises
+    AccessRefusedError with its reason, HostError without a program to ask with. expected: that answer.
+    found: returns the databases that listen on a host where their packages put them, and whether those are all;
+    nobody's password is tried.
+    topics: by gather, what it reads of this kind. read: reads the topics of a gather within this many seconds; raises
+    as `ask` does. databases: returns those of a server, each as it would be declared; one with a name is alone.
+    denied, saturated: what a refusal says if the account was refused, or no connection was left.
+    holders: a command that shows an administrator who holds connections.
+    """
+
+    kind: str
+    port: int | None
+    ask: Callable[[Host, Dict[str, Any], int], Dict[str, Any]]
+    expected: Any
+    found: Callable[[Host], Found] = nothing_found
+    topics: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    read: Reader | None = None
+    databases: Callable[[Host, Dict[str, Any], float], List[Dict[str, Any]]] = itself
+    denied: Pattern[str] = NOTHING
+    saturated: Pattern[str] = NOTHING
+    holders: str = ""
+
+
+def as_second(database: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the database as the role of its `explain_as` sees it, on that role's server; as it is without one."""
+    second = database.get("explain_as")
+    if not second:
+        return database
+    return {
+        **database,
+        "user": second["user"],
+        "password": second.get("password") or "",
+        "address": second.get("address") or database.get("address") or "",
+        "port": second.get("port") or database.get("port"),
+    }
+
+
+def run_client(host: Host, command: List[str], seconds: float, **how: Any) -> tuple[str, float]:
+    """Return what the client printed and how long it took.
+
+    Raises: AccessRefusedError with its reason.
+    """
+    started = time.monotonic()
+    try:
+        ran = host.run(command, timeout_seconds=seconds, **how)
+    except HostError as exc:
+        raise AccessRefusedError(f"no answer within {seconds:g} s ({exc})") from exc
+    if ran.status != 0:
+        raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
+    return ran.out, time.monotonic() - started

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL, from version 13."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, List, Sequence
+
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
+    AccessRefusedError,
+    Answers,
+    Engine,
+    Topic,
+    as_second,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_activity import (
+    ACTIVITY,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
+    PORT,
+    ask_all,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
+    OBJECTS,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+
+SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
+BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
+
+# Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
+# Who is no member of pg_read_all_stats is not told what kind others' sessions are of, nor their state; those of clients
+# are in a database.
+QUESTION = """
+with client as (select state from pg_stat_activity
+  where backend_type = 'client backend' or backend_type is null and datid is not null)
+select json_build_object(
+  'answer', 40 + 2,
+  'version', current_setting('server_version'),
+  'in_recovery', pg_is_in_recovery(),
+  'max_connections', current_setting('max_connections')::int,
+  'reserved_connections', current_setting('superuser_reserved_connections')::int
+    + coalesce(nullif(current_setting('reserved_connections', true), '')::int, 0),
+  'connections', (select count(*) from client),
+  'states', (select coalesce(json_object_agg(state, n), '{}') from (
+    select coalesce(state, 'not shown') as state, count(*) as n from client group by 1) as by_state)
+)"""
+ABOUT = """
+select json_build_object(
+  'version', current_setting('server_version'),
+  'number', current_setting('server_version_num')::int,
+  'in_recovery', pg_is_in_recovery(),
+  'account', current_user,
+  'sees_all', pg_has_role(current_user, 'pg_read_all_stats', 'member')
+)"""
+DATABASES = """
+select coalesce(json_agg(json_build_object('name', datname,
+  'may', has_database_privilege(oid, 'CONNECT')) order by datname), '[]')
+from pg_database where datallowconn and not datistemplate"""
+
+
+def found(host: Host) -> tuple[List[Dict[str, Any]], bool]:
+    """Return the servers that have a socket on this host."""
+    servers: List[Dict[str, Any]] = []
+    for pattern in SOCKETS:
+        for path in host.glob(pattern):
+            folder, _slash, name = path.rpartition("/")
+            port = name.rpartition(".")[2]
+            if port.isdigit():  # beside it lies .s.PGSQL.5432.lock
+                servers.append(
+                    {"kind": "postgresql", "address": folder, "port": int(port), "name": "postgres"}
+                )
+    return servers, True
+
+
+def ask(host: Host, database: Dict[str, Any], seconds: int) -> Dict[str, Any]:
+    """Ask the trivial question."""
+    replies = ask_all(host, database, {"answer": QUESTION}, seconds)
+    reply = replies.by_name["answer"]
+    if reply.why or not isinstance(reply.value, dict):
+        raise AccessRefusedError(reply.why or "no answer")
+    times = {"connect_seconds": replies.connect_seconds, "query_seconds": reply.seconds}
+    return {**reply.value, **times, "raw": json.dumps(reply.value)}
+
+
+def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict[str, Any]]:
+    """Return the databases of a server; the one declared if it has a name. One that refuses us is named too."""
+    if database.get("name"):
+        return [database]
+    reply = ask_all(host, database, {"names": DATABASES}, seconds).by_name["names"]
+    if reply.why:
+        raise AccessRefusedError(reply.why)
+    return [{**database, "name": str(one["name"])} for one in reply.value]
+
+
+def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> Answers:
+    """Read the topics of a gather: those of the site's second role on a connection of its own."""
+    topics = BY_GATHER[gather]
+    answers = Answers()
+    second = [one for one in topics if one.second] if database.get("explain_as") else []
+    first = [one for one in topics if one not in second]
+    _take(answers, first, host, database, seconds)
+    if second:
+        about = answers.about
+        try:
+            _take(answers, second, host, as_second(database), seconds)
+        except AccessRefusedError as exc:
+            why = f"the role of explain_as was refused: {exc}"
+            answers.unread.update({one.name: why[:400] for one in second})
+        answers.about = about
+    return answers
+
+
+def _take(
+    answers: Answers,
+    topics: Sequence[Topic],
+    host: Host,
+    database: Dict[str, Any],
+    seconds: float,
+) -> None:
+    """Ask what the server is, then what it offers of the topics, and note what came."""
+    about = ask_all(host, database, {"about": ABOUT}, seconds).by_name["about"]
+    if about.why or not isinstance(about.value, dict):
+        raise AccessRefusedError(about.why or "no answer")
+    number, account = about.value.pop("number"), about.value.pop("account")
+    answers.about = about.value
+    offered = {one.name: one.sql_for(number) for one in topics}
+    questions = {name: sql for name, sql in offered.items() if sql}
+    replies = ask_all(host, database, questions, seconds).by_name if questions else {}
+    for one in topics:
+        if one.name not in replies:
+            since = min(one.sql) // 10000
+            version = about.value["version"]
+            answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
+        elif replies[one.name].why:
+            answers.unread[one.name] = replies[one.name].why
+        else:
+            note(answers, one, replies[one.name].value, account)
+
+
+def note(answers: Answers, topic: Topic, value: Any, account: str) -> None:
+    """Take in what a topic gave; how much of it was not seen, with the statement that lets the account see it."""
+    if isinstance(value, dict) and "rows" in value:
+        hidden = value.get("unseen") or 0
+        if hidden:
+            grant = topic.grant.replace("{account}", quoted(account))
+            answers.unseen[topic.name] = {"objects": hidden, "grant": grant}
+        value = value["rows"]
+    answers.values[topic.name] = value
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL writes it: plain if it can be."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+ENGINE = Engine(
+    kind="postgresql",
+    port=PORT,
+    ask=ask,
+    expected=42,
+    found=found,
+    topics={gather: tuple(one.name for one in topics) for gather, topics in BY_GATHER.items()},
+    read=read,
+    databases=databases,
+    denied=re.compile(
+        r"authentication failed|role .* does not exist|no pg_hba\.conf entry|permission denied|no password supplied",
+        re.IGNORECASE,
+    ),
+    saturated=re.compile(
+        r"too many clients|remaining connection slots|no more connections allowed", re.IGNORECASE
+    ),
+    holders="runuser -u postgres -- psql -c "
+    "'select usename, state, count(*) from pg_stat_activity group by 1, 2'",
+)

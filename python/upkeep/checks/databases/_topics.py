@@ -1,0 +1,73 @@
+"""What all checks of a server or a database share: whether their topic was read, and read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import wraps
+from typing import Any, TypeVar
+
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
+    DatabaseActivity,
+    UnseenObjects,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
+    DatabaseObjects,
+)
+from upkeep.judging.readings import short
+from upkeep.model.remedies import after
+from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
+
+Seen = TypeVar("Seen", DatabaseActivity, DatabaseObjects)
+Judge = Callable[[Seen, Any, datetime], Verdict | None]
+
+
+def of_topic(name: str) -> Callable[[Judge[Seen]], Judge[Seen]]:
+    """Return a decorator: the judge is called with an observation that has this topic, which is a field of its shape.
+
+    A topic that the kind of database does not have is not judged; one that could not be read is unknown. If the
+    account may not see some of its objects, a pass becomes unknown, with the statement that lets it.
+    """
+
+    def decorated(judge: Judge[Seen]) -> Judge[Seen]:
+        @wraps(judge)
+        def judged(seen: Seen, limits: Any, now: datetime) -> Verdict | None:
+            if getattr(seen, name) is None:
+                return _unread(seen, name)
+            verdict = judge(seen, limits, now)
+            hidden = seen.unseen.get(name)
+            return verdict if hidden is None or verdict is None else _in_part(verdict, hidden)
+
+        return judged
+
+    return decorated
+
+
+def _unread(seen: DatabaseActivity | DatabaseObjects, name: str) -> Verdict | None:
+    """Return why the topic is not there; None if the kind of database has none."""
+    if not seen.connected:
+        reason = short(seen.reason or "no connection", 200)
+        return unknown(f"not checked: {reason}", remedy=after("database_connect"))
+    if name in seen.not_offered:
+        return nothing_to_judge(short(seen.not_offered[name], 200))
+    if name in seen.unread:
+        return unknown(f"could not be read: {short(seen.unread[name], 200)}")
+    engine = ENGINES.get(seen.kind)
+    if engine is None:
+        return unknown(f"a kind of database that is not known: {short(seen.kind, 40)}")
+    if any(name in topics for topics in engine.topics.values()):
+        return unknown("was not observed")
+    return None
+
+
+def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
+    """Return the verdict on what was seen, if some was not: what passes so far is unknown."""
+    count = hidden.objects
+    said = f"{count} that the account may not see {'is' if count == 1 else 'are'} not judged"
+    if verdict.status is not Status.PASS:
+        return replace(verdict, message=f"{verdict.message}; {said}")
+    grant = short(hidden.grant, 200)
+    remedy = f"decide: let the account see them: {grant}" if grant else ""
+    return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=remedy)
