@@ -23,8 +23,8 @@ options:
         required: true
         choices: [postgresql, mariadb, redis, sqlite]
       name:
-        description: The database's name; for SQLite the file's path. Of a server without a name, each database is looked
-          at whose objects are asked for.
+        description: The database's name; for SQLite the file's path. If objects are asked for, no name means each
+          database of the server.
         type: str
         default: ""
       address:
@@ -48,8 +48,9 @@ options:
         default: false
       explain_as:
         description:
-          - A second role for what O(databases[].user) should not see in general, such as sequences, statistics of columns and
-            plans. Without it, these are asked for as O(databases[].user); what that may not see is reported as unknown.
+          - A second role for what O(databases[].user) should not see in general, such as sequences, statistics of
+            columns and plans. Without it, these are asked for as O(databases[].user); what that may not see is
+            reported as unknown.
           - It may live on a standby server.
         type: dict
         suboptions:

@@ -11,8 +11,8 @@ module: database_objects_info
 short_description: Observe what is in databases, and how well it is kept
 version_added: 0.1.0
 description:
-  - Reads the catalog and the statistics of each database, such as of its tables, indexes and sequences; no row of a table
-    is read.
+  - Reads the catalog and the statistics of each database, such as of its tables, indexes and sequences. No row of a
+    table is read.
   - Never changes the host or the database; check mode makes no difference.
 extends_documentation_fragment: [astral.upkeep.databases]
 options:

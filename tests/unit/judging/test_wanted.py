@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from upkeep.checks import databases
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine, examine_list
@@ -36,6 +38,8 @@ BACKUPS = [
     "backup_second_copy",
     "backup_size",
 ]
+DATABASES = sorted(path.stem for path in Path(databases.__file__).parent.glob("[!_]*.py"))
+"""A family is a folder."""
 RESTORES = [
     "backup_key_copy",
     "backup_recovery_point",
@@ -59,7 +63,7 @@ RESTORES = [
         ({"checks": ["disk_*", "swap_used"]}, ["disk_inodes", "disk_space", "disk_space_trend", "swap_used"]),
         ({"checks": "backups", "sets": SETS, "without": "backup_size"}, BACKUPS[:-1]),
         ({"checks": "backups", "sets": SETS, "without": BACKUPS[1:]}, BACKUPS[:1]),
-        ("databases", ["database_connect", "database_pool", "database_sequences", "database_transactions"]),
+        ("databases", DATABASES),
         ("disk_*", ["disk_inodes", "disk_space", "disk_space_trend"]),
         ("disk_space", ["disk_space"]),
     ],
@@ -73,13 +77,15 @@ def test_a_family_a_list_and_a_pattern_are_checks(entry: Any, names: list[str]) 
 
 
 def test_a_parameter_goes_to_those_that_know_it() -> None:
-    entry = {"checks": "databases", "databases": [{"kind": "redis"}], "high_seconds": 3}
+    entry = {
+        "checks": ["database_connect", "database_pool"],
+        "databases": [{"kind": "redis"}],
+        "high_seconds": 3,
+    }
 
     assert asked(of_entry(entry, load())) == {
         "database_connect": ({"databases": [{"kind": "redis"}]}, {"high_seconds": 3}),
         "database_pool": ({"databases": [{"kind": "redis"}]}, {}),
-        "database_sequences": ({"databases": [{"kind": "redis"}]}, {}),
-        "database_transactions": ({"databases": [{"kind": "redis"}]}, {}),
     }
 
 
@@ -140,7 +146,7 @@ def test_an_entry_alone_refines_a_family_in_the_same_list(
 def test_an_entry_alone_that_names_other_things_stands_beside_the_family(alone: Any) -> None:
     family = {"checks": "databases", "databases": [{"kind": "mariadb"}]}
 
-    assert sources(of_list([family, alone], load())) == [family, family, alone]
+    assert sources(of_list([family, alone], load())) == [*[family] * len(DATABASES), alone]
 
 
 def test_a_refined_limit_knows_where_it_stands() -> None:
@@ -179,7 +185,7 @@ def test_an_entry_in_another_group_does_not_refine() -> None:
 def test_a_family_in_two_groups_counts_once() -> None:
     merged = merge({"upkeep_checks_a": ["databases"], "upkeep_checks_b": ["database_*"]}, load())
 
-    assert sources(merged) == ["databases", "databases"]
+    assert sources(merged) == ["databases"] * len(DATABASES)
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,7 @@ select json_build_object(
   'version', current_setting('server_version'),
   'number', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
-  'account', current_user,
-  'sees_all', pg_has_role(current_user, 'pg_read_all_stats', 'member')
+  'account', current_user
 )"""
 DATABASES = """
 select coalesce(json_agg(json_build_object('name', datname,

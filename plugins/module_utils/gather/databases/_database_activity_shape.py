@@ -40,7 +40,7 @@ class OpenTransaction:
 class DatabaseActivity:
     """What one server does now. Sizes are bytes, durations seconds; a topic that its kind does not have is None.
 
-    connected: it let us in; if not, reason is its own. sees_all: the account sees what other accounts do.
+    connected: it let us in; if not, reason is its own.
     unread: topics that could not be read, and why. not_offered: those that this version has not, and why. unseen: what
     the account may not see, by topic.
 
@@ -56,7 +56,6 @@ class DatabaseActivity:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
-    sees_all: bool = True
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)

@@ -49,7 +49,6 @@ class DatabaseObjects:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
-    sees_all: bool = True
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)

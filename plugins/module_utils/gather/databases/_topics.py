@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared import scrub, wanted
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
@@ -29,36 +29,45 @@ Databases = Dict[str, Tuple[Dict[str, Any], bool]]
 """By subject: a database as it is declared, and whether a site declares it."""
 
 
-def of_servers(
-    params: Dict[str, Any], host: Host, gather: str, seconds: float
-) -> List[Observation]:
+class Asking(NamedTuple):
+    """Which gather asks. of: the set of its observations. seconds: how long one server or database may take."""
+
+    gather: str
+    of: str
+    seconds: float
+
+
+def of_servers(params: Dict[str, Any], host: Host, asking: Asking) -> List[Observation]:
     """Return one observation per server of the declared and found databases that has topics of this gather."""
     declared, whole = wanted(params, host)
     servers: Databases = {}
     for database, known in declared.values():
-        if ENGINES[database["kind"]].topics.get(gather):
+        if ENGINES[database["kind"]].topics.get(asking.gather):
             servers.setdefault(server(database), (database, known))
-    return _observed(servers, whole, host, gather, seconds)
+    return _observed(servers, whole, host, asking)
 
 
-def of_databases(
-    params: Dict[str, Any], host: Host, gather: str, seconds: float
-) -> List[Observation]:
+def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Observation]:
     """Return one observation per database; of a declared server without a name, per database that it has."""
     declared, whole = wanted(params, host)
     asked = {
-        name: one for name, one in declared.items() if ENGINES[one[0]["kind"]].topics.get(gather)
+        name: one
+        for name, one in declared.items()
+        if ENGINES[one[0]["kind"]].topics.get(asking.gather)
     }
     lists = side_by_side(
-        {name: partial(_names, host, database, seconds) for name, (database, _) in asked.items()},
-        seconds + 2,
+        {
+            name: partial(_names, host, database, asking.seconds)
+            for name, (database, _) in asked.items()
+        },
+        asking.seconds + 2,
     )
     single: Databases = {}
     for name, (database, known) in asked.items():
         # One that refuses us is asked again, and says why.
         for one in lists[name].value or [database]:
             single.setdefault(subject(one), (one, known))
-    return _observed(single, whole, host, gather, seconds)
+    return _observed(single, whole, host, asking)
 
 
 def _names(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict[str, Any]]:
@@ -69,33 +78,30 @@ def _names(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict[st
         return []
 
 
-def _observed(
-    databases: Databases, whole: bool, host: Host, gather: str, seconds: float
-) -> List[Observation]:
+def _observed(databases: Databases, whole: bool, host: Host, asking: Asking) -> List[Observation]:
     """Ask all side by side. One that was only found and refuses us is left to `databases`, which says so once."""
     calls: Dict[str, Callable[[], Any]] = {
-        name: partial(_read, host, ENGINES[database["kind"]], database, gather, seconds)
+        name: partial(_read, host, ENGINES[database["kind"]], database, asking)
         for name, (database, _known) in databases.items()
     }
-    answers = side_by_side(calls, seconds + 2)
+    answers = side_by_side(calls, asking.seconds + 2)
     seen = []
     for name, (database, known) in databases.items():
         data = _data(answers[name], database)
         if data["connected"] or known:
             data = {"kind": database["kind"], "declared": known, **data}
-            seen.append(Observation(name, data, of="databases"))
+            seen.append(Observation(name, data, of=asking.of))
         else:
             whole = False
-    return Whole(seen, ["databases"]) if whole else seen
+    return Whole(seen, [asking.of]) if whole else seen
 
 
-def _read(
-    host: Host, engine: Engine, database: Dict[str, Any], gather: str, seconds: float
-) -> Dict[str, Any]:
+def _read(host: Host, engine: Engine, database: Dict[str, Any], asking: Asking) -> Dict[str, Any]:
     if engine.read is None:
         raise AccessRefusedError(f"nothing is read of {engine.kind}")
     try:
-        return {"connected": True, **engine.read(host, database, gather, seconds).as_data()}
+        answers = engine.read(host, database, asking.gather, asking.seconds)
+        return {"connected": True, **answers.as_data()}
     except AccessRefusedError as exc:
         return {"connected": False, "reason": str(exc)}
 

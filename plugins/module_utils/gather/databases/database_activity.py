@@ -11,6 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared i
     ARGUMENTS as DECLARED,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._topics import (
+    Asking,
     of_servers,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
@@ -18,9 +19,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 
 ARGUMENTS: dict[str, dict[str, Any]] = DECLARED
 TIMEOUT_SECONDS = 60
+SET = "databases"
 TOOLS = ("psql|python:psycopg",)
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per server; not getting in is data, as it is of `databases`."""
-    return of_servers(params, host, "database_activity", params["timeout_seconds"])
+    return of_servers(params, host, Asking("database_activity", SET, params["timeout_seconds"]))

@@ -11,6 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared i
     ARGUMENTS as DECLARED,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._topics import (
+    Asking,
     of_databases,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
@@ -22,9 +23,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 TIMEOUT_SECONDS = 180
 LIMIT_BYTES = 4_000_000
+SET = "databases"
 TOOLS = ("psql|python:psycopg",)
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per database; not getting in is data, as it is of `databases`."""
-    return of_databases(params, host, "database_objects", params["catalog_seconds"])
+    return of_databases(params, host, Asking("database_objects", SET, params["catalog_seconds"]))

@@ -77,6 +77,6 @@ CHECK = Check(
     judge=judge,
     measures={"given": MeasureKind.SHARE},
     source="check_postgres: sequence, 85/95 %",
-    remedy="decide: make the column and its sequence bigint; ALTER TABLE … TYPE bigint rewrites the table",
+    remedy="decide: make the column and its sequence bigint; ALTER COLUMN TYPE bigint rewrites the table",
     absence={"databases": gone()},
 )

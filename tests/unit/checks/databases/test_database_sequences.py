@@ -34,7 +34,7 @@ def seen(*rows: SequenceState, **more: Any) -> DatabaseObjects:
     [(0.0, None), (0.849, None), (0.85, Severity.MEDIUM), (0.949, Severity.MEDIUM), (0.95, Severity.HIGH), (1.0, Severity.HIGH)],
 )  # fmt: skip
 def test_limits(share: float, severity: Severity | None) -> None:
-    verdict = judge(seen(ticket(share), ticket(0.1)), Limits(), NOW)
+    verdict = judge(seen(ticket(0.0), ticket(share)), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.severity is severity

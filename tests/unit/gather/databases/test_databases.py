@@ -21,7 +21,7 @@ ENGINES = Path(registry.__file__).parent / "engines"
 FILES = sorted(path.stem for path in ENGINES.glob("[!_]*.py"))
 PACKAGE = f"{payload.SHARED}.databases.engines"
 GATHERS = ("databases", "database_activity", "database_objects")
-ABOUT = {"kind", "connected", "subject", "declared", "reason", "version", "in_recovery", "sees_all"}
+ABOUT = {"kind", "connected", "subject", "declared", "reason", "version", "in_recovery"}
 NOTES = {"unread", "not_offered", "unseen"}
 
 
