@@ -39,6 +39,7 @@ BECAUSE = {
 
 
 NOT = (
+    "tests/unit/cli/test_printed_commands.py",
     "tests/unit/test_class_names.py",
     "tests/unit/test_docstrings.py",
     "tests/unit/test_foreign_input.py",
