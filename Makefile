@@ -30,8 +30,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # Two rows side by side: in one, tests mostly wait; in the other, they mostly compute. What uses one processor alone comes
 # early, beside the many of the other row; what is shared out among most processes comes last, when nobody else may be left.
 ROWS := daemons lint,sanity,oldest-integration,unit,oldest,integration
+# Debian's packages and Python's at once; the former first where they bring the Python that installs the latter.
 test:  ## all that CI does; ends with one line
-	@# Debian's packages and Python's at once; the former first where they bring the Python that installs the latter.
 	@tools/find-python >/dev/null 2>&1 || $(MAKE) -s packages
 	@$(MAKE) -s -j 2 packages $(VENV)/dev
 	@$$(tools/find-python) tools/test-all $(ROWS)
