@@ -13,6 +13,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     BadBackupError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_cluster import (
+    ControlData,
+    WalArchive,
     first_segment,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
@@ -32,7 +34,7 @@ _DAMAGED = re.compile(
 )
 
 
-class LogArchive:
+class LogArchive(WalArchive):
     """The archived log of one server: what is there, and what a recovery has taken of it.
 
     folders: where it may be; one that does not hold the log of the restored backup is of another server.
@@ -43,12 +45,13 @@ class LogArchive:
         self._files: dict[str, str] = {}
         self._last = ""
 
-    def look(self, segment_bytes: int) -> None:
+    def look(self, control: ControlData) -> None:
         """Take down how far it reaches, and which files of it are missing.
 
         Raises: BadBackupError if it does not even begin.
         """
         task, first = self._task, first_segment(self._task)
+        segment_bytes = control.segment_bytes
         self._files = _archived(task, self._folders)
         self._last = reached(first, self._files, segment_bytes) if first else ""
         if not self._last:
