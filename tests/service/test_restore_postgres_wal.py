@@ -92,13 +92,24 @@ class Writing:
         assert done.returncode == 0, done.stderr
 
     def make(self) -> None:
+        # Its slot keeps the log until it was received.
+        self.do("SELECT pg_create_physical_replication_slot('received', true)")
+        line = [
+            program("pg_receivewal"),
+            "-h",
+            str(self.server.home),
+            "-U",
+            USER,
+            "-n",
+            "--synchronous",
+        ]
         receiver = subprocess.Popen(
-            [program("pg_receivewal"), "-h", str(self.server.home), "-U", USER, "-D", str(self.home / "received"), "-n", "--synchronous"],
+            [*line, "-S", "received", "-D", str(self.home / "received")],
             user="postgres",
             cwd="/",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         try:
             self.wait(lambda: bool(self.do("SELECT 1 FROM pg_stat_replication")))
             self.write()
@@ -117,6 +128,7 @@ class Writing:
         finally:
             receiver.send_signal(signal.SIGINT)
             receiver.wait()
+        self.do("SELECT pg_drop_replication_slot('received')")
         shutil.copytree(self.home / "archive", self.home / "wal")
         self.promote()
         shutil.copytree(self.home / "archive", self.home / "switched")
