@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime, timezone
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
@@ -32,6 +33,20 @@ _TAKEN = re.compile(r"restored log file \"([0-9A-F]{24})\" from archive")
 _DAMAGED = re.compile(
     r"incorrect resource manager data checksum|incorrect prev-link|invalid resource manager ID"
 )
+
+
+_LAST = re.compile(
+    r"last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)?\+00\b"
+)
+
+
+def last_transaction(server: PostgresServer) -> str | None:
+    """Return the time of the last transaction that a recovery has replayed, as ISO 8601; None if it replayed none."""
+    found = [match for match in (_LAST.search(one.text) for one in server.said_before()) if match]
+    if not found:
+        return None
+    at = datetime.strptime(found[-1].group(1), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    return iso(at.timestamp())
 
 
 class LogArchive(WalArchive):
@@ -71,13 +86,16 @@ class LogArchive(WalArchive):
 
         Raises: BadBackupError.
         """
+        last = last_transaction(server)
+        if last:  # its files may have been written long after what is in them
+            self._task.row["recovery_point_at"] = last
         taken, damaged = "", False
         for one in server.said_before():
             match = _TAKEN.search(one.text)
             taken = match.group(1) if match else taken
             damaged = damaged or _DAMAGED.search(one.text) is not None
         if damaged or taken[8:] < self._last[8:]:
-            if taken in self._files:
+            if taken in self._files and not last:
                 self._task.row["recovery_point_at"] = self._at(taken)
             end = taken or first_segment(self._task)
             raise BadBackupError(

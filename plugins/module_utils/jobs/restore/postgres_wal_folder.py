@@ -11,10 +11,8 @@ recovery point is the time of the last transaction that was replayed: the times 
 from __future__ import annotations
 
 import os
-import re
 import stat
 import time
-from datetime import datetime, timezone
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._budget import (
     BrokenError,
@@ -27,7 +25,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._laye
     unwrapped,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import MISSING, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     NotTriedError,
@@ -36,6 +33,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     ControlData,
     WalArchive,
     wal_names,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_log_archive import (
+    last_transaction,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
     DATA,
@@ -82,18 +82,6 @@ _HISTORY_OF_END = (
     "pg_catalog.to_hex(timeline_id)), 8, '0') || '.history') FROM pg_catalog.pg_control_checkpoint()"
 )
 """A recovery ends with a timeline of its own, whose history says where."""
-_LAST = re.compile(
-    r"last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)?\+00\b"
-)
-
-
-def last_transaction(server: PostgresServer) -> str | None:
-    """Return the time of the last transaction that a recovery has replayed, as ISO 8601; None if it replayed none."""
-    found = [match for match in (_LAST.search(one.text) for one in server.said_before()) if match]
-    if not found:
-        return None
-    at = datetime.strptime(found[-1].group(1), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
-    return iso(at.timestamp())
 
 
 class WalFolder(WalArchive):
@@ -331,7 +319,8 @@ class WalFolder(WalArchive):
                 if why:
                     return why
         whole = plan.name_at(plan.whole)
-        return f"WAL cannot be replayed beyond {position_words(end)}, in {name or plan.last}; it reaches up to {whole}"
+        more = "" if name == whole else f"; it reaches up to {whole}"
+        return f"WAL cannot be replayed beyond {position_words(end)}, in {name or plan.last}{more}"
 
     def _wrong_with(self, name: str, number: int) -> str:
         """Return what is wrong with a whole segment from outside; empty if nothing is.
