@@ -8,6 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    PG_BASEBACKUP,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
 )
@@ -49,8 +52,19 @@ def refuse_mistakes(verify: dict[str, Any]) -> None:
             time.strptime(verify["compare_since"], "%Y-%m-%d")
         except ValueError:
             _refuse("compare_since", repr(verify["compare_since"][:40]), "such as 2026-11-27")
+    if verify["wal"] and not verify["wal"].startswith("/"):
+        _refuse("wal", repr(verify["wal"][:80]), "a path that begins with /")
     for number, one in enumerate(verify["assertions"], 1):
         _refuse_assertion(f"assertions, number {number}", one)
+
+
+def refuse_wal_of(kind: str, verify: dict[str, Any]) -> None:
+    """Refuse a folder of WAL beside what is no base backup.
+
+    Raises: NotTriedError.
+    """
+    if verify["wal"] and kind != PG_BASEBACKUP:
+        _refuse("wal", f"a backup of kind {kind}", "a base backup of PostgreSQL")
 
 
 def _refuse_assertion(name: str, one: dict[str, Any]) -> None:

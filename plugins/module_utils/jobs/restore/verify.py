@@ -56,6 +56,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live im
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mistakes import (
     in_window,
     refuse_mistakes,
+    refuse_wal_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -184,6 +185,7 @@ def _restore(task: Verification, afterwards: Afterwards | None) -> None:
     task.row["kind"] = kind
     if kind not in KINDS:
         raise NotTriedError(f"{kind}: nothing here restores that")
+    refuse_wal_of(kind, task.verify)
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:

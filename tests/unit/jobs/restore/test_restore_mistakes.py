@@ -16,6 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mistakes import (
     in_window,
     refuse_mistakes,
+    refuse_wal_of,
 )
 
 OPTIONS = VERIFY_OPTIONS["verify"]["options"]
@@ -41,6 +42,7 @@ def asserting(**one: Any) -> dict[str, Any]:
         ({"rto_minutes": 0.0}, "rto_minutes: found 0; expected more than 0"),
         ({"backup_window": "at night"}, "backup_window: found 'at night'; expected such as '01:00-03:30'"),
         ({"backup_window": "01:00-01:00"}, "backup_window: found '01:00-01:00'; expected an end that is not its beginning"),
+        ({"wal": "wal/here"}, "wal: found 'wal/here'; expected a path that begins with /"),
         (asserting(sql=" "), "assertions, number 1, sql: found nothing; expected a statement"),
         (asserting(files=""), "assertions, number 1, files: found nothing; expected a pattern"),
         (asserting(sql="SELECT 1"), "number 1: found a statement alone; expected what its value must be"),
@@ -59,6 +61,17 @@ def test_the_defaults_and_what_is_usual_are_no_mistake() -> None:
     refuse_mistakes(DEFAULTS)
     usual = asserting(sql="SELECT count(*) FROM orders", min=1.0)
     refuse_mistakes({**DEFAULTS, **usual, "backup_window": "23:00-01:30", "lock_minutes": 0.0})
+
+
+@pytest.mark.parametrize("kind", ["custom", "pgbackrest", "sqlite", "tree"])
+def test_a_folder_of_wal_is_for_base_backups_alone(kind: str) -> None:
+    wal = {**DEFAULTS, "wal": "/srv/wal"}
+    refuse_mistakes(wal)
+    refuse_wal_of("pg_basebackup", wal)
+    refuse_wal_of(kind, DEFAULTS)
+
+    with pytest.raises(NotTriedError, match=f"wal: found a backup of kind {kind}; expected a base"):
+        refuse_wal_of(kind, wal)
 
 
 @pytest.mark.parametrize(
