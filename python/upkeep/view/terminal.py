@@ -186,7 +186,7 @@ class RunView:
         screen = self._shown_on
         frames = _SPINNER[0 if screen.unicode else 1]
         frame = frames[int(now * REFRESH_PER_SECOND) % len(frames)]
-        spent = f"{max(0, int(now - self._started))} s"
+        spent = _spent(max(0.0, now - self._started))
         # How many there are is known when they are listed, or the first has answered.
         hosts = max(self._hosts, done)
         parts = [f"{done} of {counted(hosts, 'host')} done"] if hosts else ["starting"]
