@@ -58,13 +58,15 @@ class ProgressFolder:
         for name in self._seen.keys() - found.keys():
             if gone := self._hosts.pop(name, None):
                 yield JobProgress(gone.host, "")
-        for name, mark in found.items():
-            if self._seen.get(name) != mark:
-                said = _read(self.path / name)
-                if said and said.host in in_work:
-                    self._hosts[name] = said
-                    yield said
+        fresh = [name for name, mark in found.items() if self._seen.get(name) != mark]
         self._seen = found
+        for name in fresh:
+            said = _read(self.path / name)
+            if said and said.host in in_work:
+                self._hosts[name] = said
+                yield said
+            elif said:  # the event that its task has begun may come later
+                del self._seen[name]
 
 
 def _read(path: Path) -> JobProgress | None:

@@ -61,6 +61,7 @@ def test_of_a_host_that_is_not_in_work_nothing_is_taken(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_text(json.dumps(SAID))
 
     assert list(folder.changes(("db2",))) == []
+    assert list(folder.changes(("db2", "db1"))) == [JobProgress("db1", str(STEP), 0.4)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 9_000, "null", "\xff"], ids=repr)
