@@ -26,6 +26,7 @@ from typing import Any
 FILE_BYTES = 16_384
 TITLE_CHARACTERS = 200
 STEP_CHARACTERS = 60
+MOST = 1 << 62
 LOOK_SECONDS = 0.25
 
 
@@ -93,9 +94,13 @@ def read_progress(path: str) -> dict[str, Any] | None:
     if not isinstance(said, dict):
         return None
     pid, started = said.get("pid"), said.get("pid_started")
-    if type(pid) is not int or type(started) is not int or not 0 < pid < 1 << 31 or started <= 0:
+    if not _is_count(pid) or not _is_count(started) or not pid or not started:
         return None
     return said if began(pid) == started else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST
 
 
 def shown_fields(said: Any) -> dict[str, Any] | None:
@@ -106,9 +111,11 @@ def shown_fields(said: Any) -> dict[str, Any] | None:
     number, of, pid = said.get("number"), said.get("of"), said.get("pid")
     if not isinstance(title, str) or not isinstance(step, str):
         return None
-    if not all(type(one) is int and 0 <= one < 1 << 31 for one in (number, of, pid)):
+    if not all(_is_count(one) for one in (number, of, pid)):
         return None
-    if share is not None and (type(share) not in (int, float) or not 0 <= share <= 1):
+    if share is not None and (
+        isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
+    ):
         return None
     return {
         "title": title[:TITLE_CHARACTERS],

@@ -52,7 +52,7 @@ def test_what_a_host_says_becomes_one_line(said: dict[str, Any], step: str) -> N
         {**SAID, "step": None},
         {**SAID, "number": True},
         {**SAID, "of": -1},
-        {**SAID, "of": 1 << 40},
+        {**SAID, "of": 1 << 62},
         {**SAID, "share": 1.01},
         {**SAID, "share": "0.4"},
         {**SAID, "share": float("nan")},
