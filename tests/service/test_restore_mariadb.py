@@ -347,6 +347,11 @@ FAULTS = {
         "stream.xb",
         "failed: mbstream: xb_stream_read_chunk(): invalid checksum",
     ),
+    "a name in a stream of mariadb-backup that has changed": (
+        r"LC_ALL=C sed -i 's|shop/db\.opt|shop/db.opu|' stream.xb",
+        "stream.xb",
+        "failed: its stream has pieces of shop/db.op",
+    ),
     "a copy of a later version": (
         "sed -i 's/^server_version.*/server_version = 99.1.2-MariaDB/' copy/xtrabackup_info",
         "copy",

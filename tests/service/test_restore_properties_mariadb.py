@@ -14,7 +14,7 @@ from restore_trial import Trial, age, needs
 
 pytestmark = pytest.mark.thorough
 TABLES = """
-CREATE DATABASE shop;
+CREATE DATABASE shop COLLATE latin1_german1_ci;
 USE shop;
 CREATE TABLE orders (id INT PRIMARY KEY, customer VARCHAR(60) UNIQUE, placed_at DATETIME, paid DOUBLE);
 INSERT INTO orders SELECT seq, CONCAT('Kunde ', seq), '2026-01-01' + INTERVAL seq HOUR, seq / 7 FROM seq_1_to_900;
@@ -53,6 +53,7 @@ ALL = "SELECT SHA2(CONCAT_WS(';', {}), 256)".format(
             ),
             (("routine_name", "routine_definition"), "routine_name", _OF.format("routines", "routine")),
             (("name", "body"), "name", "FROM mysql.event"),
+            (("catalog_name", "schema_name", "default_collation_name"), "2", "FROM information_schema.schemata WHERE schema_name = 'shop'"),
         )
     )
 )  # fmt: skip
