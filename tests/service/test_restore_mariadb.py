@@ -348,7 +348,7 @@ FAULTS = {
         "failed: mbstream: xb_stream_read_chunk(): invalid checksum",
     ),
     "a name in a stream of mariadb-backup that has changed": (
-        r"LC_ALL=C sed -i 's|shop/db\.opt|shop/db.opu|' stream.xb",
+        r"LC_ALL=C sed -i '0,/shop.db.opt/s//shop\/db.opu/' stream.xb",
         "stream.xb",
         "failed: its stream has pieces of shop/db.op",
     ),

@@ -458,7 +458,11 @@ BORG_FAULTS = {
         1,
         "borg extract: Data integrity error: Segment entry",
     ),
-    "settings that were cut": ("truncate -s 300 config", 2, ""),
+    "settings that were cut": (
+        "truncate -s 300 config",
+        2,
+        "borg: its key is cut or damaged: `key` in its `config`",
+    ),
     "checksums of its index that were cut": (
         "truncate -s 41 integrity.*",
         2,
