@@ -72,7 +72,7 @@ class StreamNames:
             self.unread = True
             return 0
         end = _HEAD.size + length
-        size = end + (_PIECE.size if kind == _DATA else 0)
+        size: int = end + (_PIECE.size if kind == _DATA else 0)
         if len(self._rest) < size:
             return 0
         self._take(kind, self._rest[_HEAD.size : end])
