@@ -72,6 +72,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 _PASSWORD = re.compile(f"{_WRONG_PASSWORD.pattern}|empty password is not a password")
+_DAMAGED = re.compile(r"Data integrity error: [\w ]+(?: \[segment \d+, offset \d+\])?")
+"""What borg says of data that differs from its checksum."""
 Afterwards = Callable[[RestoredBackup], None]
 
 
@@ -255,6 +257,9 @@ def _find_snapshot(task: Verification) -> str:
             raise BadBackupError(
                 str(exc), "decide: the password that is declared does not open the repository"
             ) from exc
+        damaged = _DAMAGED.search(str(exc))
+        if damaged:
+            raise BadBackupError(f"borg list: {damaged.group()}") from exc
         raise
     if not found.snapshots:
         raise BadBackupError("the repository has no finished snapshot")
