@@ -72,7 +72,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 _PASSWORD = re.compile(f"{_WRONG_PASSWORD.pattern}|empty password is not a password")
-_DAMAGED = re.compile(r"Data integrity error: [\w ]+(?: \[segment \d+, offset \d+\])?")
+_DAMAGED = re.compile(r"Data integrity error: \w[\w ]*\w(?: \[segment \d+, offset \d+\])?")
 """What borg says of data that differs from its checksum."""
 Afterwards = Callable[[RestoredBackup], None]
 
