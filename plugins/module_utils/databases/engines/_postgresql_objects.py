@@ -62,7 +62,7 @@ numbered as (
 keyed as (select indrelid as relid, indkey[0]::int as attnum from pg_index where indisunique and indnkeyatts = 1),
 small as materialized (
   select o.nspname, c.relname, c.relkind, a.attname, a.atttypid, s.seqrelid,
-    most,
+    most, row_number() over (order by s.seqrelid nulls last) as place,
     case when s.seqrelid is not null then has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
       else has_column_privilege(c.oid, a.attnum, 'SELECT') and not (c.relrowsecurity and row_security_active(c.oid))
       end as may
@@ -74,12 +74,11 @@ small as materialized (
     cross join lateral (select case a.atttypid when 'int2'::regtype then 32767 else 2147483647 end as most) as type
     left join (select n.relid, n.attnum, q.seqrelid, q.seqmax, q.seqmin from numbered n join pg_sequence q on q.seqrelid = n.sequence) as s
       on s.relid = c.oid and s.attnum = a.attnum
-  where case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end
-  limit 5000),
+  where case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
 hidden as materialized (select nspname, seqrelid from small where not may),
 far as (
   select *, 'sequence' as known_by, abs(pg_sequence_last_value(seqrelid)::float8) / most as share
-  from small where may and seqrelid is not null
+  from small where may and seqrelid is not null and place <= {LOCKS}
   union all
   select k.*, 'statistics', greatest(
       abs((s.histogram_bounds::text::bigint[])[array_upper(s.histogram_bounds::text::bigint[], 1)]),
@@ -91,6 +90,7 @@ worst as (select * from far where share >= 0.3 order by share desc, relname limi
 select jsonb_build_object(
   'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
   'objects', (select case when max(seqrelid) is null then 'TABLES' else 'SEQUENCES' end from hidden),
+  'unlocked', (select count(*) from small where may and seqrelid is not null and place > {LOCKS}),
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('table', {NAME}, 'name', quote_ident(attname),
       'type', format_type(atttypid, null), 'known_by', known_by, 'share', round(share::numeric, 3)::float8)
     order by share desc), '[]') from worst))"""

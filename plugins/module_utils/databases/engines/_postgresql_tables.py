@@ -136,7 +136,7 @@ needed as (
       / (4 + 8 * ceil((23 + case when w.nulls > 0 then (7 + w.columns) / 8 else 0 end) / 8.0)
         + 8 * ceil(w.bytes / 8.0))))) as pages
   from big b join width w on w.oid = b.oid where w.known = w.columns),
-worst as (select * from needed where relpages > pages order by relpages - pages desc, relname limit {AT_MOST})
+worst as (select * from needed where relpages - pages >= relpages / 10.0 order by relpages - pages desc, relname limit {AT_MOST})
 select jsonb_build_object(
   'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},

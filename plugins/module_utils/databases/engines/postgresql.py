@@ -152,7 +152,9 @@ def note(answers: Answers, topic: Topic, value: Any, roles: Mapping[str, str]) -
         hidden, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
         if hidden:
             words = {name: quoted(role) for name, role in roles.items()}
-            words.update({name: str(value[name]) for name in ("schemas", "objects") if name in value})
+            words.update(
+                {name: str(value[name]) for name in ("schemas", "objects") if name in value}
+            )
             answers.unseen[topic.name] = {
                 "objects": hidden,
                 "grant": topic.grant.format(**words),
