@@ -6,6 +6,7 @@
 Nothing here waits for a table that is locked; see _postgresql_tables.py.
 """
 
+# ruff: noqa: S608 - statements are made of what stands in these files alone
 from __future__ import annotations
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
@@ -20,7 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 
 PAGE = "current_setting('block_size')::bigint"
-BOTH_NAMES = "quote_ident(nspname) || '.' || quote_ident(relname) as name, quote_ident(nspname) || '.' || quote_ident(of) as table"
+BOTH_NAMES = f"{NAME} as name, quote_ident(nspname) || '.' || quote_ident(of) as table"
 
 # One that is being built now is invalid until it is done. Who is no member of pg_read_all_stats does not see what a
 # build is of; it holds a lock on the table, which all see.
@@ -97,7 +98,7 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(worst order by size_bytes d
     join kept k on k.indexrelid = found.keeper join pg_class t on t.oid = d.indrelid
   order by d.relpages desc, d.relname limit {AT_MOST}) as worst"""
 
-# Those of partitions go with that of the whole table: it cannot be without them. `indexes` is no `rows`: none is hidden.
+# Those of partitions go with that of the whole table: it cannot be without them.
 UNUSED = f"""
 with {OURS.strip()}, {COUNTED.strip()},
 one as materialized (
@@ -136,7 +137,7 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(worst order by rows_read de
       as index_scans
   from often) as worst"""
 
-# As for tables: how many pages the rows of a B-tree need. A page has 16 bytes at its end, an entry 8 and, if a column
+# As for tables: how many pages the entries need. A page has 16 bytes at its end, an entry 8 and, if a column
 # can be null, a map of 32 bits.
 INDEX_BLOAT = f"""
 with {OURS.strip()},
@@ -169,7 +170,8 @@ needed as (
   select b.*, 1 + ceil(b.reltuples / greatest(1, floor((page - 40) * fill
       / (4 + case when w.nulls > 0 then 16 else 8 end + 8 * ceil(w.bytes / 8.0))))) as pages
   from big b join width w on w.oid = b.oid where w.known = w.columns),
-worst as (select * from needed where relpages - pages >= relpages / 10.0 order by relpages - pages desc, relname limit {AT_MOST})
+worst as (select * from needed where relpages - pages >= relpages / 10.0
+  order by relpages - pages desc, relname limit {AT_MOST})
 select jsonb_build_object(
   'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is in a database of PostgreSQL: keys, constraints and triggers here; tables and indexes in files beside it."""
 
+# ruff: noqa: S608 - statements are made of what stands in these files alone
 from __future__ import annotations
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
@@ -14,15 +15,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     NAME,
     OURS,
     SCHEMAS,
-    SEES_STATISTICS,
     TABLES,
 )
 
 SEES_SEQUENCES = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {account}"
 SEES_KEYS = "GRANT SELECT ON ALL {objects} IN SCHEMA {schemas} TO {reader}"
 
-# To read a sequence takes a lock until the question is done: at most a quarter of the server's are taken, for those first
-# that have the fewest numbers. One of bigint does not come to its end, so it is not missed.
+# To read a sequence takes a lock until the question is done: at most a quarter of the server's are taken, for those
+# first that have the fewest numbers. One of bigint does not come to its end, so it is not missed.
 LOCKS = """(current_setting('max_locks_per_transaction')::bigint
     * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) / 4)"""
 # Of a sequence that the account may neither use nor read, last_value is null: that is no sequence at its beginning.
@@ -48,8 +48,9 @@ select jsonb_build_object(
       'last_value', last, 'max_value', seqmax, 'min_value', seqmin, 'increment_by', seqincrement, 'cycle', seqcycle,
       'share', coalesce(share, 1)) order by share desc nulls first), '[]') from worst))"""
 
-# By the sequence that gives a column its values, if that can give more than the column's type holds, or, where none does, by the largest value that the statistics of a key
-# have. That value is in a row, so it is not told: only which share of its type it is.
+# By the sequence that gives a column its values, if that can give more than the column's type holds or, where none
+# does, by the largest value that the statistics of a key have. That value is in a row, so it is not told: only which
+# share of its type it is. One beyond its type is at its end.
 KEY_COLUMNS = f"""
 with {OURS.strip()},
 numbered as (
@@ -72,7 +73,8 @@ small as materialized (
     join pg_attribute a on a.attrelid = c.oid and a.attnum = wanted.attnum and not a.attisdropped
       and a.atttypid in ('int2'::regtype, 'int4'::regtype)
     cross join lateral (select case a.atttypid when 'int2'::regtype then 32767 else 2147483647 end as most) as type
-    left join (select n.relid, n.attnum, q.seqrelid, q.seqmax, q.seqmin from numbered n join pg_sequence q on q.seqrelid = n.sequence) as s
+    left join (
+      select n.relid, n.attnum, q.* from numbered n join pg_sequence q on q.seqrelid = n.sequence) as s
       on s.relid = c.oid and s.attnum = a.attnum
   where case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
 hidden as materialized (select nspname, seqrelid from small where not may),
@@ -92,7 +94,7 @@ select jsonb_build_object(
   'objects', (select case when max(seqrelid) is null then 'TABLES' else 'SEQUENCES' end from hidden),
   'unlocked', (select count(*) from small where may and seqrelid is not null and place > {LOCKS}),
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('table', {NAME}, 'name', quote_ident(attname),
-      'type', format_type(atttypid, null), 'known_by', known_by, 'share', round(share::numeric, 3)::float8)
+      'type', format_type(atttypid, null), 'known_by', known_by, 'share', round(least(share, 1)::numeric, 3)::float8)
     order by share desc), '[]') from worst))"""
 
 # The columns of the key in any order, as the first of an index that has all rows, or all in which they are not null.

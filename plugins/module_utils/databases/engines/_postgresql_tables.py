@@ -7,6 +7,7 @@ Nothing here waits for a table that is locked: sizes are those that the catalog 
 for pg_relation_size() and pg_get_expr() take a lock. Names are made of the rows that are given alone.
 """
 
+# ruff: noqa: S608 - statements are made of what stands in these files alone
 from __future__ import annotations
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
@@ -107,8 +108,8 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(named order by share desc),
     join pg_namespace n on n.oid = coalesce(of.relnamespace, w.relnamespace)) as named"""
 
 # How many pages the rows need by the widths of their columns, as check_postgres and pgsql-bloat-estimation count them:
-# 24 bytes of a page are its own, 23 of a row and a bit per column if one can be null, 4 point to it, and each row begins
-# at a multiple of 8. Only tables of a size that matters are counted.
+# 24 bytes of a page are its own, 23 of a row and a bit per column if one can be null, 4 point to it, and each row
+# begins at a multiple of 8. Only tables of a size that matters are counted.
 TABLE_BLOAT = f"""
 with {OURS.strip()},
 big as materialized (
@@ -136,7 +137,8 @@ needed as (
       / (4 + 8 * ceil((23 + case when w.nulls > 0 then (7 + w.columns) / 8 else 0 end) / 8.0)
         + 8 * ceil(w.bytes / 8.0))))) as pages
   from big b join width w on w.oid = b.oid where w.known = w.columns),
-worst as (select * from needed where relpages - pages >= relpages / 10.0 order by relpages - pages desc, relname limit {AT_MOST})
+worst as (select * from needed where relpages - pages >= relpages / 10.0
+  order by relpages - pages desc, relname limit {AT_MOST})
 select jsonb_build_object(
   'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},

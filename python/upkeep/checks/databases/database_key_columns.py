@@ -42,7 +42,7 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     rows = Rows(found, _said, lambda one: _widened(seen.subject, one.column), limits.ignore)
     used = max((100 * one.column.share for one in found), default=0.0)
     if any(not 0 <= one.column.share <= 1 for one in found):
-        return unknown("a column is outside of its own type")
+        return unknown("a share that cannot be was reported")
     levels = [
         (severity, lambda one, limit=limit: 100 * one.column.share >= limit, f"limit {limit:g} %")
         for severity, limit in (
