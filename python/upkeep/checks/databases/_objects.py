@@ -27,7 +27,7 @@ from upkeep.model.verdicts import (
 NAMED = 3
 MIB = 1 << 20
 DAY = 86_400
-HERE = ("", "localhost", "127.0.0.1", "[::1]")
+HERE = ("localhost", "127.0.0.1", "[::1]", "/run/postgresql", "/var/run/postgresql")
 
 
 class Named(Protocol):
@@ -100,22 +100,25 @@ def name_of(name: str) -> str:
 
 
 def psql(subject: str, statement: str, words: str) -> str:
-    """Return the remedy that runs a statement in the subject; its words alone if that cannot be pasted.
+    """Return the remedy that runs a statement in the subject; nothing, so that the check's own holds, if it cannot.
 
     subject: `postgresql upkeep@127.0.0.1:5432/shop`.
     """
     found = re.fullmatch(r"postgresql (?:[^@]*@)?(.+?):(\d+)/(.+)", subject)
     line = quote(statement)
     if found is None or not line:
-        return f"decide: {words}"
+        return ""
     address, port, name = found.groups()
     database = quote(name)
-    place = "" if port == "5432" else f" -p {port}"
-    if address not in HERE and not address.startswith("/"):
-        place = f" -h {quote(address.strip('[]'))}{place}"
     if not database:
-        return f"decide: {words}"
-    return look(f"runuser -u postgres -- psql{place} -d {database} -c {line}", words)
+        return ""
+    as_whom = "runuser -u postgres -- psql"
+    if address.startswith("/") and address not in HERE:
+        as_whom += f" -h {quote(address)}"
+    elif address not in HERE:
+        as_whom = f"psql -U postgres -h {quote(address.strip('[]'))}"
+    place = "" if port == "5432" else f" -p {port}"
+    return look(f"{as_whom}{place} -d {database} -c {line}", words)
 
 
 def standby_verdict(what: str) -> Verdict:

@@ -45,7 +45,11 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
     most = ALL - limits.critical_transactions
     levels = [
-        (severity, lambda one, limit=limit: 100 * one.share >= limit, f"limit {limit:g} %")
+        (
+            severity,
+            lambda one, limit=limit: round(100 * one.share, 3) >= limit,
+            f"limit {limit:g} %",
+        )
         for severity, limit in (
             (Severity.HIGH, limits.high_percent),
             (Severity.MEDIUM, limits.medium_percent),
