@@ -177,8 +177,8 @@ def parse_psql(text: str, nonce: str, names: Mapping[str, Any], wall_seconds: fl
             value, timed = "", None
         elif time_said:
             timed = float(time_said.group(1)) / 1000
-        elif line:
-            value = line
+        else:
+            value += line  # of an array, each element has a line
     missing = {name: Reply("57014") for name in names if name not in replies}
     return Replies({**replies, **missing}, max(0.0, wall_seconds - spent))
 

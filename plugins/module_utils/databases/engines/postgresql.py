@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
@@ -29,6 +29,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
+READER = "upkeep_reader"
+"""The name in statements for a role that a site could name in explain_as, if it has none."""
 BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
 
 # Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
@@ -137,16 +139,28 @@ def _take(
         elif replies[one.name].why:
             answers.unread[one.name] = replies[one.name].why
         else:
-            note(answers, one, replies[one.name].value, account)
+            reader = account if database.get("explain_as") else READER
+            note(answers, one, replies[one.name].value, {"account": account, "reader": reader})
 
 
-def note(answers: Answers, topic: Topic, value: Any, account: str) -> None:
-    """Take in what a topic gave; how much of it was not seen, with the statement that lets the account see it."""
+def note(answers: Answers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
+    """Take in what a topic gave, and how much of it was not seen.
+
+    roles: the account that asked, and one that may read tables. What else the value has are words of the grant.
+    """
     if isinstance(value, dict) and "rows" in value:
-        hidden = value.get("unseen") or 0
+        hidden, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
         if hidden:
-            grant = topic.grant.replace("{account}", quoted(account))
-            answers.unseen[topic.name] = {"objects": hidden, "grant": grant}
+            words = {name: quoted(role) for name, role in roles.items()}
+            words.update(
+                {name: str(value[name]) for name in ("schemas", "objects") if name in value}
+            )
+            answers.unseen[topic.name] = {
+                "objects": hidden,
+                "grant": topic.grant.format(**words),
+            }
+        elif unlocked:
+            answers.unseen[topic.name] = {"objects": unlocked, "why": "locks"}
         value = value["rows"]
     answers.values[topic.name] = value
 

@@ -11,10 +11,14 @@ from typing import ClassVar, Dict, List, Optional
 
 @dataclass(frozen=True)
 class UnseenObjects:
-    """What the account may not see of a topic. objects: how many. grant: the statement that lets it."""
+    """What was not seen of a topic. objects: how many. grant: the statement that lets the account see them.
+
+    why: `locks` if not the account's rights are why: to read them takes more locks than the server can spare.
+    """
 
     objects: int
     grant: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,12 @@ def _unread(seen: DatabaseActivity | DatabaseObjects, name: str) -> Verdict | No
 def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
     """Return the verdict on what was seen, if some was not: what passes so far is unknown."""
     count = hidden.objects
-    said = f"{count} that the account may not see {'is' if count == 1 else 'are'} not judged"
+    which = "were left out to spare locks" if hidden.why else "the account may not see"
+    said = f"{count} that {which} {'is' if count == 1 else 'are'} not judged"
     if verdict.status is not Status.PASS:
         return replace(verdict, message=f"{verdict.message}; {said}")
     grant = short(hidden.grant, 200)
     remedy = f"decide: let the account see them: {grant}" if grant else ""
+    if hidden.why:
+        remedy = "decide: raise max_locks_per_transaction; the server must be restarted"
     return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=remedy)
