@@ -25,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 PORT = 5432
 OK = "00000"
+DENIED = "42501"
 LOCK_TIMEOUT_SECONDS = 1
 # Without the path, a view of the role or of the database's owner could answer for the server's own.
 SETTINGS = (
@@ -33,7 +34,7 @@ SETTINGS = (
     f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_SECONDS * 1000}",
 )
 WHY = {
-    "42501": "permission denied",
+    DENIED: "permission denied",
     "57014": "no answer within its time",
     "55P03": "waited for a lock",
     "42P01": "the server has no such view",

@@ -20,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     ACTIVITY,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
+    DENIED,
     PORT,
     ask_all,
 )
@@ -136,6 +137,8 @@ def _take(
             answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
         elif replies[one.name].why:
             answers.unread[one.name] = replies[one.name].why
+            if replies[one.name].state == DENIED and one.grant:
+                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, account)}
         else:
             note(answers, one, replies[one.name].value, account)
 
@@ -145,10 +148,14 @@ def note(answers: Answers, topic: Topic, value: Any, account: str) -> None:
     if isinstance(value, dict) and "rows" in value:
         hidden = value.get("unseen") or 0
         if hidden:
-            grant = topic.grant.replace("{account}", quoted(account))
-            answers.unseen[topic.name] = {"objects": hidden, "grant": grant}
+            answers.unseen[topic.name] = {"objects": hidden, "grant": granted(topic, account)}
         value = value["rows"]
     answers.values[topic.name] = value
+
+
+def granted(topic: Topic, account: str) -> str:
+    """Return the statement that lets the account see the topic."""
+    return topic.grant.replace("{account}", quoted(account))
 
 
 def quoted(name: str) -> str:
