@@ -179,7 +179,7 @@ def parse_psql(text: str, nonce: str, names: Mapping[str, Any], wall_seconds: fl
         elif time_said:
             timed = float(time_said.group(1)) / 1000
         elif line:
-            value = line
+            value += line + "\n"  # json_agg puts each element on a line of its own
     missing = {name: Reply("57014") for name in names if name not in replies}
     return Replies({**replies, **missing}, max(0.0, wall_seconds - spent))
 
