@@ -13,7 +13,8 @@ with may as (select pg_has_role('pg_read_all_stats', 'USAGE') as stats, pg_has_r
   as settings, pg_is_in_recovery() as standby),
 position as (select case when standby then coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
   else pg_current_wal_lsn() end as lsn from may),
-needed as (select names, coalesce((regexp_match(names, '^\\s*(?:(?:first|any)\\s+)?(\\d+)\\s*\\(', 'i'))[1]::int, 1) as n
+needed as (
+  select names, coalesce((regexp_match(names, '^\\s*(?:(?:first|any)\\s+)?(\\d+)\\s*\\(', 'i'))[1]::int, 1) as n
   from (select current_setting('synchronous_standby_names') as names) as one
   where names <> '' and current_setting('synchronous_commit') not in ('off', 'local')),
 sender as (
@@ -37,8 +38,8 @@ select json_build_object(
   'unseen', (select case when stats and settings then 0 when standby then 1 when stats then 0
     else (select count(*) from pg_stat_replication) end from may),
   'rows', (select coalesce(json_agg(one), '[]') from (
-    (select name, state, receiving, coalesce(sync_state, '') in ('sync', 'quorum') as synchronous, lag_bytes, lag_seconds
-      from sender where state is not null order by lag_bytes desc nulls last limit 50)
+    (select name, state, receiving, coalesce(sync_state, '') in ('sync', 'quorum') as synchronous, lag_bytes,
+      lag_seconds from sender where state is not null order by lag_bytes desc nulls last limit 50)
     union all select name, state, true, false, lag_bytes, lag_seconds from receiver
     union all select left(names, 120), 'missing', false, true, null, null from needed, may
       where not standby and stats and n > (select count(*) from sender where sync_state in ('sync', 'quorum')))

@@ -12,7 +12,8 @@ with judged(name) as (values ('fsync'), ('full_page_writes'), ('synchronous_comm
   ('ignore_checksum_failure'), ('ignore_invalid_pages'), ('ignore_system_indexes'), ('data_checksums'), ('ssl'),
   ('listen_addresses'))
 select coalesce(json_agg(one), '[]') from (
-  (select s.name, case when j.name is null then '' else left(s.setting, 200) end as value, s.pending_restart, '' as owner
+  (select s.name, case when j.name is null then '' else left(s.setting, 200) end as value, s.pending_restart,
+      '' as owner
     from pg_settings s left join judged j using (name) where j.name is not null or s.pending_restart
     order by s.name limit 60)
   union all

@@ -23,13 +23,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     DENIED,
     PORT,
     ask_all,
+    sockets,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
-SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
 BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
 
 # Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
@@ -64,15 +64,11 @@ from pg_database where datallowconn and not datistemplate"""
 
 def found(host: Host) -> tuple[List[Dict[str, Any]], bool]:
     """Return the servers that have a socket on this host."""
-    servers: List[Dict[str, Any]] = []
-    for pattern in SOCKETS:
-        for path in host.glob(pattern):
-            folder, _slash, name = path.rpartition("/")
-            port = name.rpartition(".")[2]
-            if port.isdigit():  # beside it lies .s.PGSQL.5432.lock
-                servers.append(
-                    {"kind": "postgresql", "address": folder, "port": int(port), "name": "postgres"}
-                )
+    servers: List[Dict[str, Any]] = [
+        {"kind": "postgresql", "address": folder, "port": port, "name": "postgres"}
+        for folder, port, locked in sockets(host)
+        if locked
+    ]
     return servers, True
 
 

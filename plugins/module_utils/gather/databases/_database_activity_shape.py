@@ -56,7 +56,7 @@ class LockWait:
 
 @dataclass(frozen=True)
 class LockWaits:
-    """Who waits for locks. waiting: how many. waiters: the longest, at most 100. holders: who blocks and does not wait."""
+    """How many wait for locks; the 100 that have waited for longest; holders: who blocks and does not wait."""
 
     waiting: int
     waiters: List[LockWait] = field(default_factory=list)
@@ -118,7 +118,7 @@ class SlotState:
 
 @dataclass(frozen=True)
 class DatabaseAge:
-    """How many transactions, and multixacts, ago the oldest began that is not frozen. connectable: it lets clients in."""
+    """How many transactions and multixacts ago the oldest began that is not frozen; whether clients may connect."""
 
     name: str
     age: int
@@ -204,7 +204,7 @@ class ChecksumState:
 
 @dataclass(frozen=True)
 class SettingState:
-    """A setting. owner: the role and database for which it holds; empty for the server. pending_restart: it was changed."""
+    """A setting. owner: the role and database it is for; empty for the server. pending_restart: it was changed."""
 
     name: str
     value: str = ""
