@@ -20,15 +20,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     ACTIVITY,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
+    DENIED,
     PORT,
     ask_all,
+    sockets,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
-SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
 BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
 
 # Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
@@ -63,15 +64,11 @@ from pg_database where datallowconn and not datistemplate"""
 
 def found(host: Host) -> tuple[List[Dict[str, Any]], bool]:
     """Return the servers that have a socket on this host."""
-    servers: List[Dict[str, Any]] = []
-    for pattern in SOCKETS:
-        for path in host.glob(pattern):
-            folder, _slash, name = path.rpartition("/")
-            port = name.rpartition(".")[2]
-            if port.isdigit():  # beside it lies .s.PGSQL.5432.lock
-                servers.append(
-                    {"kind": "postgresql", "address": folder, "port": int(port), "name": "postgres"}
-                )
+    servers: List[Dict[str, Any]] = [
+        {"kind": "postgresql", "address": folder, "port": port, "name": "postgres"}
+        for folder, port, locked in sockets(host)
+        if locked
+    ]
     return servers, True
 
 
@@ -136,6 +133,8 @@ def _take(
             answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
         elif replies[one.name].why:
             answers.unread[one.name] = replies[one.name].why
+            if replies[one.name].state == DENIED and one.grant:
+                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, account)}
         else:
             note(answers, one, replies[one.name].value, account)
 
@@ -145,10 +144,14 @@ def note(answers: Answers, topic: Topic, value: Any, account: str) -> None:
     if isinstance(value, dict) and "rows" in value:
         hidden = value.get("unseen") or 0
         if hidden:
-            grant = topic.grant.replace("{account}", quoted(account))
-            answers.unseen[topic.name] = {"objects": hidden, "grant": grant}
+            answers.unseen[topic.name] = {"objects": hidden, "grant": granted(topic, account)}
         value = value["rows"]
     answers.values[topic.name] = value
+
+
+def granted(topic: Topic, account: str) -> str:
+    """Return the statement that lets the account see the topic."""
+    return topic.grant.replace("{account}", quoted(account))
 
 
 def quoted(name: str) -> str:
