@@ -11,7 +11,7 @@ from typing import ClassVar, Dict, List, Optional
 
 @dataclass(frozen=True)
 class UnseenObjects:
-    """What the account may not see of a topic. objects: how many. grant: the statement that lets it."""
+    """What the account may not see of a topic. objects: how many; 0 if that is not told. grant: lets the account."""
 
     objects: int
     grant: str = ""
@@ -251,6 +251,76 @@ class PoolState:
     mode: str = ""
 
 
+# Of MariaDB and Redis.
+
+
+@dataclass(frozen=True)
+class ConnectionAttempts:
+    """Attempts to connect since the server's start, this many seconds ago. failed: those that were refused or broke."""
+
+    failed: int
+    attempts: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class TemporaryTables:
+    """Temporary tables that queries made since the server's start, this many seconds ago; on_disk: of these."""
+
+    on_disk: int
+    made: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class PurgeState:
+    """What InnoDB has not removed yet of rows that were changed. history: transactions."""
+
+    history: int
+
+
+@dataclass(frozen=True)
+class OpenAccount:
+    """An account of MariaDB that needs no password. name: empty for anybody's."""
+
+    name: str
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class RedisPersistence:
+    """What Redis keeps on disk.
+
+    save_points: seconds and changes after which a copy is written, as `save` says; None if it may not be read.
+    last_save, last_append, last_rewrite: `ok` or `err`. saved_seconds: since the last copy, or the server's start.
+    """
+
+    keys: int
+    last_save: str
+    unsaved_changes: int
+    saved_seconds: float
+    append_only: bool
+    last_append: str = ""
+    last_rewrite: str = ""
+    save_points: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class RedisMemory:
+    """The memory of Redis. limit_bytes: maxmemory, 0 for none. expiring_keys: those that end by themselves.
+
+    evicted: keys that were removed for want of memory, since the server's start.
+    """
+
+    used_bytes: int
+    limit_bytes: int
+    policy: str
+    system_bytes: int = 0
+    keys: int = 0
+    expiring_keys: int = 0
+    evicted: int = 0
+
+
 @dataclass(frozen=True)
 class DatabaseActivity:
     """What one server does now. Sizes are bytes, durations seconds; a topic that its kind does not have is None.
@@ -290,3 +360,11 @@ class DatabaseActivity:
     settings: Optional[List[SettingState]] = None
     logins: Optional[LoginState] = None
     pools: Optional[List[PoolState]] = None
+    # Of MariaDB and Redis.
+    connection_attempts: Optional[ConnectionAttempts] = None
+    temporary_tables: Optional[TemporaryTables] = None
+    purge: Optional[PurgeState] = None
+    mariadb_settings: Optional[Dict[str, str]] = None
+    open_accounts: Optional[List[OpenAccount]] = None
+    persistence: Optional[RedisPersistence] = None
+    memory: Optional[RedisMemory] = None

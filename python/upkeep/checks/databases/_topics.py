@@ -67,7 +67,7 @@ def _unread(seen: DatabaseActivity | DatabaseObjects, name: str) -> Verdict | No
 def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
     """Return the verdict on what was seen, if some was not: what passes so far is unknown."""
     count = hidden.objects
-    said = f"{count} that the account may not see {'is' if count == 1 else 'are'} not judged"
+    said = f"{count or 'those'} that the account may not see {'is' if count == 1 else 'are'} not judged"
     if verdict.status is not Status.PASS:
         return replace(verdict, message=f"{verdict.message}; {said}")
     return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=_let(hidden))
