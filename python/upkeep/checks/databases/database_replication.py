@@ -95,7 +95,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
             severity, text = BROKEN[one.state]
             text = text.replace("{name}", short(one.name, 120))
             text = f"{text}; expected: it follows"
-            return failed(severity, text, *measures, remedy=_mend(seen.kind, one.state))
+            return failed(severity, text, *measures, remedy=_fix(seen.kind, one.state))
     graded_rows = [(grade, one) for one in rows if (grade := _grade(one, limits))]
     if graded_rows:
         (severity, limit), one = min(graded_rows, key=lambda pair: pair[0][0].rank)
@@ -113,7 +113,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     return passed(f"{said}{more}; at most {limits.medium_minutes:g} min", *measures)
 
 
-def _mend(kind: str, state: str) -> str:
+def _fix(kind: str, state: str) -> str:
     """Return what to do about a link that is broken; empty for the check's own."""
     return (OF_MARIADB if kind == "mariadb" else REMEDIES).get(state, "")
 
