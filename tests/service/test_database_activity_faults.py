@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -103,7 +104,7 @@ FAULTS = (
         "a forgotten prepared transaction",
         "database_prepared",
         "it's forgotten of keeper in postgres has been prepared for",
-        ("BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'it''s forgotten'",),
+        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'it''s forgotten'"),
         ("ROLLBACK PREPARED 'it''s forgotten'",),
         {"medium_minutes": 0.0001},
     ),
@@ -267,53 +268,66 @@ def judged(check: str, seen: Observation, limits: dict[str, Any] | None = None) 
     return verdict
 
 
+class Sessions:
+    """Connections by name, and statements that are at work on them."""
+
+    def __init__(self, server: MajorServer, stack: ExitStack) -> None:
+        self.server, self.stack = server, stack
+        self.open: dict[str, psycopg.Connection[Any]] = {}
+        self.busy: list[threading.Thread] = []
+
+    def run(self, step: str) -> None:
+        """Run one step of a fault."""
+        staying = re.match(r"(\d)>(>?) ", step)
+        if step.startswith("$ "):
+            subprocess.run(
+                step[2:],
+                shell=True,
+                check=True,
+                cwd=self.server.home / "data",
+                user=self.server.account,
+            )
+        elif staying is None:
+            self.of("").execute(step)
+        elif staying.group(2):
+            self.begin(self.of(staying.group(1)), step[staying.end() :])
+        else:
+            self.of(staying.group(1)).execute(step[staying.end() :])
+
+    def of(self, name: str) -> psycopg.Connection[Any]:
+        if name not in self.open:
+            self.open[name] = self.stack.enter_context(closing(self.server.connect()))
+        return self.open[name]
+
+    def begin(self, session: psycopg.Connection[Any], statement: str) -> None:
+        """Begin a statement; return when it is at work, or waits."""
+
+        def work() -> None:
+            with suppress(psycopg.Error):
+                session.execute(statement)
+
+        self.busy.append(threading.Thread(target=work, daemon=True))
+        self.busy[-1].start()
+        pid = session.info.backend_pid
+        question = f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND state = 'active'"
+        eventually(lambda: self.server.execute(question), "the statement")
+
+    def end(self) -> None:
+        for session in self.open.values():
+            self.server.execute(f"SELECT pg_terminate_backend({session.info.backend_pid})")
+        for thread in self.busy:
+            thread.join()
+
+
 @contextmanager
 def planted(server: MajorServer, steps: tuple[str, ...]) -> Iterator[None]:
     """Run the steps; end their sessions afterwards."""
     with ExitStack() as stack:
-        sessions: dict[str, psycopg.Connection[Any]] = {}
+        sessions = Sessions(server, stack)
         for step in steps:
-            number, sign, statement = step.partition("> ")
-            if step.startswith("$ "):
-                subprocess.run(
-                    step[2:], shell=True, check=True, cwd=server.home / "data", user=server.account
-                )
-            elif not sign or not number.rstrip(">").isdigit():
-                for one in step.split("; ") if step.startswith("BEGIN;") else [step]:
-                    if "one" not in sessions:
-                        sessions["one"] = stack.enter_context(closing(server.connect()))
-                    sessions["one"].execute(one)
-            else:
-                name = number.rstrip(">")
-                if name not in sessions:
-                    sessions[name] = stack.enter_context(closing(server.connect()))
-                run(server, sessions[name], statement, background=number.endswith(">"))
+            sessions.run(step)
         yield
-        for name, session in sessions.items():
-            if name != "one":
-                server.execute(f"SELECT pg_terminate_backend({session.info.backend_pid})")
-
-
-def run(
-    server: MajorServer, session: psycopg.Connection[Any], statement: str, *, background: bool
-) -> None:
-    """Run a statement; in the background, until it is at work or waits."""
-
-    def work() -> None:
-        with suppress(psycopg.Error):
-            session.execute(statement)
-
-    if not background:
-        session.execute(statement)
-        return
-    threading.Thread(target=work, daemon=True).start()
-    pid = session.info.backend_pid
-    eventually(
-        lambda: server.execute(
-            f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND state = 'active'"
-        ),
-        "the statement",
-    )
+        sessions.end()
 
 
 def test_a_healthy_server_raises_no_alarm(server: MajorServer) -> None:
