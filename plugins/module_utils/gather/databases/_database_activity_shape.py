@@ -205,12 +205,13 @@ class ChecksumState:
 
 @dataclass(frozen=True)
 class SettingState:
-    """A setting. owner: the role and database it is for; empty for the server. pending_restart: it was changed."""
+    """A setting, of the server or of a role, a database or both. pending_restart: it was changed."""
 
     name: str
     value: str = ""
     pending_restart: bool = False
-    owner: str = ""
+    role: str = ""
+    database: str = ""
 
 
 @dataclass(frozen=True)
