@@ -60,7 +60,7 @@ def _give_back(subject: str, pages: FreePages, whole: int) -> str:
     if pages.disk_free_bytes is None or pages.disk_free_bytes < 2 * whole:
         return f"decide: VACUUM writes the file anew; first make {size(2 * whole)} free on its disk"
     words = "decide: stop the application first: it writes the whole file anew"
-    return sqlite(subject, words, "VACUUM")
+    return sqlite(subject, words, "VACUUM;")
 
 
 CHECK = Check(

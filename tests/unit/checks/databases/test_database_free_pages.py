@@ -41,7 +41,7 @@ def test_limits_at_pages_of_4_kib(pages: int, free: int, status: Status) -> None
 @pytest.mark.parametrize(
     ("auto_vacuum", "disk_free_mib", "remedy"),
     [
-        ("none", 160, "sqlite3 /srv/till.db VACUUM  # decide"),
+        ("none", 160, "sqlite3 /srv/till.db 'VACUUM;'  # decide"),
         ("none", 159, "decide: VACUUM writes the file anew; first make 160 MiB free"),
         ("none", None, "decide: VACUUM"),
         ("incremental", 0, "sqlite3 /srv/till.db 'PRAGMA incremental_vacuum'"),
