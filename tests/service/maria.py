@@ -91,14 +91,17 @@ class MariaServer:
         return done.stdout
 
     @contextmanager
-    def session(self, sql: str, database: str) -> Iterator[None]:
-        """Keep a session open that has done this much, or waits to."""
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(self.client(database), stdin=subprocess.PIPE, **quiet) as process:
+    def session(self, sql: str, database: str, *, waits: bool = False) -> Iterator[None]:
+        """Keep a session open that has done this much; or that waits for another one, and has only begun."""
+        command = self.client(database)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # fmt: skip
             assert process.stdin is not None
-            process.stdin.write(f"{sql};\n".encode())
+            assert process.stdout is not None
+            process.stdin.write(f"{sql};\nSELECT 'ready';\n".encode())
             process.stdin.flush()
             try:
+                while not waits and process.stdout.readline() not in (b"ready\n", b""):
+                    pass
                 yield
             finally:
                 process.kill()
