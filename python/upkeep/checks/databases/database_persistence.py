@@ -77,7 +77,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="Redis keeps its data on disk",
-    trouble="Redis is not saved",
+    trouble="Unsaved data in Redis",
     why="What is not on disk is lost when the server ends; after a failed copy, writes are refused.",
     cannot_see="Whether the copy can be read. Whether a server that is set to keep nothing should keep something.",
     measures={"unsaved changes": MeasureKind.STATE, "age": MeasureKind.STATE},
