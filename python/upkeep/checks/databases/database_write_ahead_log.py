@@ -58,7 +58,9 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict | Non
 def _readers(subject: str) -> str:
     """Return how to see who has the file open."""
     path = quote(subject.partition(" ")[2])
-    words = "see who holds it open: a reader that does not end keeps the log from being carried over"
+    words = (
+        "see who holds it open: a reader that does not end keeps the log from being carried over"
+    )
     return look(f"lsof {path}", words) if path else f"decide: {words}"
 
 
