@@ -48,6 +48,7 @@ LOOKS = {
     "runuser": "util-linux",
     "sha256sum": "coreutils",
     "sort": "coreutils",
+    "sqlite3": "sqlite3",
     "ss": "iproute2",
     "systemctl": "systemd",
     "tail": "coreutils",

@@ -38,6 +38,7 @@ PACKAGES = {
     "openssl": "openssl",
     "psql": "postgresql-client",
     "redis-cli": "redis-tools",
+    "sqlite3": "sqlite3",
 }
 """Programs that remedies name and that not every host has, each with the Debian package that has it."""
 SUBJECT = "{subject}"

@@ -28,6 +28,7 @@ SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - 
 OK = "00000"
 DENIED = "42501"
 LOCK_TIMEOUT_SECONDS = 1
+GRACE_SECONDS = 1
 # Without the path, a view of the role or of the database's owner could answer for the server's own.
 SETTINGS = (
     "SET LOCAL search_path = pg_catalog, pg_temp",
@@ -176,7 +177,11 @@ def _one(psycopg: Any, connection: Any, question: str, left: float) -> Reply:
 def _through_psql(
     host: Host, settings: Mapping[str, str], questions: Mapping[str, str], seconds: float
 ) -> Replies:
-    """Ask through psql; the connect time has the start of the program in it."""
+    """Ask through psql; the connect time has the start of the program in it.
+
+    It cannot tell how much time is left: of several questions, each has half of it, so that a slow one costs only its
+    own answer. The server gives up before psql is stopped, which would cost all.
+    """
     if host.which("psql") is None:
         raise HostError("neither psycopg nor psql is installed")
     environment = environment_of(settings)
@@ -184,11 +189,15 @@ def _through_psql(
     lines = ["\\timing on"]
     for name, question in questions.items():
         # psql sends what `\;` separates as one message.
-        lines += [message(question, seconds).replace(";", "\\;") + ";"]
+        lines += [message(question, seconds / min(2, len(questions))).replace(";", "\\;") + ";"]
         lines += [f"\\echo {nonce} {name} :SQLSTATE"]
     command = ["psql", "-X", "-w", "-q", "-A", "-t", "-f", "-"]
     out, wall = run_client(
-        host, command, seconds, environment=environment, input_text="\n".join(lines) + "\n"
+        host,
+        command,
+        seconds + GRACE_SECONDS,
+        environment=environment,
+        input_text="\n".join(lines) + "\n",
     )
     return parse_psql(out, nonce, questions, wall)
 

@@ -13,18 +13,18 @@ with judged(name) as (values ('fsync'), ('full_page_writes'), ('synchronous_comm
   ('listen_addresses'))
 select coalesce(json_agg(one), '[]') from (
   (select s.name, case when j.name is null then '' else left(s.setting, 200) end as value, s.pending_restart,
-      '' as owner
+      '' as role, '' as database
     from pg_settings s left join judged j using (name) where j.name is not null or s.pending_restart
     order by s.name limit 60)
   union all
-  (select name, left(value, 200), false, concat_ws(' in ', 'role ' || role, 'database ' || datname)
+  (select name, left(value, 200), false, coalesce(role, ''), coalesce(datname, '')
     from pg_db_role_setting
       cross join lateral (select split_part(c, '=', 1) as name, substr(c, strpos(c, '=') + 1) as value
         from unnest(setconfig) as c) as pair
       join judged using (name)
       left join pg_database d on d.oid = setdatabase
       left join lateral (select pg_get_userbyid(setrole) as role where setrole <> 0) as r on true
-    order by 1, 4 limit 60)) as one"""
+    order by 1, 4, 5 limit 60)) as one"""
 
 # Options are not asked for: they may hold passwords of other servers. The worst come first.
 LOGINS = """

@@ -29,6 +29,7 @@ PORT = 6432
 CONSOLE = "pgbouncer"
 NAME = "PgBouncer"
 MOST_POOLS = 100
+LOOK_AGAIN_SECONDS = 1.0
 CONNECTED = ("sv_active", "sv_idle", "sv_used", "sv_tested")
 SEPARATOR = "\x1f"
 
@@ -68,16 +69,42 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> A
     """Read the pools."""
     shown, _connect, _query = _show(host, database, ("VERSION", "POOLS"), seconds)
     answers = Answers({"version": _version(shown["VERSION"])[1]})
-    if shown["POOLS"]:
-        answers.values["pools"] = parse_pools(shown["POOLS"])
-    else:  # its own is always there
+    if not shown["POOLS"]:  # its own is always there
         answers.unread["pools"] = "SHOW POOLS gave nothing"
+        return answers
+    pools = parse_pools(shown["POOLS"])
+    before = {_name(one) for one in pools if is_stranded(one)}
+    if before:
+        # While PgBouncer cannot log in to the server, it does not count how long its clients wait.
+        time.sleep(LOOK_AGAIN_SECONDS)
+        again, _connect, _query = _show(host, database, ("POOLS",), seconds)
+        pools = parse_pools(again["POOLS"])
+        for one in pools:
+            if is_stranded(one) and _name(one) in before:
+                one["max_wait_seconds"] = max(LOOK_AGAIN_SECONDS, one["max_wait_seconds"])
+    answers.values["pools"] = worst_first(pools)[:MOST_POOLS]
     return answers
 
 
+def _name(pool: Dict[str, Any]) -> Tuple[str, str]:
+    return pool["database"], pool["account"]
+
+
+def is_stranded(pool: Dict[str, Any]) -> bool:
+    """Say whether clients of a pool wait, and it has no connection to the server."""
+    return bool(pool["waiting"] and not pool["servers"])
+
+
+def worst_first(pools: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return those first that have no connection to give, then those whose clients wait for longest."""
+    return sorted(
+        pools, key=lambda one: (not is_stranded(one), -one["max_wait_seconds"], -one["waiting"])
+    )
+
+
 def parse_pools(rows: Rows) -> List[Dict[str, Any]]:
-    """Return the pools of SHOW POOLS without the console's own, those first whose clients wait for longest."""
-    pools: List[Dict[str, Any]] = [
+    """Return the pools of SHOW POOLS without the console's own."""
+    return [
         {
             "database": row.get("database", "")[:63],
             "account": row.get("user", "")[:63],
@@ -91,8 +118,6 @@ def parse_pools(rows: Rows) -> List[Dict[str, Any]]:
         for row in rows
         if row.get("database") != CONSOLE
     ]
-    pools.sort(key=lambda one: (-one["max_wait_seconds"], -one["waiting"]))
-    return pools[:MOST_POOLS]
 
 
 def _version(rows: Rows) -> Tuple[str, str]:

@@ -83,8 +83,9 @@ class StandbyState:
     """A link of replication.
 
     name: of the other side. state: of PostgreSQL `streaming`, `catchup`; `gone` of a standby's own link that is broken,
-    `paused` if it does not apply what it receives, `archive` if it is fed from an archive alone, `missing` of
-    synchronous standbys that commits wait for. receiving: the server receives over it; else it sends.
+    `failed` of one that stopped at an error, `paused` if it does not apply what it receives, `archive` if it is fed
+    from an archive alone, `missing` of synchronous standbys that commits wait for. receiving: the server receives over
+    it; else it sends.
     synchronous: commits wait for it. lag_bytes: what is not applied yet. lag_seconds: how late it is; None if nothing
     was to apply, or it is not known.
     """
@@ -208,12 +209,13 @@ class ChecksumState:
 
 @dataclass(frozen=True)
 class SettingState:
-    """A setting. owner: the role and database it is for; empty for the server. pending_restart: it was changed."""
+    """A setting, of the server or of a role, a database or both. pending_restart: it was changed."""
 
     name: str
     value: str = ""
     pending_restart: bool = False
-    owner: str = ""
+    role: str = ""
+    database: str = ""
 
 
 @dataclass(frozen=True)

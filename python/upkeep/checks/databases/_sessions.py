@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
     LockWait,
@@ -30,6 +31,42 @@ def psql(words: str, *statements: str, database: str = "") -> str:
         return words if words.startswith(DECIDE) else DECIDE + words
     given = "".join(f" -c {one}" for one in quoted)
     return look(f"runuser -u postgres -- psql{place}{given}", words)
+
+
+def ending(kind: str, pid: int, words: str) -> str:
+    """Return a remedy: how to end a session; empty for a kind whose way is not known."""
+    if kind == "postgresql":
+        return psql(words, f"select pg_terminate_backend({pid})")
+    return mariadb(words, f"KILL {pid}") if kind == "mariadb" else ""
+
+
+def mariadb(words: str, statement: str) -> str:
+    """Return a remedy: a statement for the administrator of MariaDB; the words alone if it is nothing to paste."""
+    quoted = quote(statement)
+    return look(f"mariadb -e {quoted}", words) if quoted else words
+
+
+def sqlite(subject: str, words: str, statement: str) -> str:
+    """Return a remedy: a statement for a file of SQLite; the words alone if it is nothing to paste."""
+    path, quoted = quote(subject.partition(" ")[2]), quote(statement)
+    return look(f"sqlite3 {path} {quoted}", words) if path and quoted else words
+
+
+def backticked(name: str) -> str:
+    """Return a name as MariaDB's SQL writes it, with that of its database; empty if it is not clear where one ends."""
+    parts = name.split(".")
+    return ".".join("`" + one.replace("`", "``") + "`" for one in parts) if len(parts) <= 2 else ""
+
+
+def listed(said: Sequence[str], most: int = 3) -> str:
+    """Return the first of them, and how many more there are."""
+    more = f", and {len(said) - most} more" if len(said) > most else ""
+    return ", ".join(said[:most]) + more
+
+
+def ignored(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether the site leaves it out."""
+    return any(fnmatchcase(name, one) for one in patterns)
 
 
 def literal(text: str) -> str:

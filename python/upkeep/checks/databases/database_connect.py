@@ -66,7 +66,7 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
         Measure("answer", round(total, 6), "s"),
         *(Measure(name, round(value, 6), "s") for name, value in times.items()),
     )
-    version = short(seen.version, 40)
+    version = short(seen.version, 40) or "not told"
     for severity, limit in (
         (Severity.HIGH, limits.high_seconds),
         (Severity.MEDIUM, limits.medium_seconds),

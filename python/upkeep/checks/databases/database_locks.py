@@ -14,14 +14,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     LockWait,
     LockWaits,
 )
-from upkeep.checks.databases._sessions import graded, psql, who
+from upkeep.checks.databases._sessions import ending, graded, who
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
-from upkeep.model.remedies import after
+from upkeep.model.remedies import after, look
 from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
 
+PREPARED_OF_MARIADB = look("mariadb -e 'XA RECOVER'", "decide: commit it or roll it back")
 PREPARED = 0
 """Stands for a prepared transaction, which has no session."""
 
@@ -103,12 +104,14 @@ def _rooted(waits: LockWaits, root: int | None, behind: int) -> str:
 
 def _end(kind: str, root: int | None) -> str:
     """Return how to end the session at the root."""
+    if root == PREPARED and kind == "mariadb":
+        return PREPARED_OF_MARIADB
     if root == PREPARED:
         return after("database_prepared")
-    if root is None or kind != "postgresql":
+    if root is None:
         return ""
     words = "decide: end the session at the root; what it has not committed is undone"
-    return psql(words, f"select pg_terminate_backend({root})")
+    return ending(kind, root, words)
 
 
 CHECK = Check(

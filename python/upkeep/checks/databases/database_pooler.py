@@ -27,12 +27,12 @@ class Limits:
 
     medium_seconds: from then on it fails, in seconds.
     high_seconds: from then on it fails, in seconds.
-    without_server_seconds: if the pool has no connection to the server, in seconds.
+    without_server_seconds: if the pool has no connection to the server, in seconds; Upkeep watches for one second.
     """
 
     medium_seconds: float = 5.0
     high_seconds: float = 30.0
-    without_server_seconds: float = 3.0
+    without_server_seconds: float = 1.0
 
 
 @of_topic("pools")
@@ -46,7 +46,9 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     stranded = [one for one in rows if one.waiting > 0 and one.servers <= 0]
     first = max(stranded, key=lambda one: one.max_wait_seconds, default=None)
     if first and first.max_wait_seconds >= limits.without_server_seconds:
-        text = f"{_said(first)}, and there is no connection to the server; at most {limits.without_server_seconds:g} s"
+        text = (
+            f"{_waits(first)}, and PgBouncer has none; at most {limits.without_server_seconds:g} s"
+        )
         remedy = "decide: see whether PgBouncer reaches the server and may log in there; its log says why"
         return failed(Severity.CRITICAL, text, *measures, remedy=remedy)
     grade = graded(
@@ -60,12 +62,14 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     return passed(f"{said}; at most {limits.medium_seconds:g} s", *measures)
 
 
-def _said(one: PoolState) -> str:
+def _waits(one: PoolState) -> str:
     clients = counted(max(0, one.waiting), "client waits", "clients wait")
-    return (
-        f"{clients} for a connection to {short(one.database, 60)} as {short(one.account, 60)}, the first for "
-        f"{duration(max(0.0, one.max_wait_seconds))}; {one.clients} have one, of {one.servers}"
-    )
+    return f"{clients} for a connection to {short(one.database, 60)} as {short(one.account, 60)}"
+
+
+def _said(one: PoolState) -> str:
+    longest = duration(max(0.0, one.max_wait_seconds))
+    return f"{_waits(one)}, the first for {longest}; {one.clients} have one, of {one.servers}"
 
 
 CHECK = Check(

@@ -36,7 +36,19 @@ BROKEN = {
         "commits wait for {name} of synchronous_standby_names, and too few of them are connected",
     ),
     "gone": (Severity.CRITICAL, "receives nothing from {name}"),
+    "failed": (Severity.CRITICAL, "applies nothing of {name}: it stopped at an error"),
     "paused": (Severity.HIGH, "receives, but applies nothing: it is paused"),
+}
+OF_MARIADB = {
+    "gone": look(
+        "mariadb -e 'show all slaves status'",
+        "see its last error; then start the primary, or give back the way to it",
+    ),
+    "failed": look(
+        "mariadb -e 'show all slaves status'",
+        "decide: repair what its last error names, or set the replica up anew",
+    ),
+    "paused": look("mariadb -e 'START ALL SLAVES'", "decide: let it apply again"),
 }
 REMEDIES = {
     "missing": "decide: start the standby again, or take it out of synchronous_standby_names",
@@ -83,7 +95,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
             severity, text = BROKEN[one.state]
             text = text.replace("{name}", short(one.name, 120))
             text = f"{text}; expected: it follows"
-            return failed(severity, text, *measures, remedy=REMEDIES[one.state])
+            return failed(severity, text, *measures, remedy=_fix(seen.kind, one.state))
     graded_rows = [(grade, one) for one in rows if (grade := _grade(one, limits))]
     if graded_rows:
         (severity, limit), one = min(graded_rows, key=lambda pair: pair[0][0].rank)
@@ -99,6 +111,11 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     said = ", ".join(_said(one) for one in rows[:3])
     more = f", and {len(rows) - 3} more" if len(rows) > 3 else ""
     return passed(f"{said}{more}; at most {limits.medium_minutes:g} min", *measures)
+
+
+def _fix(kind: str, state: str) -> str:
+    """Return what to do about a link that is broken; empty for the check's own."""
+    return (OF_MARIADB if kind == "mariadb" else REMEDIES).get(state, "")
 
 
 def _grade(one: StandbyState, limits: Limits) -> tuple[Severity, str] | None:

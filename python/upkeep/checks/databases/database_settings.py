@@ -15,7 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     SettingState,
 )
-from upkeep.checks.databases._sessions import psql
+from upkeep.checks.databases._sessions import identifier, psql
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -82,15 +82,14 @@ def _lossy(rows: Sequence[SettingState]) -> list[Fault]:
     for one in rows:
         severity, wrong, right, harm = WRONG.get(one.name, (Severity.LOW, (), "", ""))
         if one.value.lower() in wrong:
-            place = f" for {short(one.owner, 140)}" if one.owner else ""
-            text = f"{one.name} is {short(one.value, 20)}{place}, expected {right}: {harm}"
-            faults.append(Fault(severity, text, "" if one.owner else _set(one.name, right)))
+            text = f"{one.name} is {short(one.value, 20)}{_place(one)}, expected {right}: {harm}"
+            faults.append(Fault(severity, text, _set(one, right)))
     return faults
 
 
 def _plain(rows: Sequence[SettingState]) -> list[Fault]:
     """Return the fault of a server that listens on the network without TLS."""
-    values = {one.name: one.value for one in rows if not one.owner}
+    values = {one.name: one.value for one in rows if not (one.role or one.database)}
     addresses = [one.strip() for one in values.get("listen_addresses", "").split(",")]
     if values.get("ssl") != "off" or all(one in LOOPBACK for one in addresses):
         return []
@@ -110,14 +109,25 @@ def _pending(rows: Sequence[SettingState]) -> list[Fault]:
     return [Fault(Severity.LOW, text, "decide: restart the server in the next maintenance window")]
 
 
-def _set(name: str, value: str) -> str:
+def _place(one: SettingState) -> str:
+    """Return for whom it is set, if that is not the server."""
+    kinds = (("role", one.role), ("database", one.database))
+    said = " in ".join(f"{kind} {short(name, 63)}" for kind, name in kinds if name)
+    return f" for {said}" if said else ""
+
+
+def _set(one: SettingState, value: str) -> str:
     """Return how to set it, if that needs no restart."""
-    if name == "data_checksums":
-        return "decide: stop the server in a maintenance window and run pg_checksums --enable"
-    if name in AT_START:
-        return f"decide: set {name} to {value} and restart the server"
     words = f"decide: set it to {value}, unless the site accepts the loss; then list it in `ignore`"
-    return psql(words, f"ALTER SYSTEM SET {name} = {value}", "select pg_reload_conf()")
+    if one.role or one.database:
+        of = f"ROLE {identifier(one.role)}" if one.role else f"DATABASE {identifier(one.database)}"
+        of += f" IN DATABASE {identifier(one.database)}" if one.role and one.database else ""
+        return psql(words, f"ALTER {of} RESET {one.name}")
+    if one.name == "data_checksums":
+        return "decide: stop the server in a maintenance window and run pg_checksums --enable"
+    if one.name in AT_START:
+        return f"decide: set {one.name} to {value} and restart the server"
+    return psql(words, f"ALTER SYSTEM SET {one.name} = {value}", "select pg_reload_conf()")
 
 
 CHECK = Check(
@@ -132,7 +142,7 @@ CHECK = Check(
     judge=judge,
     measures={"wrong": MeasureKind.STATE},
     source="PostgreSQL, Server Configuration: Write Ahead Log, Developer Options, Connections and Authentication",
-    remedy="decide: reset it with ALTER ROLE or ALTER DATABASE, unless the site accepts the loss",
+    remedy="decide: set it so that nothing is lost, unless the site accepts the loss",
     controls=("45 CFR 164.312(c)(1)", "45 CFR 164.312(e)(1)"),
     absence={"databases": gone()},
 )

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     OpenTransaction,
 )
-from upkeep.checks.databases._sessions import who
+from upkeep.checks.databases._sessions import ending, who
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.model.remedies import look
@@ -60,13 +60,13 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         if idlest and measures[1].value >= idle_minutes * 60:
             text = f"{who(idlest)} has been idle in a transaction for {duration(measures[1].value)}"
             text = f"{text}, at most {idle_minutes:g} min"
-            return failed(severity, text, *measures, remedy=_end(idlest))
+            return failed(severity, text, *measures, remedy=_end(seen.kind, idlest))
         if oldest and measures[0].value >= open_minutes * 60:
             text = (
                 f"the transaction of {who(oldest)} has been open for {duration(measures[0].value)}"
             )
             text = f"{text}, at most {open_minutes:g} min"
-            return failed(severity, text, *measures, remedy=_end(oldest))
+            return failed(severity, text, *measures, remedy=_end(seen.kind, oldest))
     said = f"the oldest for {duration(measures[0].value)}" if oldest else "none is open"
     return passed(
         f"{counted(len(rows), 'open transaction')}, {said}; at most {limits.medium_minutes:g} min, "
@@ -75,12 +75,11 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     )
 
 
-def _end(one: OpenTransaction) -> str:
-    """Return how to end the session."""
-    return look(
-        f"runuser -u postgres -- psql -c 'select pg_terminate_backend({one.pid})'",
-        "decide: end it; what it has not committed is undone",
-    )
+def _end(kind: str, one: OpenTransaction) -> str:
+    """Return how to end the session; what was prepared before MariaDB's start has none."""
+    if kind == "mariadb" and not one.pid:
+        return look("mariadb -e 'XA RECOVER'", "decide: commit it or roll it back")
+    return ending(kind, one.pid, "decide: end it; what it has not committed is undone")
 
 
 CHECK = Check(

@@ -1,0 +1,55 @@
+"""Limits of database_prepared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
+    DatabaseActivity,
+    PreparedTransaction,
+)
+from upkeep.checks.databases.database_prepared import Limits, judge
+from upkeep.model.verdicts import Severity, Verdict
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+LIMITS = Limits()
+
+
+def verdict_of(*rows: PreparedTransaction, limits: Limits = LIMITS) -> Verdict:
+    verdict = judge(DatabaseActivity("postgresql", True, prepared=list(rows)), limits, NOW)
+    assert verdict is not None
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("minutes", "severity"),
+    [(9.9, None), (10, Severity.MEDIUM), (59.9, Severity.MEDIUM), (60, Severity.HIGH)],
+)
+def test_limits(minutes: float, severity: Severity | None) -> None:
+    assert verdict_of(PreparedTransaction("x", seconds=minutes * 60)).severity is severity
+
+
+def test_nothing_is_prepared() -> None:
+    assert verdict_of().message == "0 prepared transactions; at most 10 min"
+
+
+def test_it_is_named_with_how_to_end_it() -> None:
+    verdict = verdict_of(
+        PreparedTransaction("new", "shop", "shop", 60),
+        PreparedTransaction("it's", "shop", "a b", 4000),
+    )
+
+    assert verdict.message == (
+        "it's of shop in a b has been prepared for 1 h 06 min, at most 60 min; 2 transactions are prepared"
+    )
+    assert verdict.remedy.startswith(
+        """runuser -u postgres -- psql -d 'a b' -c 'ROLLBACK PREPARED '"'"'it'"'"''"'"'s'"'"''  # decide: """
+    )
+
+
+def test_a_name_that_is_nothing_to_paste_leaves_words() -> None:
+    verdict = verdict_of(PreparedTransaction("a\nb", "shop", "shop", 4000))
+
+    assert verdict.remedy.startswith("decide: COMMIT PREPARED or ROLLBACK PREPARED")
