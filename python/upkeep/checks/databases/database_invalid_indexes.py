@@ -2,6 +2,8 @@
 
 An index that CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY did not complete is used by no query. Checks for those
 that are invalid while nothing builds them.
+
+The account needs pg_read_all_stats, which pg_monitor has, to see what an index that is being built now is of.
 """
 
 from __future__ import annotations
