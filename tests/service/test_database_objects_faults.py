@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from patience import eventually
 from psycopg import sql
@@ -23,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases imp
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import load
 from upkeep.judging.entries import make_limits
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Status, Unknown, Verdict
 
 CHECKS = sorted(name for name, one in load().items() if one.gather == "database_objects")
@@ -168,7 +171,7 @@ FAULTS = (
         ),
         "database_duplicate_indexes",
         "of public.client has the columns of public.client_lower; limit 1 MiB",
-        ("DROP INDEX client_again",),
+        ("DROP INDEX IF EXISTS client_again",),
     ),
     Fault(
         "an index that another one begins with",
@@ -178,7 +181,7 @@ FAULTS = (
         ),
         "database_duplicate_indexes",
         "of public.client has the first columns of public.client_both",
-        ("DROP INDEX client_town",),
+        ("DROP INDEX IF EXISTS client_town",),
         {"prefix_mib": 1.0, "low_mib": 100.0},
     ),
     Fault(
@@ -186,7 +189,7 @@ FAULTS = (
         ("CREATE INDEX client_unused ON client ((id + 1))",),
         "database_unused_indexes",
         "public.client_unused (1.3 MiB) of public.client",
-        ("DROP INDEX client_unused, client_lower, client_once, client_both",),
+        ("DROP INDEX IF EXISTS client_unused, client_lower, client_once, client_both",),
         {"min_days": 0.0, "low_mib": 1.0, "ignore": ["public.visited*", "public.client_[!u]*"]},
     ),
     Fault(
@@ -286,7 +289,7 @@ def run(server: MajorServer, name: str, statements: list[tuple[str, bool]]) -> N
         for statement, may_fail in statements:
             try:
                 db.execute(statement)
-            except Exception:
+            except psycopg.Error:
                 if not may_fail:
                     raise
 
@@ -320,6 +323,11 @@ def test_each_fault_is_found_and_gone_when_it_is_undone(major: int) -> None:
 
     # What tables have done is counted by and by.
     eventually(lambda: not found(), "that each fault is found")
+
+    (seen,) = see(database_objects, server.declared(name))
+    assert refused(server, name, {statement_of(seen, fault) for fault in FAULTS}) == {
+        "REINDEX INDEX CONCURRENTLY public.member_name": "23505"  # a value is there twice
+    }
 
     run(server, name, [(one, fault.may_fail) for fault in FAULTS for one in fault.undo])
 
@@ -525,3 +533,21 @@ def test_more_sequences_than_the_server_has_locks_for_are_said(tmp_path: Path) -
     verdict = judged(seen, "database_sequences", {})
     assert verdict.status is Status.UNKNOWN
     assert verdict.message.startswith("10 that were left out to spare locks are not judged")
+
+
+def statement_of(seen: Observation, fault: Fault) -> str:
+    """Return the statement that the verdict tells; empty if it tells words alone."""
+    line = command_of(judged(seen, fault.check, fault.limits).remedy)
+    return shlex.split(line)[-1] if line else ""
+
+
+def refused(server: MajorServer, name: str, statements: set[str]) -> dict[str, str | None]:
+    """Run what the remedies say; return what the server refuses, with the SQLSTATE."""
+    errors = {}
+    with server.connect(name) as db:
+        for statement in sorted(statements - {""}):
+            try:
+                db.execute(statement)
+            except psycopg.Error as exc:
+                errors[statement] = exc.sqlstate
+    return errors

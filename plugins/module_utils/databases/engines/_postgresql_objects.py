@@ -32,7 +32,7 @@ with one as materialized (
     seqmax::numeric - seqmin as numbers, row_number() over (order by (seqmax::numeric - seqmin) / abs(seqincrement))
       as place
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
-  where c.relpersistence <> 't'),
+  where c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_is_in_recovery()),
 hidden as materialized (select nspname from one where not may),
 given as materialized (
   select *, pg_sequence_last_value(seqrelid)::bigint as last from one where may and place <= {LOCKS}),
