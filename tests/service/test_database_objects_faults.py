@@ -156,7 +156,7 @@ FAULTS = (
         ),
         "database_invalid_indexes",
         "public.member_name (",
-        ("DROP INDEX CONCURRENTLY member_name",),
+        ("DROP INDEX member_name", "DROP INDEX IF EXISTS member_name_ccnew"),
         may_fail=True,
     ),
     Fault(
@@ -363,6 +363,9 @@ HEALTHY = (
     "INSERT INTO track (name, album, price) SELECT 'track ' || i, 1 + i % 347, 0.99 FROM generate_series(1, 3503) AS i",
     "INSERT INTO playlist (name) SELECT 'list ' || i FROM generate_series(1, 18) AS i",
     "INSERT INTO listed SELECT 1 + i % 18, 1 + i % 3503 FROM generate_series(1, 8715) AS i ON CONFLICT DO NOTHING",
+    "CREATE TABLE session (id int PRIMARY KEY)",
+    "INSERT INTO session SELECT DISTINCT ('x' || left(md5(i::text), 8))::bit(32)::int FROM generate_series(1, 3000) AS i",
+    "ANALYZE session",
     "INSERT INTO sold SELECT DATE '2026-01-01' + i % 365, i FROM generate_series(1, 2240) AS i",
 )
 """A shop of music, of the size of the example databases that everybody knows."""

@@ -43,7 +43,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge those with the most room that nothing uses."""
     found = seen.index_bloat or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     levels = [
         (severity, lambda one, mib=mib: _is_bad(one, limits, mib), _limit(limits, mib))
         for severity, mib in (
@@ -73,7 +73,7 @@ def _said(one: BloatedIndex) -> str:
     )
 
 
-def _mended(subject: str, one: BloatedIndex) -> str:
+def _fix(subject: str, one: BloatedIndex) -> str:
     words = "decide: it needs as much space again, and waits for older transactions"
     return psql(subject, f"REINDEX INDEX CONCURRENTLY {one.name}", words)
 

@@ -39,7 +39,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge the indexes that are invalid and not being built."""
     found = seen.invalid_indexes or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     count = [Measure("invalid", len(found))]
     return rows.judged(
         "0 indexes are invalid, at most 0",
@@ -53,7 +53,7 @@ def _said(one: InvalidIndex) -> str:
     return f"{name_of(one.name)} ({size(one.size_bytes)}) of {name_of(one.table)} is invalid{kept}"
 
 
-def _mended(subject: str, one: InvalidIndex) -> str:
+def _fix(subject: str, one: InvalidIndex) -> str:
     if one.is_partitioned:
         return "decide: create the indexes that its partitions lack, and attach them"
     if LEFT_OVER.search(one.name):

@@ -88,8 +88,8 @@ CHECK = Check(
         "tells nothing of it."
     ),
     cannot_see=(
-        "Columns of tables without statistics; keys of more than one column; numbers in columns "
-        "that are no key."
+        "Primary keys of tables without statistics, or of more than one column; numbers in other "
+        "columns. Keys that are made at random, with both signs."
     ),
     limits=Limits(),
     judge=judge,
