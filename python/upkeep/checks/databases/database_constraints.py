@@ -53,7 +53,7 @@ def _fix(subject: str, one: UnvalidatedConstraint) -> str:
 
 CHECK = Check(
     title="Constraints hold for all rows",
-    trouble="Constraint not validated",
+    trouble="Unvalidated constraint",
     gather="database_objects",
     shape=DatabaseObjects,
     since="0.1.0",

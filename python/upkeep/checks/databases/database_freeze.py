@@ -93,7 +93,7 @@ def _fix(subject: str, one: FrozenTable) -> str:
 
 CHECK = Check(
     title="Old rows of tables are frozen in time",
-    trouble="Table not frozen",
+    trouble="Old unfrozen table",
     gather="database_objects",
     shape=DatabaseObjects,
     since="0.1.0",
