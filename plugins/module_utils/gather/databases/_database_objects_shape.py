@@ -211,6 +211,83 @@ class DisabledTrigger:
     table: str = ""
 
 
+# --- of MariaDB and SQLite -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AutoIncrement:
+    """How far a column that counts by itself has come. name: of the table, with its database. share: 0 to 1."""
+
+    name: str
+    column: str
+    type: str
+    last_value: int
+    max_value: int
+    share: float
+
+
+@dataclass(frozen=True)
+class FragmentedTable:
+    """A table whose file has free room inside. size_bytes: of its rows and indexes."""
+
+    name: str
+    engine: str
+    size_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True)
+class UnsafeTable:
+    """A table whose engine does not survive a crash; or one that the server cannot open: then opened is 0."""
+
+    name: str
+    engine: str
+    size_bytes: int
+    opened: int = 1
+
+
+@dataclass(frozen=True)
+class IntegrityAnswer:
+    """What SQLite said of a file. how: `integrity_check`, or `quick_check`, which leaves out what is in indexes.
+
+    problems: how many, at most 100. named: the first of them, without numbers of rows.
+    """
+
+    how: str
+    problems: int
+    named: List[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ForeignKeyRows:
+    """Rows of a table that refer to rows of its parent that are not there."""
+
+    name: str
+    parent: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class FreePages:
+    """How a file is laid out. free: pages of it that hold nothing. disk_free_bytes: of its file system."""
+
+    page_bytes: int
+    pages: int
+    free: int
+    auto_vacuum: str = ""
+    encoding: str = ""
+    disk_free_bytes: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class WriteAheadLog:
+    """The log of an SQLite. mode: `wal`, `none`. pending_bytes: what is not in the database yet; None if not told."""
+
+    mode: str
+    size_bytes: int = 0
+    pending_bytes: Optional[int] = None
+
+
 @dataclass(frozen=True)
 class DatabaseObjects:
     """What is in one database. Sizes are bytes, durations seconds; a topic that its kind does not have is None.
@@ -248,3 +325,11 @@ class DatabaseObjects:
     foreign_keys: Optional[List[BareForeignKey]] = None
     constraints: Optional[List[UnvalidatedConstraint]] = None
     triggers: Optional[List[DisabledTrigger]] = None
+    # Of MariaDB and SQLite.
+    auto_increment: Optional[List[AutoIncrement]] = None
+    fragmented_tables: Optional[List[FragmentedTable]] = None
+    unsafe_tables: Optional[List[UnsafeTable]] = None
+    integrity: Optional[IntegrityAnswer] = None
+    foreign_key_rows: Optional[List[ForeignKeyRows]] = None
+    free_pages: Optional[FreePages] = None
+    write_ahead_log: Optional[WriteAheadLog] = None
