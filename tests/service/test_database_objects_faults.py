@@ -19,6 +19,7 @@ from service.majors import CLERK, MONITOR, PASSWORD, MajorServer, own_server, sh
 from service.test_databases_of_each_major import see
 from verdicts import verdict_of
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines import postgresql
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
     database_objects,
 )
@@ -28,7 +29,9 @@ from upkeep.judging.entries import make_limits
 from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Status, Unknown, Verdict
 
-CHECKS = sorted(name for name, one in load().items() if one.gather == "database_objects")
+CHECKS = sorted(
+    f"database_{topic}" for topic in postgresql.ENGINE.topics["database_objects"]
+)  # each check is called after its topic
 MAJORS = [13, 18, *(pytest.param(major, marks=pytest.mark.thorough) for major in (14, 15, 16, 17))]
 
 
