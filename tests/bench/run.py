@@ -30,6 +30,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 
 from bench.backups import backup_reading  # noqa: E402
+from bench.databases import catalog  # noqa: E402
 from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402
 from bench.restores import restores  # noqa: E402
@@ -416,6 +417,7 @@ def main() -> None:
     parser.add_argument("--dead", type=int, default=3000)
     parser.add_argument("--backup-mib", type=int, default=1024)
     parser.add_argument("--restore-mib", type=int, default=1024)
+    parser.add_argument("--tables", type=int, default=10_000)
     parser.add_argument("--many", type=int, default=1000)
     parser.add_argument(
         "--only",
@@ -431,6 +433,7 @@ def main() -> None:
             "dead",
             "backups",
             "restores",
+            "databases",
         ],
     )
     asked = parser.parse_args()
@@ -451,6 +454,7 @@ def main() -> None:
             "dead": lambda: dead_hosts(folder, asked.dead),
             "backups": lambda: backup_reading(folder, asked.backup_mib, asked.rounds),
             "restores": lambda: restores(folder, asked.restore_mib, asked.rounds),
+            "databases": lambda: catalog(folder, asked.tables, asked.rounds),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from patience import eventually
 from psycopg import sql
@@ -17,15 +19,19 @@ from service.majors import CLERK, MONITOR, PASSWORD, MajorServer, own_server, sh
 from service.test_databases_of_each_major import see
 from verdicts import verdict_of
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines import postgresql
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
     database_objects,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import load
 from upkeep.judging.entries import make_limits
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Status, Unknown, Verdict
 
-CHECKS = sorted(name for name, one in load().items() if one.gather == "database_objects")
+CHECKS = sorted(
+    f"database_{topic}" for topic in postgresql.ENGINE.topics["database_objects"]
+)  # each check is called after its topic
 MAJORS = [13, 18, *(pytest.param(major, marks=pytest.mark.thorough) for major in (14, 15, 16, 17))]
 
 
@@ -153,7 +159,7 @@ FAULTS = (
         ),
         "database_invalid_indexes",
         "public.member_name (",
-        ("DROP INDEX CONCURRENTLY member_name",),
+        ("DROP INDEX member_name", "DROP INDEX IF EXISTS member_name_ccnew"),
         may_fail=True,
     ),
     Fault(
@@ -168,7 +174,7 @@ FAULTS = (
         ),
         "database_duplicate_indexes",
         "of public.client has the columns of public.client_lower; limit 1 MiB",
-        ("DROP INDEX client_again",),
+        ("DROP INDEX IF EXISTS client_again",),
     ),
     Fault(
         "an index that another one begins with",
@@ -178,7 +184,7 @@ FAULTS = (
         ),
         "database_duplicate_indexes",
         "of public.client has the first columns of public.client_both",
-        ("DROP INDEX client_town",),
+        ("DROP INDEX IF EXISTS client_town",),
         {"prefix_mib": 1.0, "low_mib": 100.0},
     ),
     Fault(
@@ -186,7 +192,7 @@ FAULTS = (
         ("CREATE INDEX client_unused ON client ((id + 1))",),
         "database_unused_indexes",
         "public.client_unused (1.3 MiB) of public.client",
-        ("DROP INDEX client_unused, client_lower, client_once, client_both",),
+        ("DROP INDEX IF EXISTS client_unused, client_lower, client_once, client_both",),
         {"min_days": 0.0, "low_mib": 1.0, "ignore": ["public.visited*", "public.client_[!u]*"]},
     ),
     Fault(
@@ -286,7 +292,7 @@ def run(server: MajorServer, name: str, statements: list[tuple[str, bool]]) -> N
         for statement, may_fail in statements:
             try:
                 db.execute(statement)
-            except Exception:
+            except psycopg.Error:
                 if not may_fail:
                     raise
 
@@ -320,6 +326,11 @@ def test_each_fault_is_found_and_gone_when_it_is_undone(major: int) -> None:
 
     # What tables have done is counted by and by.
     eventually(lambda: not found(), "that each fault is found")
+
+    (seen,) = see(database_objects, server.declared(name))
+    assert refused(server, name, {statement_of(seen, fault) for fault in FAULTS}) == {
+        "REINDEX INDEX CONCURRENTLY public.member_name": "23505"  # a value is there twice
+    }
 
     run(server, name, [(one, fault.may_fail) for fault in FAULTS for one in fault.undo])
 
@@ -355,6 +366,9 @@ HEALTHY = (
     "INSERT INTO track (name, album, price) SELECT 'track ' || i, 1 + i % 347, 0.99 FROM generate_series(1, 3503) AS i",
     "INSERT INTO playlist (name) SELECT 'list ' || i FROM generate_series(1, 18) AS i",
     "INSERT INTO listed SELECT 1 + i % 18, 1 + i % 3503 FROM generate_series(1, 8715) AS i ON CONFLICT DO NOTHING",
+    "CREATE TABLE session (id int PRIMARY KEY)",
+    "INSERT INTO session SELECT DISTINCT ('x' || left(md5(i::text), 8))::bit(32)::int FROM generate_series(1, 3000) AS i",
+    "ANALYZE session",
     "INSERT INTO sold SELECT DATE '2026-01-01' + i % 365, i FROM generate_series(1, 2240) AS i",
 )
 """A shop of music, of the size of the example databases that everybody knows."""
@@ -525,3 +539,21 @@ def test_more_sequences_than_the_server_has_locks_for_are_said(tmp_path: Path) -
     verdict = judged(seen, "database_sequences", {})
     assert verdict.status is Status.UNKNOWN
     assert verdict.message.startswith("10 that were left out to spare locks are not judged")
+
+
+def statement_of(seen: Observation, fault: Fault) -> str:
+    """Return the statement that the verdict tells; empty if it tells words alone."""
+    line = command_of(judged(seen, fault.check, fault.limits).remedy)
+    return shlex.split(line)[-1] if line else ""
+
+
+def refused(server: MajorServer, name: str, statements: set[str]) -> dict[str, str | None]:
+    """Run what the remedies say; return what the server refuses, with the SQLSTATE."""
+    errors = {}
+    with server.connect(name) as db:
+        for statement in sorted(statements - {""}):
+            try:
+                db.execute(statement)
+            except psycopg.Error as exc:
+                errors[statement] = exc.sqlstate
+    return errors

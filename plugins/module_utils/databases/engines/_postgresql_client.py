@@ -33,6 +33,7 @@ GRACE_SECONDS = 1
 SETTINGS = (
     "SET LOCAL search_path = pg_catalog, pg_temp",
     "SET TRANSACTION READ ONLY",
+    "SET LOCAL jit = off",  # to compile a question about many objects takes longer than its answer
     f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_SECONDS * 1000}",
 )
 WHY = {

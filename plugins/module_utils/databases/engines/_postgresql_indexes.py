@@ -112,7 +112,7 @@ never as (
   having sum(scans) = 0 and not bool_or(is_needed) and sum(relpages) >= {MIB_PAGES})
 select jsonb_build_object(
   'seconds', extract(epoch from clock_timestamp() - (select since from counted))::float8,
-  'standbys', (select count(*) from pg_stat_replication where application_name <> 'pg_basebackup'),
+  'standbys', (select count(*) from pg_stat_replication where application_name is distinct from 'pg_basebackup'),
   'indexes', (select coalesce(jsonb_agg(worst order by size_bytes desc, name), '[]') from (
     select {BOTH_NAMES}, size_bytes from (
       select n.nspname, c.relname, t.relname as of, never.pages * {PAGE} as size_bytes

@@ -32,7 +32,7 @@ with one as materialized (
     seqmax::numeric - seqmin as numbers, row_number() over (order by (seqmax::numeric - seqmin) / abs(seqincrement))
       as place
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
-  where c.relpersistence <> 't'),
+  where c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_is_in_recovery()),
 hidden as materialized (select nspname from one where not may),
 given as materialized (
   select *, pg_sequence_last_value(seqrelid)::bigint as last from one where may and place <= {LOCKS}),
@@ -50,7 +50,7 @@ select jsonb_build_object(
 
 # By the sequence that gives a column its values, if that can give more than the column's type holds or, where none
 # does, by the largest value that the statistics of a key have. That value is in a row, so it is not told: only which
-# share of its type it is. One beyond its type is at its end.
+# share of its type it is. One beyond its type is at its end. Those of both signs are made at random: they have no end.
 KEY_COLUMNS = f"""
 with {OURS.strip()},
 numbered as (
@@ -60,7 +60,7 @@ numbered as (
   union
   select d.adrelid, d.adnum, p.refobjid from pg_depend p join pg_attrdef d on d.oid = p.objid
   where p.classid = 'pg_attrdef'::regclass and p.refclassid = 'pg_class'::regclass and p.refobjsubid = 0),
-keyed as (select indrelid as relid, indkey[0]::int as attnum from pg_index where indisunique and indnkeyatts = 1),
+keyed as (select indrelid as relid, indkey[0]::int as attnum from pg_index where indisprimary and indnkeyatts = 1),
 small as materialized (
   select o.nspname, c.relname, c.relkind, a.attname, a.atttypid, s.seqrelid,
     most, row_number() over (order by s.seqrelid nulls last) as place,
@@ -82,12 +82,12 @@ far as (
   select *, 'sequence' as known_by, abs(pg_sequence_last_value(seqrelid)::float8) / most as share
   from small where may and seqrelid is not null and place <= {LOCKS}
   union all
-  select k.*, 'statistics', greatest(
-      abs((s.histogram_bounds::text::bigint[])[array_upper(s.histogram_bounds::text::bigint[], 1)]),
-      (select max(abs(value)) from unnest(s.most_common_vals::text::bigint[]) as value))::float8 / most
+  select k.*, 'statistics', greatest(abs(high), abs(low))::float8 / most
   from small k join pg_stats s on s.schemaname = k.nspname and s.tablename = k.relname and s.attname = k.attname
-    and s.inherited = (k.relkind = 'p')
-  where k.may and k.seqrelid is null),
+      and s.inherited = (k.relkind = 'p')
+    cross join lateral (select s.histogram_bounds::text::bigint[] as bounds) as histogram
+    cross join lateral (select bounds[1] as low, bounds[array_upper(bounds, 1)] as high) as ends
+  where k.may and k.seqrelid is null and not (low < -0.1 * most and high > 0.1 * most)),
 worst as (select * from far where share >= 0.3 order by share desc, relname limit {AT_MOST})
 select jsonb_build_object(
   'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},

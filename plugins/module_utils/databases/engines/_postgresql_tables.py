@@ -109,7 +109,8 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(named order by share desc),
 
 # How many pages the rows need by the widths of their columns, as check_postgres and pgsql-bloat-estimation count them:
 # 24 bytes of a page are its own, 23 of a row and a bit per column if one can be null, 4 point to it, and each row
-# begins at a multiple of 8. Only tables of a size that matters are counted.
+# begins at a multiple of 8. Besides, a number begins at a multiple of its size: after columns of another size there is
+# room, which in rows of flags and numbers is a third of all. Only tables of a size that matters are counted.
 TABLE_BLOAT = f"""
 with {OURS.strip()},
 big as materialized (
@@ -120,18 +121,30 @@ big as materialized (
   from pg_class c join ours o on o.oid = c.relnamespace
   where c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relpages >= 8 * {MIB_PAGES} and c.reltuples >= 0),
 attribute as materialized (
-  select b.oid, a.attname, has_column_privilege(b.oid, a.attnum, 'SELECT')
-      and not (b.relrowsecurity and row_security_active(b.oid)) as may
+  select b.oid, a.attnum, a.attname, case when a.attlen < 0 then 1 when a.attalign = 'd' then 8
+      when a.attalign = 'i' then 4 when a.attalign = 's' then 2 else 1 end as begins,
+    has_column_privilege(b.oid, a.attnum, 'SELECT') and not (b.relrowsecurity and row_security_active(b.oid)) as may
   from big b join pg_attribute a on a.attrelid = b.oid and a.attnum > 0 and not a.attisdropped),
 hidden as materialized (
   select b.* from big b where exists (select from attribute a where a.oid = b.oid and not a.may)),
-width as (
-  select b.oid, count(*) as columns, count(s.attname) as known, coalesce(max(s.null_frac), 0) as nulls,
-    coalesce(sum((1 - s.null_frac) * s.avg_width), 0) as bytes
+measured as materialized (
+  select a.oid, a.attnum, a.begins, s.null_frac as nulls, (1 - s.null_frac) * s.avg_width as bytes,
+    a.begins is distinct from lag(a.begins) over (partition by a.oid order by a.attnum) as is_other
   from big b join attribute a on a.oid = b.oid
     left join pg_stats s on s.schemaname = b.nspname and s.tablename = b.relname and s.attname = a.attname
       and not s.inherited
-  where b.oid not in (select oid from hidden) group by b.oid),
+  where b.oid not in (select oid from hidden)),
+alike as (
+  select oid, min(attnum) as place, min(begins) as begins, count(*) as columns, count(bytes) as known,
+    max(nulls) as nulls, sum(bytes) as bytes
+  from (select *, count(*) filter (where is_other) over (partition by oid order by attnum) as part from measured) as m
+  group by oid, part),
+filled as (
+  select *, lead(begins, 1, 8) over (partition by oid order by place) as next from alike),
+width as (
+  select oid, sum(columns) as columns, sum(known) as known, max(nulls) as nulls,
+    sum(next * ceil(bytes / next)) as bytes
+  from filled group by oid),
 needed as (
   select b.*, ceil(b.reltuples / greatest(1, floor((page - 24) * fill
       / (4 + 8 * ceil((23 + case when w.nulls > 0 then (7 + w.columns) / 8 else 0 end) / 8.0)

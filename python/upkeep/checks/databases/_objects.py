@@ -1,4 +1,4 @@
-"""What checks of the objects in a database share: which rows are bad, what is said of them, and how it is mended."""
+"""What checks of the objects in a database share: which rows are bad, what is said of them, and what fixes it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ Row = TypeVar("Row", bound=Named)
 class Rows(Generic[Row]):
     """The rows of a topic, and how they are told.
 
-    said: what is said of one. mended: the remedy for one. ignore: shell patterns of names that are left out.
+    said: what is said of one. fix: the remedy for one. ignore: shell patterns of names that are left out.
     """
 
     rows: Sequence[Row]
     said: Callable[[Row], str]
-    mended: Callable[[Row], str]
+    fix: Callable[[Row], str]
     ignore: Sequence[str] = ()
 
     def judged(
@@ -71,12 +71,14 @@ class Rows(Generic[Row]):
             bad = [one for one in rows if is_bad(one)]
             if bad:
                 named = "; ".join(map(self.said, bad[:NAMED]))
-                more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+                least = "at least " if len(self.rows) >= AT_MOST else ""
+                more = f"; and {least}{len(bad) - NAMED} more" if len(bad) > NAMED else ""
                 text = f"{named}{more}; {limit}"
-                return failed(severity, text, *measures, remedy=self.mended(bad[0]))
+                return failed(severity, text, *measures, remedy=self.fix(bad[0]))
         if len(self.rows) >= AT_MOST and not rows:
             return unknown(f"only {AT_MOST} were reported, and `ignore` leaves out all of them")
-        return passed(healthy, *measures)
+        left_out = len(self.rows) - len(rows)
+        return passed(f"{healthy}; {left_out} left out" if left_out else healthy, *measures)
 
 
 def is_left_out(name: str, patterns: Sequence[str]) -> bool:

@@ -33,7 +33,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge the constraints that are not valid."""
     found = seen.constraints or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     return rows.judged(
         "0 constraints are not validated, at most 0",
         (Severity.LOW, lambda one: True, "at most 0"),
@@ -45,7 +45,7 @@ def _said(one: UnvalidatedConstraint) -> str:
     return f"{short(one.constraint, 64)} ({short(one.kind, 20)}) of {name_of(one.name)} is not validated"
 
 
-def _mended(subject: str, one: UnvalidatedConstraint) -> str:
+def _fix(subject: str, one: UnvalidatedConstraint) -> str:
     what = "DOMAIN" if one.is_domain else "TABLE"
     statement = f"ALTER {what} {one.name} VALIDATE CONSTRAINT {one.constraint}"
     return psql(subject, statement, "it reads the whole table; if it fails, correct the rows first")
@@ -53,7 +53,7 @@ def _mended(subject: str, one: UnvalidatedConstraint) -> str:
 
 CHECK = Check(
     title="Constraints hold for all rows",
-    trouble="Constraint not validated",
+    trouble="Unvalidated constraint",
     gather="database_objects",
     shape=DatabaseObjects,
     since="0.1.0",

@@ -44,7 +44,7 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     if seen.in_recovery:
         return standby_verdict("dead rows")
     found = seen.dead_rows or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     levels = [
         (
             severity,
@@ -76,7 +76,7 @@ def _said(one: DeadRows) -> str:
     )
 
 
-def _mended(subject: str, one: DeadRows) -> str:
+def _fix(subject: str, one: DeadRows) -> str:
     if not one.autovacuum:
         statement = f"ALTER TABLE {one.name} RESET (autovacuum_enabled)"
         return psql(subject, statement, "decide: autovacuum comes again")

@@ -40,7 +40,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge the largest of those that another index makes needless."""
     found = seen.duplicate_indexes or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
 
     def is_same(one: DuplicateIndex, mib: float) -> bool:
         return one.kind == "same" and one.size_bytes >= mib * MIB
@@ -67,7 +67,7 @@ def _said(one: DuplicateIndex) -> str:
     return f"{name_of(one.name)} ({size(one.size_bytes)}) of {name_of(one.table)} {how} {name_of(one.kept)}"
 
 
-def _mended(subject: str, one: DuplicateIndex) -> str:
+def _fix(subject: str, one: DuplicateIndex) -> str:
     if one.is_constraint:
         statement = f"ALTER TABLE {one.table} DROP CONSTRAINT {one.constraint}"
         return psql(subject, statement, "decide: the other one guarantees the same")

@@ -39,7 +39,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge those of the largest tables."""
     found = seen.foreign_keys or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     levels = [
         (
             severity,
@@ -62,7 +62,7 @@ def _said(one: BareForeignKey) -> str:
     )
 
 
-def _mended(subject: str, one: BareForeignKey) -> str:
+def _fix(subject: str, one: BareForeignKey) -> str:
     statement = f"CREATE INDEX CONCURRENTLY ON {one.name} ({one.columns})"
     return psql(
         subject,

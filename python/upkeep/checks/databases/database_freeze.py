@@ -42,7 +42,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge the oldest tables."""
     found = seen.freeze or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     most = ALL - limits.critical_transactions
     levels = [
         (
@@ -84,7 +84,7 @@ def _said(one: FrozenTable) -> str:
     )
 
 
-def _mended(subject: str, one: FrozenTable) -> str:
+def _fix(subject: str, one: FrozenTable) -> str:
     if one.is_temporary:
         return "decide: end the session that has the temporary table; vacuum cannot freeze it"
     words = "if it stays, an old or prepared transaction, or a replication slot, holds it"
@@ -93,7 +93,7 @@ def _mended(subject: str, one: FrozenTable) -> str:
 
 CHECK = Check(
     title="Old rows of tables are frozen in time",
-    trouble="Table not frozen",
+    trouble="Old unfrozen table",
     gather="database_objects",
     shape=DatabaseObjects,
     since="0.1.0",

@@ -2,6 +2,8 @@
 
 An index that CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY did not complete is used by no query. Checks for those
 that are invalid while nothing builds them.
+
+The account needs pg_read_all_stats, which pg_monitor has, to see what an index that is being built now is of.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge the indexes that are invalid and not being built."""
     found = seen.invalid_indexes or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     count = [Measure("invalid", len(found))]
     return rows.judged(
         "0 indexes are invalid, at most 0",
@@ -51,7 +53,7 @@ def _said(one: InvalidIndex) -> str:
     return f"{name_of(one.name)} ({size(one.size_bytes)}) of {name_of(one.table)} is invalid{kept}"
 
 
-def _mended(subject: str, one: InvalidIndex) -> str:
+def _fix(subject: str, one: InvalidIndex) -> str:
     if one.is_partitioned:
         return "decide: create the indexes that its partitions lack, and attach them"
     if LEFT_OVER.search(one.name):

@@ -3,6 +3,9 @@
 A key of the type integer ends at 2 147 483 647, whatever its sequence can still give. Checks how much of its type a
 key or a column with a sequence of its own has used; where a sequence has the column's type, database_sequences
 does.
+
+The role of `explain_as` needs SELECT of the sequences and, for keys without one, of their columns, for the server shows
+statistics only to those who may read the rows. Without it, they are unknown.
 """
 
 from __future__ import annotations
@@ -85,8 +88,8 @@ CHECK = Check(
         "tells nothing of it."
     ),
     cannot_see=(
-        "Columns of tables without statistics; keys of more than one column; numbers in columns "
-        "that are no key."
+        "Primary keys of tables without statistics, or of more than one column; numbers in other "
+        "columns. Keys that are made at random, with both signs."
     ),
     limits=Limits(),
     judge=judge,

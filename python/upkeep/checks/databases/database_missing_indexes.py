@@ -43,7 +43,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge the tables of which the most rows were read so."""
     found = seen.missing_indexes or []
-    rows = Rows(found, _said, _mended, limits.ignore)
+    rows = Rows(found, _said, _fix, limits.ignore)
     limit = (
         f"limit {limits.min_scans} times, {limits.min_rows_per_scan} rows each, "
         f"{limits.min_percent:g} % of its reads"
@@ -74,7 +74,7 @@ def _said(one: WholeReads) -> str:
     )
 
 
-def _mended(one: WholeReads) -> str:
+def _fix(one: WholeReads) -> str:
     return "decide: see which queries read it so, and index what they look for; a report may well read all"
 
 

@@ -2,6 +2,8 @@
 
 A sequence that has given its last number makes every insert fail. Checks the share of its numbers that was given, by
 its own bounds; those of a column of a smaller type are `database_key_columns`'s.
+
+The account needs SELECT or USAGE of the sequences; that shows no row of a table. Without it, they are unknown.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     if seen.in_recovery:
         return standby_verdict("what has changed")
     found = seen.statistics or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     worst = max((one.changed_rows for one in found), default=0)
     limit = f"limit {thousands(limits.min_rows)} changed rows"
     late = f"{limit}, {limits.max_factor:g} × what autovacuum analyzes for, {limits.min_days:g} d"
@@ -71,7 +71,7 @@ def _said(one: TableStatistics) -> str:
     )
 
 
-def _mended(subject: str, one: TableStatistics) -> str:
+def _fix(subject: str, one: TableStatistics) -> str:
     return psql(
         subject, f"ANALYZE {one.name}", "it reads a sample, and locks nothing that queries need"
     )

@@ -34,7 +34,7 @@ class Limits:
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge what is off: foreign keys first, for then nothing keeps the tables together."""
     found = seen.triggers or []
-    rows = Rows(found, _said, lambda one: _mended(seen.subject, one), limits.ignore)
+    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     return rows.judged(
         "0 triggers or rules are off, at most 0",
         (Severity.HIGH, lambda one: one.kind == "foreign key", "at most 0"),
@@ -48,7 +48,7 @@ def _said(one: DisabledTrigger) -> str:
     return f"{short(one.kind, 20)} {short(one.name, 64)}{of} is off"
 
 
-def _mended(subject: str, one: DisabledTrigger) -> str:
+def _fix(subject: str, one: DisabledTrigger) -> str:
     if one.kind == "event trigger":
         return psql(
             subject, f"ALTER EVENT TRIGGER {one.name} ENABLE", "decide: it was off meanwhile"
@@ -83,6 +83,6 @@ CHECK = Check(
     judge=judge,
     measures={"off": MeasureKind.STATE},
     source="check_postgres: disabled_triggers; PostgreSQL, ALTER TABLE: DISABLE TRIGGER",
-    remedy="decide: switch them on, and mend what they have missed",
+    remedy="decide: switch them on, and correct what they have missed",
     absence={"databases": gone()},
 )

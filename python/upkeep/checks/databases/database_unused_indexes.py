@@ -51,7 +51,7 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
         return nothing_to_judge(
             f"its statistics are {days:.1f} days old, at least {limits.min_days:g} are needed"
         )
-    rows = Rows(unused.indexes, _said, lambda one: _mended(seen, one), limits.ignore)
+    rows = Rows(unused.indexes, _said, lambda one: _fix(seen, one), limits.ignore)
     told = f" for {days:.0f} days{_elsewhere(unused.standbys)}"
     levels = [
         (
@@ -74,7 +74,7 @@ def _said(one: UnusedIndex) -> str:
     return f"{name_of(one.name)} ({size(one.size_bytes)}) of {name_of(one.table)}"
 
 
-def _mended(seen: DatabaseObjects, one: UnusedIndex) -> str:
+def _fix(seen: DatabaseObjects, one: UnusedIndex) -> str:
     words = "decide: see first that no yearly task needs it"
     if seen.unused_indexes is not None and seen.unused_indexes.standbys:
         words = "decide: see first that idx_scan of pg_stat_user_indexes is 0 on each standby too"

@@ -53,7 +53,7 @@ def test_limits(more: dict[str, Any], severity: Severity | None) -> None:
     assert verdict_of(one(**more)).severity is severity
 
 
-def test_a_failure_says_what_and_how_it_is_mended() -> None:
+def test_a_failure_says_what_and_what_fixes_it() -> None:
     verdict = verdict_of(one(share=0.978))
 
     assert (

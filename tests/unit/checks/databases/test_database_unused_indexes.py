@@ -58,7 +58,7 @@ def test_young_statistics_say_nothing(seconds: float, unknown: bool) -> None:
     ) is unknown
 
 
-def test_a_failure_says_what_and_how_it_is_mended() -> None:
+def test_a_failure_says_what_and_what_fixes_it() -> None:
     verdict = verdict_of()
 
     assert verdict.message == (
