@@ -64,7 +64,7 @@ options:
             type: str
             default: ""
           address:
-            description: Of a standby server, if the role shall be used there.
+            description: Of a standby server, if the role is to be used there.
             type: str
             default: ""
           port:

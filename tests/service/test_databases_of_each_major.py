@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from service.majors import CLERK, MAJORS, MONITOR, MajorServer, shared_server
 
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines import postgresql
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines import (
+    _postgresql_client,
+    postgresql,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
     database_activity,
     database_objects,
@@ -72,6 +75,16 @@ def test_all_databases_of_a_server_are_looked_at(server: MajorServer) -> None:
     seen = see(database_objects, server.declared(""))
 
     assert f"postgresql {MONITOR}@127.0.0.1:{server.port}/{name}" in [one.subject for one in seen]
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_slow_question_costs_only_its_own_answer(server: MajorServer, way: str) -> None:
+    questions = {"slow": "select to_json(pg_sleep(3600))", "quick": "select to_json(1)"}
+
+    replies = _postgresql_client.ask_all(Host(), server.declared(), questions, 6).by_name
+
+    assert replies["slow"].state == "57014"
+    assert replies["quick"].value == 1
 
 
 def test_an_account_without_rights_says_what_it_lacks(server: MajorServer, way: str) -> None:

@@ -118,7 +118,7 @@ def pooled(server: MajorServer) -> Iterator[Pool]:
         process.wait(PATIENCE_SECONDS)
 
 
-@pytest.fixture(scope="module", params=[13, 18])
+@pytest.fixture(scope="module", params=[pytest.param(13, marks=pytest.mark.thorough), 18])
 def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     folder = Path(tempfile.mkdtemp(prefix="pool", dir="/tmp"))
     left_behind.remove_at_the_end(folder)
@@ -156,15 +156,14 @@ def test_what_is_asked_leaves_nothing_for_the_next_client(pool: Pool, mode: str,
 
     [answer] = see(databases, pool.declared(mode))
     [activity] = see(database_activity, pool.declared(mode))
-    late = _postgresql_client.ask_all(
-        Host(), pool.declared(mode), {"slow": "select to_json(pg_sleep(600))"}, 1
-    )
+    questions = {"slow": "select to_json(pg_sleep(600))", "quick": "select to_json(1)"}
+    late = _postgresql_client.ask_all(Host(), pool.declared(mode), questions, 4).by_name
 
     after = pool.next_client(mode)
     assert judged(database_connect, answer).status is Status.PASS
     assert activity.data["connected"] is True
     assert activity.data["unread"] == {"logins": "permission denied (SQLSTATE 42501)"}
-    assert late.by_name["slow"].state == "57014"
+    assert (late["slow"].state, late["quick"].value) == ("57014", 1)
     assert before[1:] == UNTOUCHED
     assert after[1:] == UNTOUCHED
     assert after[0] == before[0]  # the server's connection that we had

@@ -28,7 +28,6 @@ SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - 
 OK = "00000"
 DENIED = "42501"
 LOCK_TIMEOUT_SECONDS = 1
-GRACE_SECONDS = 1
 # Without the path, a view of the role or of the database's owner could answer for the server's own.
 SETTINGS = (
     "SET LOCAL search_path = pg_catalog, pg_temp",
@@ -152,6 +151,8 @@ def _through_psycopg(
             connected = time.monotonic()
             for name, question in questions.items():
                 left = started + seconds - time.monotonic()
+                if len(replies) < len(questions) - 1:  # a slow one leaves time for the others
+                    left /= 2
                 replies[name] = _one(psycopg, connection, question, left)
     except psycopg.Error as exc:
         raise AccessRefusedError(str(exc)) from exc
@@ -180,23 +181,24 @@ def _through_psql(
 ) -> Replies:
     """Ask through psql; the connect time has the start of the program in it.
 
-    It cannot tell how much time is left: of several questions, each has half of it, so that a slow one costs only its
-    own answer. The server gives up before psql is stopped, which would cost all.
+    It cannot tell how much time is left: of several questions, each has less than half of it, so that a slow one costs
+    only its own answer. The server gives up before psql is stopped, which would cost all.
     """
     if host.which("psql") is None:
         raise HostError("neither psycopg nor psql is installed")
     environment = environment_of(settings)
     nonce = secrets.token_hex(8)
     lines = ["\\timing on"]
+    share = 0.9 * seconds / min(2, len(questions))
     for name, question in questions.items():
         # psql sends what `\;` separates as one message.
-        lines += [message(question, seconds / min(2, len(questions))).replace(";", "\\;") + ";"]
+        lines += [message(question, share).replace(";", "\\;") + ";"]
         lines += [f"\\echo {nonce} {name} :SQLSTATE"]
     command = ["psql", "-X", "-w", "-q", "-A", "-t", "-f", "-"]
     out, wall = run_client(
         host,
         command,
-        seconds + GRACE_SECONDS,
+        seconds,
         environment=environment,
         input_text="\n".join(lines) + "\n",
     )

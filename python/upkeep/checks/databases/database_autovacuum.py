@@ -2,6 +2,8 @@
 
 Without it, tables grow, statistics become wrong and transaction numbers run out. Checks that it is on, that the server
 counts the changes which it goes by, and that not all its workers have been busy for long.
+
+Needs `pg_read_all_stats`, or `pg_monitor`, to see the workers.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A session that waits for a lock blocks those who come after it, so one forgotten transaction can stop an application.
 Checks who has waited for longest, and names the session at the root: the one that blocks and does not wait itself.
+
+On PostgreSQL 13, it needs `pg_read_all_stats`, or `pg_monitor`; later versions show lock waits to each account.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """Nobody gets in without a password, or with one that others can read.
 
 Checks the lines of pg_hba.conf: `trust` lets anybody be any account, `password` sends the password in the clear,
-`ident` believes the other host. Reading them needs a grant.
+`ident` believes the other host.
+
+Needs, in the database that is asked, `GRANT SELECT ON pg_hba_file_rules` and
+`GRANT EXECUTE ON FUNCTION pg_hba_file_rules()`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 PgBouncer lets clients wait until a connection to the server is free. Checks how long the first of each pool has waited,
 and whether the pool has a connection at all.
+
+Needs a user in `stats_users` of PgBouncer.
 """
 
 from __future__ import annotations

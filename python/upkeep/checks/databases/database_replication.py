@@ -3,6 +3,8 @@
 A standby that is late, or does not follow, loses what it has not received if the primary fails, and shows old data.
 Checks on a primary how late each standby is, and whether commits wait for one that is not there; on a standby whether
 it receives and applies.
+
+Needs `pg_monitor`: other accounts see that there are standbys, and no more.
 """
 
 from __future__ import annotations

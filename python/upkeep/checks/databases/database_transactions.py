@@ -2,6 +2,8 @@
 
 An open transaction keeps vacuum from removing what was deleted since it began, and holds its locks. Checks how long
 transactions have been open, and how long sessions do nothing in one.
+
+Needs `pg_read_all_stats`, or `pg_monitor`: other accounts see only their own sessions.
 """
 
 from __future__ import annotations
