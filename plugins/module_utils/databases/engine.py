@@ -27,12 +27,16 @@ class Topic:
     value. It may be a mapping with `rows` and `unseen`, how many objects the account may not see; else it is the value.
     grant: what lets the account see them; `{account}` stands for its name. second: asked as the role that the site
     names in `explain_as`, and of its server; without one, it is asked as the others are.
+    extension: of PostgreSQL, what it is read from: `{extension}` in its SQL stands for the schema that this is in, and
+    its SQL is by the extension's version (1.9 is 109). made: makes what is observed of the value; its text of SQL, too.
     """
 
     name: str
     sql: Mapping[int, str]
     grant: str = ""
     second: bool = False
+    extension: str = ""
+    made: Callable[[Any], Any] | None = None
 
     def sql_for(self, number: int) -> str:
         """Return what a server of this version is asked; empty if it has nothing of the kind."""
