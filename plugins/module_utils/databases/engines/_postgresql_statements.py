@@ -35,6 +35,7 @@ select json_build_object(
   'unseen', (select count(*) from one where queryid is null),
   'rows', json_build_object(
     'at', clock_timestamp(),
+    'read_in', current_database(),
     'total_time', (select coalesce(sum(total_time), 0) from one),
     'calls', (select coalesce(sum(calls), 0) from one),
     'known', (select count(*) from one),
@@ -78,6 +79,7 @@ def made(value: Mapping[str, Any]) -> Dict[str, Any]:
     """Return what is observed of the statements: texts as their shapes, times in seconds."""
     return {
         "at": str(value["at"]),
+        "read_in": str(value["read_in"]),
         "total_seconds": float(value["total_time"]) / 1000,
         "calls": int(value["calls"]),
         "known": value["known"],
