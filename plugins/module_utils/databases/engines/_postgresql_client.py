@@ -39,7 +39,6 @@ WHY = {
     "42P01": "the server has no such view",
     "42703": "the server's view has no such column",
     "42883": "the server has no such function",
-    "55000": "what it is read from is not loaded",
     "53300": "no connection is left",
     "53400": "a limit of the server's configuration is reached",
     "57P03": "the server is starting or shutting down",

@@ -9,6 +9,9 @@ import re
 from typing import Any, Dict, Mapping, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
+    Reply,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.statements import (
     shape_of,
 )
@@ -49,6 +52,8 @@ select json_build_object(
 INFO = """'evicted', (select dealloc from {extension}.pg_stat_statements_info),
     'reset_at', (select stats_reset from {extension}.pg_stat_statements_info),"""
 
+NOT_LOADED = ("55000", "42704")
+"""SQLSTATE of its views, and of its settings, as long as the library is not loaded."""
 TIMES = {
     "total_seconds": ("total_exec_time",),
     "mean_seconds": ("mean_exec_time",),
@@ -107,20 +112,32 @@ def _counters(row: Mapping[str, Any]) -> Dict[str, Any]:
     return {**said, **{name: int(row[column]) for name, column in COUNTS.items()}}
 
 
-def of_extension(topic: Topic, extensions: Mapping[str, Any]) -> Tuple[str, str]:
+def of_extension(topic: Topic, extensions: Mapping[str, Any], account: str) -> Tuple[str, str]:
     """Return what is asked for a topic of an extension; if it cannot be asked, an empty text, and why.
 
-    extensions: those of the database, by name version and schema.
+    extensions: those of the database, by name version, schema, and whether the account may use it: `true`.
     """
     name = topic.extension
     if name not in extensions:
         return "", f"this database has no {name}: CREATE EXTENSION {name}, and {CONFIGURED}"
-    version, schema = extensions[name]
+    version, schema, may = extensions[name]
+    if may != "true":
+        return (
+            "",
+            f"the account may not use its schema: GRANT USAGE ON SCHEMA {schema} TO {account}",
+        )
     parts = re.match(r"(\d+)\.(\d+)", version)
     question = topic.sql_for(int(parts.group(1)) * 100 + int(parts.group(2)) if parts else 0)
     if not question:
         return "", f"{name} {version} is too old: ALTER EXTENSION {name} UPDATE"
     return question.replace("{extension}", schema), ""
+
+
+def unloaded(topic: Topic, reply: Reply) -> str:
+    """Return that an extension is there but was not loaded when the server started; else an empty text."""
+    if not topic.extension or reply.state not in NOT_LOADED:
+        return ""
+    return f"{topic.extension} is not loaded: {CONFIGURED}"
 
 
 STATEMENTS = (

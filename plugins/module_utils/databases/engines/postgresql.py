@@ -29,6 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
     STATEMENTS,
     of_extension,
+    unloaded,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
@@ -62,7 +63,8 @@ select json_build_object(
   'number', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
   'account', current_user,
-  'extensions', (select coalesce(json_object_agg(extname, array[extversion, quote_ident(nspname)]), '{}')
+  'extensions', (select coalesce(json_object_agg(extname, array[extversion, quote_ident(nspname),
+    has_schema_privilege(n.oid, 'USAGE')::text]), '{}')
     from pg_extension e join pg_namespace n on n.oid = e.extnamespace)
 )"""
 DATABASES = """
@@ -141,7 +143,7 @@ def _take(
     for one in topics:
         question, why = one.sql_for(number), ""
         if one.extension:
-            question, why = of_extension(one, extensions)
+            question, why = of_extension(one, extensions, quoted(account))
         if question:
             questions[one.name] = question
         elif why:
@@ -155,7 +157,7 @@ def _take(
             version = about.value["version"]
             answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
         elif replies[one.name].why:
-            answers.unread[one.name] = replies[one.name].why
+            answers.unread[one.name] = unloaded(one, replies[one.name]) or replies[one.name].why
         else:
             note(answers, one, replies[one.name].value, account)
 

@@ -55,10 +55,11 @@ class StatementCounters:
 class StatementLoad:
     """The statements of a server.
 
-    at: when they were read, by the server's clock. read_in: the database in which. total_seconds, calls: of all statements that it knows, of which
-    there are `known`, at most most_known. io_timed: reading and writing blocks is timed. evicted: how often it forgot
-    those with the fewest calls; None if it does not say. reset_at: when all counters were last put to 0; None likewise.
-    worst: those with the most time, the most calls, and the longest mean, by time.
+    at: when they were read, by the server's clock. read_in: the database in which. total_seconds, calls: of all
+    statements that it knows, of which there are `known`, at most most_known. io_timed: reading and writing blocks is
+    timed. evicted: how often it forgot those with the fewest calls; None if it does not say. reset_at: when all
+    counters were last put to 0; None likewise. worst: those with the most time, the most calls, and the longest mean,
+    by time.
     """
 
     at: str

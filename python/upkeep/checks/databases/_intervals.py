@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from math import sqrt
 
@@ -102,7 +103,8 @@ def busiest(
     found = [
         (one, part)
         for one in after.worst
-        if (was := earlier.get(key(one))) and (part := between(before, was, after, one))
+        if (was := earlier.get(key(one)) or _of_nothing(before, one))
+        and (part := between(before, was, after, one))
     ]
     total = total_between(before, after)
     listed = sum(part.total for _one, part in found)
@@ -163,6 +165,18 @@ def _squares(one: StatementCounters) -> float | None:
     if one.stddev_seconds is None or one.mean_seconds is None:
         return None
     return one.calls * (one.stddev_seconds**2 + one.mean_seconds**2)
+
+
+def _of_nothing(before: StatementLoad, one: StatementCounters) -> StatementCounters | None:
+    """Return a statement's counters as they were before the server knew it; None if it may have known it before."""
+    if one.since is None or not is_later(one.since, before.at):
+        return None
+    return replace(one, calls=0, total_seconds=0.0, mean_seconds=None)
+
+
+def is_later(one: str, other: str) -> bool:
+    """Return whether a time is later than another, both as a server writes them."""
+    return datetime.fromisoformat(one) > datetime.fromisoformat(other)
 
 
 def _began_anew(before: Look, after: Look) -> bool:

@@ -17,9 +17,9 @@ LEAST_EARLIER = 15
 MOST_EARLIER = 60
 NEWEST = (3, 5, 10)
 """Of how many of the newest intervals the mean is compared. One alone proves nothing: it may be an outlier."""
-CERTAIN = 3.0
+CERTAIN = 3.4
 """How many standard errors a difference must be: what is looked at again and again is above 3 by chance, too."""
-OUTLIER_SPREADS = 2.5
+OUTLIER_SPREADS = 3.0
 TO_SPREAD = 1.4826
 MOST_GOING_ON = 0.9
 

@@ -15,7 +15,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     StatementCounters,
     StatementLoad,
 )
-from upkeep.checks.databases._intervals import loads, named, seconds_between, see, total_between
+from upkeep.checks.databases._intervals import (
+    is_later,
+    loads,
+    named,
+    seconds_between,
+    see,
+    total_between,
+)
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.model.text import counted, duration
@@ -70,7 +77,7 @@ def judge(
         for one in load.worst
         if (one.database, one.queryid) not in known
         and one.calls >= limits.min_calls
-        and (one.since is None or _is_later(one.since, before.at))
+        and (one.since is None or is_later(one.since, before.at))
         and 100 * one.total_seconds / passed_seconds >= limits.min_busy_percent
     ]
     new.sort(key=lambda one: -one.total_seconds)
@@ -87,11 +94,6 @@ def judge(
             text = f"{_said(new, total, passed_seconds)}; limit {limit:g} %"
             return failed(severity, text, measure, remedy=see(seen, new[0], words))
     return passed(_few(new, load, worst, limits), measure)
-
-
-def _is_later(since: str, looked_at: str) -> bool:
-    """Return whether the server's counting of a statement began after the check before."""
-    return datetime.fromisoformat(since) > datetime.fromisoformat(looked_at)
 
 
 def _said(new: Sequence[StatementCounters], total: float, passed_seconds: float) -> str:

@@ -161,17 +161,18 @@ CHECK = Check(
         "long before anyone complains."
     ),
     cannot_see=(
-        "A statement that became slower within what its mean varies by anyway: with a spread of 2 % "
-        "from one interval to the next, 10 % is named within three intervals, 5 % within ten; with a spread of "
-        "20 %, only what doubles. What was slow before the first check. A statement whose text changed "
-        "is another one. Statements that the server forgets between two checks."
+        "A statement that became slower within what its mean varies by anyway. Of one that varies by 2 % from one "
+        "interval to the next, 10 % more is named within three intervals, and 5 % within ten, once 50 "
+        "are known; of one that varies by 20 %, three times as much within ten. What was slow before the "
+        "first check. A statement whose text changed is another one. Statements that the server "
+        "forgets between two checks. Whether the whole server is slower."
     ),
     limits=Limits(),
     judge=judge,
     parts=statements,
     history=History(days=60, at_most=120),
     measures={"mean": MeasureKind.LATENCY},
-    source="pg_stat_statements; our own limits: 3 standard errors of the newest 3, 5 or 10 intervals",
+    source="pg_stat_statements; our own limits: 3.4 standard errors of the newest 3, 5 or 10 intervals",
     remedy="decide: see what changed: its plan, its data, an index, the server's load",
     absence={"databases": gone("is not among those with the most time any more")},
 )

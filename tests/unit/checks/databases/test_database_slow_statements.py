@@ -108,6 +108,13 @@ def test_a_statement_that_is_counted_anew_is_not_compared(was: Any) -> None:
     assert verdict.status is Status.PASS
 
 
+def test_a_statement_that_the_server_knows_since_the_look_before_is_compared_with_nothing() -> None:
+    now = looked(0, statement(100_000, 90_000.0, since="2026-11-27T08:30:00+00:00"))
+
+    assert judged(now, looked(-1)).status is Status.FAIL
+    assert judged(now, looked(-0.4)).status is Status.PASS
+
+
 def test_what_the_server_forgot_is_told() -> None:
     before = looked(-1, statement(1, 1.0), evicted=3)
 
