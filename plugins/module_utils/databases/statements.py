@@ -15,7 +15,7 @@ from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Pattern, Tuple
 POSTGRESQL, MYSQL = "postgresql", "mysql"
 SHAPE_LIMIT_CHARACTERS = 600
 READ_LIMIT_CHARACTERS = 20_000
-TOKENS_LIMIT = 1_000
+TOKENS_LIMIT = 600
 NAME_LIMIT_CHARACTERS = 63
 VALUE, CUT = "?", "..."
 
@@ -56,8 +56,9 @@ TABLE_FOLLOWS = frozenset(["FROM", "JOIN", "INTO", "UPDATE", "ONLY", "TABLE", "U
 BEGINS_QUERY = frozenset(["SELECT", "WITH", "VALUES", "TABLE"])
 
 WORD_BEGINS, WORD_GOES_ON = "A-Za-z_\x80-\U0010ffff", "A-Za-z0-9_$\x80-\U0010ffff"
+PLAIN_NAME, MANY_DIGITS = re.compile(f"[{WORD_BEGINS}][{WORD_GOES_ON}]*"), re.compile("[0-9]{9}")
 COMMON = (
-    ("space", r"[ \t\n\r\f\v]+"),
+    ("space", r"\Z"),
     ("block", r"/\*"),
     ("param", r"\$[0-9]{1,5}(?![" + WORD_GOES_ON + "])"),
     ("number", r"(?:[0-9]|\.[0-9])[0-9A-Za-z_.]*(?:(?<=[eE])[+-][0-9]+)?"),
@@ -83,7 +84,9 @@ TOKENS = {
     ),
 }
 READERS: Dict[str, Pattern[str]] = {
-    dialect: re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in tokens))
+    dialect: re.compile(
+        r"[ \t\n\r\f\v]*(?:" + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in tokens) + ")"
+    )
     for dialect, tokens in TOKENS.items()
 }
 EITHER_WAY = re.compile(r"\\['\"]")
@@ -100,16 +103,18 @@ FOLDED = (
 
 
 class Token(NamedTuple):
-    """One word of a statement. kind: word, name (in quotes), value, param or sign. spaced: white space is before it."""
+    """One word of a statement. kind: word, name (in quotes), value, param or sign.
+
+    spaced: white space is before it. upper: a word in capitals; empty for what is none.
+    """
 
     kind: str
     text: str
     spaced: bool
+    upper: str = ""
 
-    @property
-    def upper(self) -> str:
-        """Return a word in capitals; empty for what is none."""
-        return self.text.upper() if self.kind == "word" else ""
+
+NOTHING = Token("sign", "", False)
 
 
 def shape_of(text: str, dialect: str = POSTGRESQL, limit: int = SHAPE_LIMIT_CHARACTERS) -> str:
@@ -119,7 +124,7 @@ def shape_of(text: str, dialect: str = POSTGRESQL, limit: int = SHAPE_LIMIT_CHAR
     comments are dropped. Of all others the command and its object stay, such as `ALTER ROLE shop`; of what is no known
     command, `?`. What was left out at the end is `...`.
     """
-    tokens, whole = _statement(text[:READ_LIMIT_CHARACTERS], dialect)
+    tokens, whole = _statement(text[:READ_LIMIT_CHARACTERS], dialect, limit)
     whole = whole and len(text) <= READ_LIMIT_CHARACTERS
     first = next((one for one in tokens if one.text != "("), None)
     if first is None or first.upper not in SHAPED | TAGS:
@@ -134,15 +139,23 @@ def shape_of(text: str, dialect: str = POSTGRESQL, limit: int = SHAPE_LIMIT_CHAR
     return shape if whole else shape + CUT
 
 
-def _statement(text: str, dialect: str) -> Tuple[List[Token], bool]:
-    """Return the words of the first statement, and whether that is all of the text."""
+def _statement(text: str, dialect: str, limit: int) -> Tuple[List[Token], bool]:
+    """Return the words of the first statement, and whether that is all of it.
+
+    limit: characters; half as many again are read, without those of lists of values.
+    """
     found: List[Token] = []
+    size = 0
     for one in _tokens(text, dialect):
         if one.text == ";" and one.kind == "sign":
             if found:
                 return found, True
             continue
-        if one.kind == "stop" or len(found) >= TOKENS_LIMIT or _is_torn(found, one):
+        if one.kind not in ("value", "param") and one.text != ",":
+            size += len(one.text) + 1
+        if size > 1.5 * limit or len(found) >= TOKENS_LIMIT:
+            return found, False
+        if one.kind == "stop" or _is_torn(found, one):
             return found, False
         found.append(one)
     return found, True
@@ -163,7 +176,7 @@ def _tokens(text: str, dialect: str) -> Iterator[Token]:
         kind = found.lastgroup if found else None
         if found is None or kind is None:
             break
-        said, at = found.group(), found.end()
+        said, spaced, at = found.group(kind), spaced or found.start(kind) > at, found.end()
         if kind in ("space", "line", "block"):
             at = at if kind != "block" else _after_comment(text, at, dialect)
             spaced = True
@@ -180,7 +193,7 @@ def _tokens(text: str, dialect: str) -> Iterator[Token]:
         if at < 0:
             break
         if kind not in ("space", "line", "block"):
-            yield Token(kind, said, spaced)
+            yield Token(kind, said, spaced, said.upper() if kind == "word" else "")
             spaced = False
     else:
         return
@@ -229,8 +242,8 @@ def _shown(tokens: List[Token], dialect: str) -> Iterator[str]:
     listed: List[bool] = []
     ended_list = False
     for at, one in enumerate(tokens):
-        before = tokens[at - 1] if at else Token("sign", "", False)
-        after = tokens[at + 1] if at + 1 < len(tokens) else Token("sign", "", False)
+        before = tokens[at - 1] if at else NOTHING
+        after = tokens[at + 1] if at + 1 < len(tokens) else NOTHING
         if one.kind == "sign" and one.text == "(":
             begins = before.upper in ("IN", "VALUES", "VALUE") or (
                 before.text == "," and ended_list
@@ -287,4 +300,4 @@ def _is_name(one: Token) -> bool:
             or not text.replace("_", "").replace("$", "").isalnum()
         ):
             return False
-    return len(text) <= NAME_LIMIT_CHARACTERS and not re.search(r"[0-9]{9}", text)
+    return len(text) <= NAME_LIMIT_CHARACTERS and not MANY_DIGITS.search(text)

@@ -22,16 +22,17 @@ CONFIGURED = f"shared_preload_libraries = '{EXTENSION}' in postgresql.conf, and 
 # alone: they lie in a file. A statement with few calls has no mean worth a rank.
 WORST = """
 with one as materialized (
-  select *, total_exec_time + total_plan_time as total_time from {extension}.pg_stat_statements(false)),
+  select row_number() over () as number, total_exec_time + total_plan_time as total_time, *
+  from {extension}.pg_stat_statements(false)),
+ranked as (
+  select number, row_number() over (order by total_time desc) as by_time,
+    row_number() over (order by calls desc) as by_calls, row_number() over (order by mean desc) as by_mean
+  from (select number, total_time, calls, case when calls >= 20 then mean_exec_time else 0 end as mean
+    from one where queryid is not null) as narrow),
 worst as materialized (
-  select * from (
-    select *, row_number() over (order by total_time desc) as by_time,
-      row_number() over (order by calls desc) as by_calls,
-      row_number() over (order by case when calls >= 20 then mean_exec_time else 0 end desc) as by_mean
-    from one where queryid is not null) as ranked
-  where by_time <= 60 or by_calls <= 20 or by_mean <= 20),
+  select by_time, one.* from ranked join one using (number) where by_time <= 50 or by_calls <= 15 or by_mean <= 15),
 text as (
-  select userid, dbid, queryid, min(left(query, 20000)) as query
+  select userid, dbid, queryid, min(left(query, 5000)) as query
   from {extension}.pg_stat_statements(true)
   where queryid = any (array(select queryid from worst)) group by 1, 2, 3)
 select json_build_object(
