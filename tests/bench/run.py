@@ -33,6 +33,7 @@ from bench.backups import backup_reading  # noqa: E402
 from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402
 from bench.restores import restores  # noqa: E402
+from bench.statements import statements  # noqa: E402
 from dateutil.rrule import rrulestr  # noqa: E402
 from lab.fleet import Fleet, Host  # noqa: E402
 from lab.site import ssh_arguments, write_site  # noqa: E402
@@ -431,6 +432,7 @@ def main() -> None:
             "dead",
             "backups",
             "restores",
+            "statements",
         ],
     )
     asked = parser.parse_args()
@@ -451,6 +453,7 @@ def main() -> None:
             "dead": lambda: dead_hosts(folder, asked.dead),
             "backups": lambda: backup_reading(folder, asked.backup_mib, asked.rounds),
             "restores": lambda: restores(folder, asked.restore_mib, asked.rounds),
+            "statements": lambda: statements(folder, asked.rounds),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

@@ -22,7 +22,8 @@ COPY = "COPY (SELECT * FROM pg_stat_statements) TO STDOUT"
 
 def statements(folder: Path, rounds: int, count: int = STATEMENTS) -> list[str]:
     """Compare the gather with COPY through psql: both connect, both as an account of pg_monitor."""
-    server = own_server(18, folder, **{"pg_stat_statements.track": "all"})
+    folder.chmod(0o755)
+    server = own_server(18, folder / "server")
     try:
         server.execute("CREATE EXTENSION pg_stat_statements")
         plant(server, count)

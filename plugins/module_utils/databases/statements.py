@@ -288,7 +288,7 @@ def _may_be_value(one: Token, before: Token, after: Token, in_list: bool) -> boo
 
 
 def _is_name(one: Token) -> bool:
-    """Return whether a word can be the name of an object: not so long, and not with so many digits, as data may be.
+    """Return whether a word can be the name of an object: neither as long nor with as many digits as data may be.
 
     A partition may have a date of eight digits in its name.
     """

@@ -24,13 +24,11 @@ WORST = """
 with one as materialized (
   select row_number() over () as number, total_exec_time + total_plan_time as total_time, *
   from {extension}.pg_stat_statements(false)),
-ranked as (
-  select number, row_number() over (order by total_time desc) as by_time,
-    row_number() over (order by calls desc) as by_calls, row_number() over (order by mean desc) as by_mean
-  from (select number, total_time, calls, case when calls >= 20 then mean_exec_time else 0 end as mean
-    from one where queryid is not null) as narrow),
 worst as materialized (
-  select by_time, one.* from ranked join one using (number) where by_time <= 50 or by_calls <= 15 or by_mean <= 15),
+  select * from one where number in (
+    (select number from one where queryid is not null order by total_time desc limit 60) union
+    (select number from one where queryid is not null order by calls desc limit 20) union
+    (select number from one where queryid is not null and calls >= 20 order by mean_exec_time desc limit 20))),
 text as (
   select userid, dbid, queryid, min(left(query, 5000)) as query
   from {extension}.pg_stat_statements(true)
@@ -48,11 +46,12 @@ select json_build_object(
     {info}
     'worst', (select coalesce(json_agg(to_jsonb(worst) || jsonb_build_object(
         'queryid', worst.queryid::text, 'query', text.query, 'database', coalesce(datname, ''),
-        'account', pg_get_userbyid(worst.userid)) order by by_time), '[]')
+        'account', pg_get_userbyid(worst.userid)) order by total_time desc), '[]')
       from worst left join text using (userid, dbid, queryid) left join pg_database on pg_database.oid = dbid)))"""
 INFO = """'evicted', (select dealloc from {extension}.pg_stat_statements_info),
     'reset_at', (select stats_reset from {extension}.pg_stat_statements_info),"""
 
+SHAPE_CHARACTERS = 400
 NOT_LOADED = ("55000", "42704")
 """SQLSTATE of its views, and of its settings, as long as the library is not loaded."""
 TIMES = {
@@ -104,7 +103,7 @@ def _counters(row: Mapping[str, Any]) -> Dict[str, Any]:
         "database": row["database"],
         "account": row["account"],
         "nested": row.get("toplevel") is False,
-        "shape": shape_of(row["query"] or ""),
+        "shape": shape_of(row["query"] or "", limit=SHAPE_CHARACTERS),
         "since": row.get("stats_since"),
     }
     for name, columns in TIMES.items():

@@ -65,7 +65,7 @@ def between(
 
 
 def intervals(looks: Iterable[Look], least_calls: int) -> list[Interval]:
-    """Return what was counted of one statement between looks, each with at least so many calls.
+    """Return what was counted of one statement between looks, each with at least this many calls.
 
     Looks between which it was called less often are one interval together.
     """

@@ -118,5 +118,5 @@ def _going_on(values: Sequence[float], level: float) -> float:
 
 
 def _inflation(count: int, going_on: float) -> float:
-    """Return how much larger the variance of a mean of so many is than if they were independent of each other."""
+    """Return how much larger the variance of the mean of this many is than if they were independent of each other."""
     return 1 + 2 * sum((1 - lag / count) * going_on**lag for lag in range(1, count))
