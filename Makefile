@@ -5,7 +5,7 @@ VENV := .venv
 OLDEST := .venv-3.11
 PYTEST := -m pytest -q
 # Most of what is installed no test imports: what one does is compiled then, and kept.
-QUICKLY := -qq --no-compile
+QUICKLY := -qq --no-compile --disable-pip-version-check
 # Files are shared out among processes. Each has to load the tests first: it is given as few as keep the processors busy,
 # more of them where tests wait more than they compute.
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
@@ -27,9 +27,13 @@ daily: $(VENV)/bin/upkeep  ## run the daily procedure on this machine: looks, ch
 unexport PYTHONDONTWRITEBYTECODE
 
 # --- tests -------------------------------------------------------------------------------------------------------
-# Two rows side by side: in one, tests mostly wait; in the other, they mostly compute.
-ROWS := daemons lint,unit,oldest,oldest-integration,integration,sanity
-test: packages $(VENV)/dev  ## all that CI does; ends with one line
+# Two rows side by side: in one, tests mostly wait; in the other, they mostly compute. What uses one processor alone comes
+# early, beside the many of the other row; what is shared out among most processes comes last, when nobody else may be left.
+ROWS := daemons lint,sanity,oldest-integration,unit,oldest,integration
+# Debian's packages and Python's at once; the former first where they bring the Python that installs the latter.
+test:  ## all that CI does; ends with one line
+	@tools/find-python >/dev/null 2>&1 || $(MAKE) -s packages
+	@$(MAKE) -s -j 2 packages $(VENV)/dev
 	@$$(tools/find-python) tools/test-all $(ROWS)
 
 test-busy:  ## the same beside two processes that keep two processors busy
@@ -38,9 +42,14 @@ test-busy:  ## the same beside two processes that keep two processors busy
 packages:
 	@tools/install-test-packages
 
-$(VENV)/dev: $(VENV)/bin/upkeep
-	@$(VENV)/bin/python -m pip install $(QUICKLY) --editable '.[dev]'
-	@touch $@
+# In one go where nothing is there yet: what `make daily` needs is among it.
+$(VENV)/dev: pyproject.toml galaxy.yml hatch_build.py
+	@if $(MAKE) -s --question $(VENV)/bin/upkeep; then python=; else python=$$(tools/find-python) || exit 1; fi; \
+	if [ -n "$$python" ]; then \
+		echo "installing Upkeep and what its tests need into $(VENV) with $$python" >&2; \
+		rm -rf $(VENV) && "$$python" -m venv $(VENV); \
+	fi && $(VENV)/bin/python -m pip install $(QUICKLY) --editable '.[dev]'
+	@touch $(VENV)/bin/upkeep $@
 
 $(OLDEST)/dev: pyproject.toml galaxy.yml
 	@python=$$(tools/find-python 3.11) || exit 1; \

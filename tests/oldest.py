@@ -18,6 +18,7 @@ BECAUSE = {
     # Ansible: action, module, roles and playbooks of the collection, through ansible-playbook and ansible-runner.
     "tests/integration/test_daily.py::test_a_healthy_site_passes": "a daily run over SSH, with and without the driver",
     "tests/integration/test_jobs.py::test_the_job_is_done_and_proved_and_not_done_again": "a job that changes hosts, and its proof",
+    "tests/integration/test_job_progress.py::test_each_step_is_a_line_while_the_job_works": "a thread beside a worker's task, and a copied connection",
     "tests/service/test_family_runs.py::test_a_family_and_its_checks_alone_are_asked_alike_and_find_alike": "entries in its types",
     "tests/service/test_log_rotation_role.py::test_check_and_diff_show_the_plan_and_change_nothing": "a role's check mode",
     "tests/service/test_log_rotation_role.py::test_a_log_is_rotated_once_and_the_second_run_changes_nothing": "a role",
@@ -39,6 +40,7 @@ BECAUSE = {
 
 
 NOT = (
+    "tests/unit/cli/test_printed_commands.py",
     "tests/unit/test_class_names.py",
     "tests/unit/test_docstrings.py",
     "tests/unit/test_foreign_input.py",

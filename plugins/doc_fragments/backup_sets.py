@@ -176,6 +176,10 @@ options:
             type: list
             elements: str
             default: []
+          wal:
+            description: The folder that archive_command or pg_receivewal fills, beside base backups of PostgreSQL. A
+              restored one is recovered through it, as far as it reaches.
+            type: path
           beside_live:
             description: Why it may be restored on a host where a server of the same kind runs.
             type: str

@@ -18,10 +18,11 @@ options:
     default: []
     suboptions:
       kind:
-        description: What it is; V(mariadb) stands for MySQL too.
+        description: What it is; V(mariadb) stands for MySQL too. Of V(pgbouncer), the console is asked, by a user of
+          its C(stats_users); databases behind it are V(postgresql) at its port.
         type: str
         required: true
-        choices: [postgresql, mariadb, redis, sqlite]
+        choices: [postgresql, pgbouncer, mariadb, redis, sqlite]
       name:
         description: The database's name; for SQLite the file's path. If objects are asked for, no name means each
           database of the server.

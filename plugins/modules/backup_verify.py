@@ -17,6 +17,8 @@ description:
   - Everything that is restored runs in a sandbox of bubblewrap. It has no network, sees no data of the host, and runs
     as a user that owns nothing. Without the sandbox nothing is restored.
   - A backup that fails does not fail the task. The task fails if the ledger or the scratch place cannot be used.
+  - While it works, the action plugin of the same name shows what it does, by a second connection. It shows nothing if
+    the connection is not C(local) or C(ssh).
   - Needs root.
 extends_documentation_fragment: [astral.upkeep.backup_sets]
 options:
@@ -47,6 +49,18 @@ options:
       file:
         description: Path of a restored file, from the top of what was restored.
         type: str
+  turn:
+    description: Which verification of how many this is, where a task is one of a loop. It is shown with the progress.
+    type: dict
+    suboptions:
+      number:
+        description: Counted from 1.
+        type: int
+        required: true
+      of:
+        description: How many there are.
+        type: int
+        required: true
 attributes:
   check_mode:
     description: Returns what would be restored, and changes nothing.
@@ -117,6 +131,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.take im
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.verify import plan, verify
 
 
+def turn_of(given: dict[str, int] | None, number: int, of: int) -> tuple[int, int]:
+    """Return which verification of how many this is. given: by the task's loop; number, of: in this task alone."""
+    return (given["number"], given["of"]) if given and of == 1 else (number, of)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -133,6 +152,13 @@ def main() -> None:
                 },
                 "mutually_exclusive": [("table", "file")],
                 "required_one_of": [("table", "file")],
+            },
+            "turn": {
+                "type": "dict",
+                "options": {
+                    "number": {"type": "int", "required": True},
+                    "of": {"type": "int", "required": True},
+                },
             },
         },
         supports_check_mode=True,
@@ -162,14 +188,15 @@ def main() -> None:
             taker.target()
         except NotTriedError as exc:
             module.fail_json(msg=f"nothing taken: {exc}")
-    for one in wanted:
+    for number, one in enumerate(wanted, 1):
         try:
             if module.check_mode:
                 rows.append(plan(one, host))
                 lines.append(f"{one['name']}: {rows[-1]['backup']} ({rows[-1]['kind']})\n")
                 continue
             take = taker.take if taker else None
-            rows.append(verify(one, Ledger(params["folder"]), host, params["scratch"], take))
+            ledger = Ledger(params["folder"], turn_of(params["turn"], number, len(wanted)))
+            rows.append(verify(one, ledger, host, params["scratch"], take))
         except NotTriedError as exc:
             if not module.check_mode:
                 module.fail_json(msg=f"set {one['name']!r}: {exc}", restores=rows)

@@ -49,7 +49,8 @@ BOOT = """\
 import base64, json, sys, zlib
 SOURCES = {{}}
 for bundle in {bundles}:
-    SOURCES.update(json.loads(zlib.decompress(base64.b64decode(bundle))))
+    parts = zlib.decompress(base64.b64decode(bundle)).decode("utf-8").split("\\0")
+    SOURCES.update(zip(parts[::2], parts[1::2]))
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name in SOURCES or any(other.startswith(name + ".") for other in SOURCES):
@@ -111,9 +112,9 @@ def _bundles() -> Mapping[str, str]:
 
 
 def _pack(names: list[str]) -> str:
-    """Return these files' sources by their full names, compressed."""
-    text = json.dumps({f"{SHARED}.{name}": _source(name)[0] for name in names})
-    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+    """Return these files' full names and sources in turns, compressed; a NUL ends each, which no source has."""
+    text = "\0".join(part for name in names for part in (f"{SHARED}.{name}", _source(name)[0]))
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
 
 
 def _bare(source: str) -> str:

@@ -94,7 +94,7 @@ def carry(
     clean: makes what others say fit for a message; it is given their whole text.
     """
     started = time.monotonic()
-    script = SCRIPT.format(candidates=_quoted(interpreter) if interpreter else CANDIDATES)
+    script = SCRIPT.format(candidates=quoted(interpreter) if interpreter else CANDIDATES)
     given = nonce.encode("ascii") + b"\n" + program
     try:
         with _alarm(timeout_seconds), _memory_watch():
@@ -191,7 +191,8 @@ def _tail(text: str) -> str:
     return text[-STDERR_LIMIT_CHARACTERS:].strip()
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """Return a path as one word of a shell."""
     return "'" + path.replace("'", "'\\''") + "'"
 
 

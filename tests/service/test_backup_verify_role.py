@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 import warm
 import yaml
+from patience import eventually
 
 from upkeep.model.verdicts import Status, Unknown
 from upkeep.store import open_store
@@ -151,3 +154,51 @@ def test_what_shrank_fails_and_a_table_can_be_taken_out(site: RestoreSite) -> No
     taken = target / "orders.sql"
     assert stat.S_IMODE(taken.stat().st_mode) == 0o600
     assert taken.read_text().count("INSERT INTO orders") == 100
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["run", "restores"], "store1: restoring endless (2 of 2): assert"),
+        (
+            ["restore", "try", "endless", "--table", "orders", "--host", "store1", "--to"],
+            "store1: restoring endless: assert",
+        ),
+    ],
+    ids=["run", "try"],
+)
+def test_what_is_done_is_shown_until_it_is_cancelled(
+    site: RestoreSite, words: list[str], line: str
+) -> None:
+    paths = [str(site.database("shop-2026-11-27.db"))]
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+    asked = {"assertions": [{"sql": f"{numbers} SELECT max(x) FROM n", "min": 1}]}
+    site.sets = [
+        {"name": "shop", "paths": paths, "verify": {}},
+        {"name": "endless", "paths": paths, "verify": asked},
+    ]
+    site.write_inventory()
+    where = [str(site.folder / "taken")] if words[-1] == "--to" else []
+    command = [sys.executable, "-m", "upkeep.cli.main", *words, *where]
+    environ = {**os.environ, "UPKEEP_STATE": str(site.folder / "state")}
+    out = site.folder / "out"
+    with out.open("wb") as stream:
+        started = subprocess.Popen(
+            [*command, "-i", str(site.folder / "site")],
+            env=environ | {"UPKEEP_WORKSPACE": str(site.folder / "work")},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        eventually(lambda: line in out.read_text().splitlines() or started.poll() is not None)
+    finally:
+        started.send_signal(signal.SIGINT)
+        started.wait()
+
+    assert line in out.read_text().splitlines(), out.read_text()
+    eventually(lambda: "endless" in [one["set"] for one in site.ledger()])
+    last = site.ledger()[-1]
+    assert (last["set"], last["outcome"]) == ("endless", "unknown")
+    assert "cancelled" in last["why"]
+    assert not (site.folder / "ledger" / "running.json").exists()
+    assert list((site.folder / "scratch").iterdir()) == []

@@ -475,6 +475,39 @@ def test_redis_refuses(redis: Server, password: str, reason: str) -> None:
     assert seen.data["denied"] is True
 
 
+def test_a_user_of_redis_that_may_only_ping_is_let_in_and_figures_are_unknown(
+    redis: Server,
+) -> None:
+    port = str(redis.database["port"])
+    command = [
+        "redis-cli",
+        "-p",
+        port,
+        "ACL",
+        "SETUSER",
+        "pinger",
+        "on",
+        ">canary-of-pinger",
+        "+ping",
+    ]
+    made = redis.run(
+        command,
+        env={**os.environ, "REDISCLI_AUTH": "canary-of-redis"},
+        capture_output=True,
+        text=True,
+    )
+    assert made.stdout.strip() == "OK", made.stdout
+
+    [seen] = see({**redis.database, "user": "pinger", "password": "canary-of-pinger"})
+
+    assert seen.data["connected"] is True
+    assert connect(seen).status is Status.PASS
+    unseen = pool(seen)
+    assert unseen is not None
+    assert unseen.message == "the server did not report its number of connections"
+    assert "canary" not in repr(seen)
+
+
 def test_redis_is_down() -> None:
     [seen] = see({"kind": "redis", "address": "127.0.0.1", "port": free_port()})
 

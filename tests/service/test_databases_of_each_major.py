@@ -52,6 +52,8 @@ def test_the_trivial_question_is_answered(server: MajorServer, way: str) -> None
 @pytest.mark.parametrize("gather", [database_activity, database_objects])
 def test_every_topic_is_read(server: MajorServer, way: str, gather: Any) -> None:
     name = server.fresh()
+    server.execute(f"GRANT SELECT ON pg_hba_file_rules TO {MONITOR}", name)
+    server.execute(f"GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO {MONITOR}", name)
 
     [seen] = see(gather, server.declared(name))
 

@@ -10,6 +10,7 @@ import pytest
 import test_restore_files
 import test_restore_mariadb
 import test_restore_postgres
+import test_restore_postgres_wal
 import test_restore_repositories
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,6 +18,7 @@ TEXT = (DOCS / "detection-restores.md").read_text(encoding="utf-8")
 TOLD = re.findall(r"^\| (.+?) \| .+? \| (restored|failed|unknown)\b", TEXT, re.MULTILINE)
 TABLES = [
     (test_restore_postgres, "FAULTS"),
+    (test_restore_postgres_wal, "FAULTS"),
     (test_restore_mariadb, "FAULTS"),
     (test_restore_files, "FAULTS"),
     (test_restore_repositories, "RESTIC_FAULTS"),
@@ -46,6 +48,6 @@ def test_each_test_that_it_names_is_there_and_the_pages_lead_to_it() -> None:
     named = set(re.findall(r"`(test_\w+\.py)`", TEXT))
 
     assert {one for one in named if not (Path(__file__).parent / one).is_file()} == set()
-    assert len(named) == 5
+    assert len(named) == 6
     for page in ("detection.md", "restore.md"):
         assert "(detection-restores.md)" in (DOCS / page).read_text(encoding="utf-8")

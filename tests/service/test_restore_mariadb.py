@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import left_behind
 import pytest
-from patience import PATIENCE_SECONDS
+from live_mariadb import Live
 from restore_trial import NAME, Trial, age, digest, needs, plant, said
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
@@ -27,10 +23,11 @@ CREATE TABLE notes (id INT PRIMARY KEY, note TEXT) ENGINE=InnoDB;
 INSERT INTO notes SELECT seq, 'x' FROM seq_1_to_100;
 CREATE TABLE scans (id INT PRIMARY KEY, scan LONGBLOB) ENGINE=InnoDB;
 INSERT INTO scans VALUES (1, REPEAT(CHAR(7), 2000000));
-CREATE VIEW recent AS SELECT * FROM orders WHERE id < 10;
+CREATE USER clerk@localhost IDENTIFIED BY 'secret';
+GRANT SELECT ON shop.* TO clerk@localhost;
+CREATE DEFINER=clerk@localhost VIEW recent AS SELECT * FROM orders WHERE id < 10;
 CREATE TRIGGER counted BEFORE INSERT ON notes FOR EACH ROW SET NEW.note = CONCAT(NEW.note, '.');
 CREATE EVENT emptied ON SCHEDULE EVERY 1 SECOND STARTS '2020-01-01 00:00:00' DO DELETE FROM orders;
-CREATE USER clerk@localhost IDENTIFIED BY 'secret';
 DELIMITER //
 CREATE PROCEDURE total() BEGIN SELECT COUNT(*) FROM orders; SELECT 1; END//
 DELIMITER ;
@@ -48,48 +45,6 @@ ASSERTIONS = [
         "fresh_hours": 24.0,
     },
 ]
-
-
-class Live:
-    """A server as a site has one. folder: with its socket, and with what was made of it."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="upkeep-maria-"))
-        left_behind.remove_at_the_end(self.folder)
-        self.folder.chmod(0o755)
-        shutil.chown(self.folder, "mysql")
-        data = ["--no-defaults", "--user=mysql", f"--datadir={self.folder}/data"]
-        data += [f"--tmpdir={self.folder}", "--skip-sync-frm"]
-        subprocess.run(
-            ["mariadb-install-db", *data, "--force", "--skip-test-db"],
-            check=True,
-            capture_output=True,
-        )
-        with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    shutil.which("mariadbd") or "mariadbd",
-                    *data,
-                    f"--socket={self.folder}/s",
-                    "--skip-networking",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while self.run("mariadb", "-e", "SELECT 1", check=False).returncode:
-            assert time.monotonic() < ends, (self.folder / "log").read_text()
-            time.sleep(0.05)
-
-    def run(self, program: str, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run one of its programs."""
-        line = [program, "--no-defaults", f"--socket={self.folder}/s", "--user=root", *words]
-        return subprocess.run(line, **{"check": True, "capture_output": True, **options})
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +70,7 @@ def made(live: Live) -> Path:
             ["--routines", "--events", "--system=users", "--insert-ignore", "--databases", "shop"],
         ),
         ("all.sql", ["--routines", "--events", "--flush-privileges", "--all-databases"]),
+        ("unflushed.sql", ["--routines", "--events", "--all-databases"]),
     ):
         with (folder / name).open("wb") as stream:
             live.run("mariadb-dump", *words, capture_output=False, stdout=stream)
@@ -166,6 +122,7 @@ def copy(made: Path, tmp_path: Path) -> Path:
     [
         ("shop.sql", "sql mysqldump", 0),
         ("all.sql", "sql mysqldump", 1),
+        ("unflushed.sql", "sql mysqldump", 1),
         ("folder", "mydumper", 0),
         ("raw", "mariabackup", 1),
         pytest.param("users.sql", "sql mysqldump", 1, marks=pytest.mark.thorough),
@@ -194,6 +151,8 @@ def test_each_kind_is_restored_and_counted_and_no_event_of_it_runs(
     assert {key: row["figures"][key] for key in expected} == expected
     assert (row["figures"]["accounts"] > 0) == bool(accounts)
     assert ("accounts and their rights are not in it" in row["notes"]) == (not accounts)
+    runs_as = "1 view runs as an account that is not in it, such as shop.recent"
+    assert [one for one in row["notes"] if "view" in one] == ([] if accounts else [runs_as])
     # Of a folder only the pages of InnoDB have checksums, of a stream each piece has one.
     assert row["proof"] == ("checksums" if name == "stream.xb" else "assertions")
     assert (".frm" in row["unproved"]) == (name == "raw")
@@ -388,6 +347,11 @@ FAULTS = {
         "stream.xb",
         "failed: mbstream: xb_stream_read_chunk(): invalid checksum",
     ),
+    "a name in a stream of mariadb-backup that has changed": (
+        r"LC_ALL=C sed -i '0,/shop.db.opt/s//shop\/db.opu/' stream.xb",
+        "stream.xb",
+        "failed: its stream has pieces of shop/db.op",
+    ),
     "a copy of a later version": (
         "sed -i 's/^server_version.*/server_version = 99.1.2-MariaDB/' copy/xtrabackup_info",
         "copy",
@@ -432,6 +396,28 @@ def test_a_planted_fault_is_found(fault: str, copy: Path, trial: Trial) -> None:
 def _words(text: str) -> list[str]:
     head, _of, tail = text.partition(" of the dump")
     return [*head.rpartition(" ")[:2], head.rpartition(" ")[2], _of, tail]
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        (["broken"], "1 view refers to what is not in it, such as shop.broken"),
+        (["broken", "too"], "2 views refer to what is not in it, such as shop.broken"),
+    ],
+    ids=["one", "two"],
+)
+@pytest.mark.thorough
+def test_a_view_of_a_table_that_is_not_in_a_dump_is_noted(
+    views: list[str], said: str, copy: Path, trial: Trial
+) -> None:
+    made = "".join(f"CREATE VIEW {one} AS SELECT * FROM passing;" for one in views)
+    line = f"USE shop; CREATE TABLE passing (i INT); {made} DROP TABLE passing;"
+    plant(f"sed -i '/Dump completed/i {line}' unflushed.sql", copy)
+
+    row = trial.verify(copy / "unflushed.sql", assertions=ASSERTIONS)
+
+    assert row["outcome"] == "restored", row
+    assert said in row["notes"]
 
 
 @pytest.mark.thorough

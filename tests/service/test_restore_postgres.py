@@ -211,11 +211,11 @@ def test_assertions_ask_one_value_and_change_nothing(live: Live, trial: Trial) -
         live.made / "custom",
         assertions=[
             {"sql": "SELECT max(id) FROM visit", "min": 300.0, "max": 300.0},
-            {"sql": "SELECT E'a\\nb' AS text", "equals": "a\nb"},
+            {"sql": "SELECT E'a\\nb' AS text FROM visit LIMIT 1", "equals": "a\nb"},
             {"sql": "DELETE FROM visit RETURNING 1", "equals": "1"},
             {"sql": "SELECT id FROM visit", "equals": "1"},
             {"sql": "SELECT count(*) FROM gone", "equals": "1"},
-            {"sql": "SELECT 1", "database": "gone", "equals": "1"},
+            {"sql": "SELECT 1 FROM visit", "database": "gone", "equals": "1"},
             {"sql": "SELECT count(*) FROM guest", "database": "shop", "equals": "5000"},
             {"sql": "-- SELECT 1", "equals": "1"},
             {"sql": r"\! id", "equals": "1"},

@@ -6,19 +6,17 @@ What passes without such a proof may have other content, and its row says so: `n
 from __future__ import annotations
 
 import hashlib
-import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from restore_damage import damages
 from restore_trial import Trial, age, digest, needs, plant
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
 
 pytestmark = pytest.mark.thorough
-RECORDED = Path(__file__).parents[1] / "unit" / "recorded" / "backups"
-DAMAGES = 60
 MAKE = """
 mkdir -p data/letters
 for i in $(seq 1 40); do seq $i 400 > data/letters/$i.txt; done
@@ -48,29 +46,6 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
     one = Trial(tmp_path)
     yield one
     one.close()
-
-
-def damages(size: int, seed: str) -> Iterator[tuple[str, Callable[[bytearray], None]]]:
-    """Yield what to do to a file of that size, with a name: a bit flipped, the end cut, a block of zeros."""
-    chance = random.Random(seed)
-    for number in range(DAMAGES):
-        at = chance.randrange(size)
-        if number % 3 == 0:
-            bit = 1 << chance.randrange(8)
-            yield f"bit {bit} of byte {at}", lambda data, at=at, bit=bit: flip(data, at, bit)  # type: ignore[misc]
-        elif number % 3 == 1:
-            yield f"cut at {at}", lambda data, at=at: data.__delitem__(slice(at, None))  # type: ignore[misc]
-        else:
-            yield f"512 zeros at {at}", lambda data, at=at: zero(data, at)  # type: ignore[misc]
-
-
-def flip(data: bytearray, at: int, bit: int) -> None:
-    data[at] ^= bit
-
-
-def zero(data: bytearray, at: int) -> None:
-    end = min(len(data), at + 512)
-    data[at:end] = bytes(end - at)
 
 
 def content_of(restored: RestoredBackup) -> str:

@@ -38,10 +38,20 @@ class ScratchCopy:
                 copy = self.root / name
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, copy, follow_symlinks=False)
+        self._compiled()
         (self.root / ".venv").symlink_to(sys.prefix)
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         self.before = self.contents()
+
+    def _compiled(self) -> None:
+        """Copy what Python has compiled of the program: it belongs to files of the same size and time, as the copies are."""
+        for top in ("python/upkeep", "plugins"):
+            for path in (ROOT / top).rglob("__pycache__/*.pyc"):
+                copy = self.root / path.relative_to(ROOT)
+                if copy.parent.parent.is_dir():
+                    copy.parent.mkdir(exist_ok=True)
+                    shutil.copyfile(path, copy)
 
     def type(self, line: str) -> subprocess.CompletedProcess[str]:
         """Type a line; what is imported is the copy's."""

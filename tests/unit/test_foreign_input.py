@@ -9,6 +9,7 @@ import calendar
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -148,8 +149,11 @@ def quicken(gather: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = payload.gathers()[gather]
     # The store of a hundred certificates would be read for each connection.
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
-    if getattr(module, "side_by_side", None) is children.side_by_side:
-        monkeypatch.setattr(module, "side_by_side", one_by_one)
+    family = module.__name__.rpartition(".")[0]
+    for name, loaded in list(sys.modules.items()):  # a family's gathers may share what asks
+        asks = getattr(loaded, "side_by_side", None) is children.side_by_side
+        if asks and name.startswith(family):
+            monkeypatch.setattr(loaded, "side_by_side", one_by_one)
     if hasattr(module, "GROWTH_SECONDS"):
         monkeypatch.setattr(module, "GROWTH_SECONDS", 0.0)
     for who_may_write in ("refuse_foreign", "refuse_writable"):

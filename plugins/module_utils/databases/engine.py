@@ -24,8 +24,10 @@ class Topic:
     """One thing that a gather reads of a server or a database; its name is the field of the gather's shape.
 
     sql: by the version from which it holds, as the server's own number (140000): what returns one row with one JSON
-    value. It may be a mapping with `rows` and `unseen`, how many objects the account may not see; else it is the value.
-    grant: what lets the account see them; `{account}` stands for its name. second: asked as the role that the site
+    value. It may be a mapping with `rows` and `unseen`, how many objects the account may not see, and `unlocked`, how
+    many were not read because each takes a lock of the server; else it is the value.
+    grant: what lets the account see them. `{account}` stands for its name, `{reader}` for a role that may read tables,
+    `{schemas}` and `{objects}` for what the value has under these names. second: asked as the role that the site
     names in `explain_as`, and of its server; without one, it is asked as the others are.
     extension: of PostgreSQL, what it is read from: `{extension}` in its SQL stands for the schema that this is in, and
     its SQL is by the extension's version (1.9 is 109). made: makes what is observed of the value; its text of SQL, too.

@@ -14,6 +14,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines.mariadb import (
     ENGINE as MARIADB,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines.pgbouncer import (
+    ENGINE as PGBOUNCER,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines.postgresql import (
     ENGINE as POSTGRESQL,
 )
@@ -24,7 +27,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines.sq
     ENGINE as SQLITE,
 )
 
-ENGINES: Dict[str, Engine] = {one.kind: one for one in (POSTGRESQL, MARIADB, REDIS, SQLITE)}
+ENGINES: Dict[str, Engine] = {
+    one.kind: one for one in (POSTGRESQL, PGBOUNCER, MARIADB, REDIS, SQLITE)
+}
 
 
 def server(database: Dict[str, Any]) -> str:

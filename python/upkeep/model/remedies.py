@@ -210,6 +210,15 @@ def after(check: str) -> str:
     return f"fix what {check} says first"
 
 
+_AFTER = re.compile(after(r"(\w+)"))
+
+
+def cause_of(remedy: str) -> str:
+    """Return the check that `after` names in a remedy; empty if it is another remedy."""
+    found = _AFTER.fullmatch(remedy)
+    return found.group(1) if found else ""
+
+
 def completed(remedy: str, site: str, takes_site: Callable[[Sequence[str]], bool]) -> str:
     """Return a remedy whose command of ours has the program's path, where it is needed, and the site in question.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from upkeep.judging.check import CONNECTION
+from upkeep.model.remedies import cause_of
 from upkeep.model.text import Natural, natural
 from upkeep.model.verdicts import Status
 
@@ -82,6 +83,23 @@ class TroubleGroup(Generic[T]):
 def in_order(rank: float, check: str, host: str, subject: str) -> Order:
     """Return a key that sorts the worst first, then like to like, web2 before web10. rank: the lower, the worse."""
     return rank, check, natural(host), natural(subject)
+
+
+def causes_first(things: Iterable[T], tell: Callable[[T], Told]) -> list[T]:
+    """Return the things in their order, but what follows from another one of the same host right behind that one."""
+    found = list(things)
+    told = [tell(one) for one in found]
+    places: dict[tuple[str, ...], int] = {}
+    for number, one in enumerate(told):
+        places.setdefault((one.host, one.check, one.subject), number)
+        places.setdefault((one.host, one.check), number)
+
+    def place(number: int) -> tuple[int, bool]:
+        host, cause = told[number].host, cause_of(told[number].remedy)
+        at = places.get((host, cause, told[number].subject), places.get((host, cause), number))
+        return max(number, at), at > number
+
+    return [found[number] for number in sorted(range(len(found)), key=place)]
 
 
 def grouped(

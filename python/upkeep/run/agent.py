@@ -134,6 +134,9 @@ class Progress(Protocol):
     def expects(self, hosts: int) -> None:
         """Show how many hosts are in the run."""
 
+    def progressed(self, host: str, step: str, share: float | None) -> None:
+        """Show what a job does on the host. share: of the step, 0 to 1. An empty step: nothing now."""
+
 
 def run(
     task: Task,
@@ -449,6 +452,10 @@ class _Intake:
         """Show that work on the host begins."""
         self.begun.add(host)
         self.progress.host_began(host)
+
+    def progressed(self, host: str, step: str, share: float | None) -> None:
+        """Show what a job does on the host; it is for people, and is not kept."""
+        self.progress.progressed(host, step, share)
 
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
         """Record what the host gave."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import program
 from upkeep.model.errors import RunError
 from upkeep.run import events
 from upkeep.run.events import Ears
+from upkeep.run.progress import ENVIRONMENT, ProgressFolder
 from upkeep.site.machines import Machine
 from upkeep.system import child
 
@@ -65,6 +67,9 @@ class RunListener(events.EventListener, Protocol):
     def stop(self) -> str:
         """Return why the work must stop now; an empty text to go on."""
 
+    def progressed(self, host: str, step: str, share: float | None) -> None:
+        """Show what a long job does on the host, and how far its step is; an empty step if it does nothing now."""
+
 
 @dataclass(frozen=True)
 class AnsibleEnd:
@@ -108,6 +113,7 @@ def run(order: Order, listener: RunListener) -> AnsibleEnd:
     report = order.workspace / "keeper"
     report.unlink(missing_ok=True)  # of the work before, in the same run
     stopper = _Stopper(listener, report)
+    watch = _ProgressWatch(stopper, ears, ProgressFolder(order.workspace / "progress"))
     try:
         runner = ansible_runner.interface.init_runner(
             private_data_dir=str(order.workspace),
@@ -120,14 +126,18 @@ def run(order: Order, listener: RunListener) -> AnsibleEnd:
             settings={"pexpect_timeout": POLL_SECONDS, "suppress_output_file": True},
             quiet=True,
             status_handler=_forget_command,
-            cancel_callback=stopper.check,
+            cancel_callback=watch.check,
         )
     except (ansible_runner.exceptions.AnsibleRunnerException, OSError) as exc:
         raise RunError(f"ansible-runner cannot start {order.playbook}: {exc}") from exc
     runner.config.command = [*child.keep(str(report)), *runner.config.command]
     told = _environment(order, runner.config.env)
     callbacks = (told.get("ANSIBLE_CALLBACK_PLUGINS", ""), str(CALLBACKS))
-    runner.config.env = {**told, "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, callbacks))}
+    runner.config.env = {
+        **told,
+        "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, callbacks)),
+        ENVIRONMENT: str(watch.folder.path),
+    }
     with _umask(0o077), _heard_by(ears):
         try:
             # It ends its work with a wait of 5 s for the rest of the output; who takes in much needs longer.
@@ -293,6 +303,25 @@ class _Stopper:
         """End Ansible and all below it. The keeper, which ansible-runner has started, is left for it to reap."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             child.end_keeper(int(self.report.read_text(encoding="ascii").split()[0]))
+
+
+class _ProgressWatch:
+    """Tells the listener, about twice a second, what jobs do."""
+
+    def __init__(self, stopper: _Stopper, ears: Ears, folder: ProgressFolder) -> None:
+        self.stopper = stopper
+        self.ears = ears
+        self.folder = folder
+        self._next = 0.0
+
+    def check(self) -> bool:
+        """Look if it is time, and return what the stopper's check returns."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + POLL_SECONDS
+            with contextlib.suppress(OSError):  # who shows it has lost a pipe; the end says so
+                for one in self.folder.changes(self.ears.open):
+                    self.stopper.listener.progressed(one.host, one.step, one.share)
+        return self.stopper.check()
 
 
 def _forget_command(status: Mapping[str, Any], runner_config: Any) -> None:

@@ -24,6 +24,8 @@ from upkeep.view.troubles import Troubles
 HOSTS_SHOWN_SINGLY = 8
 REFRESH_PER_SECOND = 4
 SHOWN_LINES = 60
+PLAIN_SECONDS = 60.0
+"""In a pipe a step's share is told no more often than that."""
 
 _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 
@@ -53,6 +55,8 @@ class RunView:
         self._troubles = Troubles(site)
         self._lock = threading.RLock()
         self._in_work: dict[str, float] = {}
+        self._doing: dict[str, tuple[str, float | None]] = {}
+        self._told: dict[str, tuple[str, float | None, float]] = {}
         self._answered: set[str] = set()
         self._done = 0
         self._hosts = 0
@@ -116,11 +120,30 @@ class RunView:
         with self._lock:
             self._in_work[name] = self._clock()
 
+    def progressed(self, host: str, step: str, share: float | None) -> None:
+        """Show what a job does on a host: beside its name, or in a pipe as a line when the step changes."""
+        with self._lock:
+            if step:
+                self._doing[host] = (step, share)
+            else:
+                self._doing.pop(host, None)
+            if self._live is None and step and self._is_news(host, step, share):
+                self._told[host] = (step, share, self._clock())
+                screen = self._shown_on
+                screen.line(f"{screen.text(host, 300)}: {screen.text(step_line(step, share), 500)}")
+                screen.flush()
+
+    def _is_news(self, host: str, step: str, share: float | None) -> bool:
+        """Return whether it is worth a line: another step, or a minute later another share."""
+        last, told, at = self._told.get(host, ("", None, 0.0))
+        return step != last or (share != told and self._clock() - at >= PLAIN_SECONDS)
+
     def host_done(self, observed: Observed) -> None:
         """Show that a host is done; keep what did not pass."""
         host = HostInRun.of(observed)
         with self._lock:
             self._in_work.pop(observed.host, None)
+            self._doing.pop(observed.host, None)
             # A host may answer again: after a job it is looked at once more, as proof.
             self._answered.add(observed.looker)
             self._done = len(self._answered)
@@ -163,7 +186,7 @@ class RunView:
         screen = self._shown_on
         frames = _SPINNER[0 if screen.unicode else 1]
         frame = frames[int(now * REFRESH_PER_SECOND) % len(frames)]
-        spent = f"{max(0, int(now - self._started))} s"
+        spent = _spent(max(0.0, now - self._started))
         # How many there are is known when they are listed, or the first has answered.
         hosts = max(self._hosts, done)
         parts = [f"{done} of {counted(hosts, 'host')} done"] if hosts else ["starting"]
@@ -176,15 +199,39 @@ class RunView:
         head = f"{frame} {screen.text(self._procedure)}: {screen.dot.join(parts)}"
         lines = [head]
         if singly:
-            widest = max(cell_len(screen.text(name, 200)) for name, _ in in_work)
-            room = min(widest, screen.width - 12)
-            for name, began in in_work:
-                took = f"{max(0, int(now - began))} s"
-                lines.append(f"  {pad(screen.cut(name, room), room)}  {took:>6}")
+            lines += self._host_lines(in_work, now)
         return [
             Text(screen.cut(line, screen.width - 1), no_wrap=True, overflow="crop")
             for line in lines
         ]
+
+    def _host_lines(self, in_work: list[tuple[str, float]], now: float) -> list[str]:
+        """Return a line for each host: its name, what a job does there if one does, and since when it is in work."""
+        screen, doing = self._shown_on, self._doing.copy()
+        widest = max(cell_len(screen.text(name, 200)) for name, _ in in_work)
+        times = [_spent(max(0.0, now - began)) for _name, began in in_work]
+        late = max(6, *map(len, times))
+        room = min(widest, screen.width - late - 6)
+        texts = [step_line(*doing[name]) if name in doing else "" for name, _ in in_work]
+        # The name of a host comes first: what it does has what is left, and half a line at least.
+        room = min(room, screen.width // 2) if any(texts) else room
+        left = max(0, screen.width - 1 - room - late - 6)
+        wide = min(left, max(cell_len(screen.text(text)) for text in texts))
+        lines = []
+        for (name, _), text, took in zip(in_work, texts, times, strict=True):
+            did = f"  {pad(screen.cut(text, wide), wide)}" if wide else ""
+            lines.append(f"  {pad(screen.cut(name, room), room)}{did}  {took:>{late}}")
+        return lines
+
+
+def step_line(step: str, share: float | None) -> str:
+    """Return what a job does and how far it is: `restoring orders (2 of 7): restore, 40 %`."""
+    return step if share is None else f"{step}, {int(share * 100)} %"
+
+
+def _spent(seconds: float) -> str:
+    """Return a time that goes on: in whole seconds, and from a minute on as any duration."""
+    return duration(seconds) if seconds >= 60 else f"{int(seconds)} s"
 
 
 def host_line(screen: Screen, host: HostInRun, results: Sequence[Result]) -> str:

@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.blindness import Spot
 from upkeep.rules.reviews import people_of, title_of
-from upkeep.rules.trouble_groups import Told, TroubleGroup, grouped
+from upkeep.rules.trouble_groups import Told, TroubleGroup, causes_first, grouped
 from upkeep.rules.waivers import WaiverState
 from upkeep.services import reviews
 from upkeep.services.alerts.messages import headline as headline_of_alert
@@ -195,7 +195,7 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
     worst.sort(key=lambda one: _trouble_of(one, raised).order)
     troubles = [_trouble_of(one, raised) for one in worst if one.severity is not Severity.INFO]
     troubles += map(_trouble_of_blind, blind)
-    troubles.sort(key=lambda one: one.order)
+    troubles = causes_first(sorted(troubles, key=lambda one: one.order), Trouble.tell)
     kind = "pass"
     if any(one.rank <= 2 for one in (*stand.failed, *raised.values())):
         kind = "fail"

@@ -14,7 +14,7 @@ from upkeep.model.remedies import command
 from upkeep.model.text import counted, pad, shortened, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, names_subject, trouble_of
-from upkeep.rules.trouble_groups import Order, TroubleGroup, grouped
+from upkeep.rules.trouble_groups import Order, TroubleGroup, causes_first, grouped
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -75,8 +75,9 @@ class Troubles:
             heapq.heapreplace(self._heap, entry)
 
     def worst(self) -> list[Trouble]:
-        """Return what is kept, worst first."""
-        return sorted((entry[2] for entry in self._heap), key=lambda trouble: trouble.order)
+        """Return what is kept, worst first, and what follows from another one behind it."""
+        kept = sorted((entry[2] for entry in self._heap), key=lambda trouble: trouble.order)
+        return causes_first(kept, Trouble.tell)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from upkeep.model.text import Natural, counted, natural
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.actions import Action
-from upkeep.rules.trouble_groups import grouped
+from upkeep.rules.trouble_groups import causes_first, grouped
 from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
 from upkeep.store import acts, doubts, findings, run_requests, runs
@@ -168,7 +168,7 @@ def show_host(ask: Ask) -> Response:
         doubted = doubts.in_run(db, run_id, name)
         changes = [_safe(one) for one in runs.changes(db, run_id) if one.host == name]
     bad = [one for one in results if one.status is not Status.PASS and not one.has_nothing_to_judge]
-    worst = sorted(map(Trouble.of, bad), key=lambda one: one.order)
+    worst = causes_first(sorted(map(Trouble.of, bad), key=lambda one: one.order), Trouble.tell)
     host = HostInRun(
         found.host,
         found.outcome,

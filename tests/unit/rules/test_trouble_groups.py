@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from upkeep.model.remedies import after
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import trouble_groups
-from upkeep.rules.trouble_groups import Told, TroubleGroup
-from upkeep.view.model import Trouble
+from upkeep.rules.trouble_groups import Told, TroubleGroup, causes_first
+from upkeep.view.model import Result, Trouble
+from upkeep.view.troubles import Troubles
 
 LOGINS = ("brute_force", "failed_logins", "login_after_failures", "password_spraying")
 EMPTY = "the journal is empty"
@@ -155,3 +157,44 @@ def test_the_message_of_a_group_is_the_one_that_all_have() -> None:
         )[0].message
         == "full"
     )
+
+
+def following(check: str, cause: str, host: str = "db1", subject: str = "/") -> Trouble:
+    return trouble(host, check, status=Status.UNKNOWN, subject=subject, remedy=after(cause))
+
+
+CAUSE = trouble(check="backup_restored", status=Status.UNKNOWN)
+TIME = following("backup_restore_time", "backup_restored")
+
+
+@pytest.mark.parametrize(
+    ("troubles", "order"),
+    [
+        ([TIME, CAUSE], [1, 0]),
+        ([CAUSE, TIME], [0, 1]),
+        ([TIME, following("backup_a", "backup_restored"), trouble(), CAUSE], [2, 3, 0, 1]),
+        ([TIME, trouble(check="backup_restored", subject="other"), CAUSE], [1, 2, 0]),
+        ([TIME, trouble(check="backup_restored", subject="other"), trouble()], [1, 0, 2]),
+        ([TIME, trouble("db2", "backup_restored"), trouble()], [0, 1, 2]),
+        ([TIME], [0]),
+        ([], []),
+    ],
+    ids=[
+        *("its cause comes later", "its cause comes first", "two of one cause", "of its subject"),
+        *("of another subject alone", "of another host", "alone", "none"),
+    ],
+)
+def test_what_follows_from_another_trouble_comes_right_behind_it(
+    troubles: list[Trouble], order: list[int]
+) -> None:
+    assert causes_first(troubles, Trouble.tell) == [troubles[number] for number in order]
+
+
+def test_the_first_line_of_a_run_is_the_cause() -> None:
+    troubles = Troubles()
+    for one in (TIME, CAUSE, trouble(check="zoo")):
+        told = (one.host, one.check, one.subject, one.status, one.severity, one.message)
+        troubles.add_results([Result(*told, one.remedy)])
+
+    shown = [one.check for one in troubles.worst()]
+    assert shown == ["zoo", "backup_restored", "backup_restore_time"]

@@ -48,6 +48,9 @@ class Nobody:
     def expects(self, hosts: int) -> None:
         """Show nothing."""
 
+    def progressed(self, host: str, step: str, share: float | None) -> None:
+        """Show nothing."""
+
 
 TEXTS = st.text(max_size=20) | st.sampled_from(
     [

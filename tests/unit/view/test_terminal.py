@@ -250,6 +250,61 @@ def test_progress_is_a_line_per_host_in_work_or_one_for_many(narrow):
     ]
 
 
+DOES = "restoring orders-dump (2 of 7): restore"
+
+
+def test_what_a_job_does_stands_beside_its_host(narrow):
+    now = [100.0]
+    view = RunView(Screen(Terminal()), Screen(Terminal()), clock=lambda: now[0])
+    view.host_began("db1")
+    view.host_began("web1")
+    view.progressed("db1", DOES, 0.4)
+    now[0] += 252
+
+    lines = [line.plain for line in view.__rich_console__(None, None)][1:]
+    view.progressed("db1", "\x1b[2J[bold]x" * 90, None)
+    view.host_began("n" * 300)
+    hostile = [line.plain for line in view.__rich_console__(None, None)][1:]
+    view.progressed("db1", "", None)
+    after = [line.plain for line in view.__rich_console__(None, None)][1:]
+
+    assert lines == [
+        f"  db1   {DOES}, 40 %  4 min 12 s",
+        f"  web1  {' ' * len(DOES)}        4 min 12 s",
+    ]
+    assert all(cell_len(line) < 80 and "\x1b" not in line for line in hostile)
+    assert hostile[0].startswith("  db1 ")
+    assert "\\x1b[2J[bol…" in hostile[0]
+    assert hostile[0].endswith("4 min 12 s")
+    assert not any("bold" in line for line in after)
+
+
+def test_in_a_pipe_a_step_is_a_line_and_a_share_at_most_one_a_minute():
+    now, out = [100.0], Pipe()
+    view = RunView(Screen(out), Screen(Pipe()), clock=lambda: now[0])
+
+    for seconds, host_name, step, share in (
+        (0, "db1", "a: find", None),
+        (1, "db1", "a: restore", 0.1),
+        (30, "db1", "a: restore", 0.2),
+        (1, "db2", "a: restore", 0.2),
+        (59, "db1", "a: restore", 0.459),
+        (90, "db1", "a: restore", 0.459),
+        (1, "db1", "", None),
+        (1, "db1", "b\x1b: find", None),
+    ):
+        now[0] += seconds
+        view.progressed(host_name, step, share)
+
+    assert out.getvalue().splitlines() == [
+        "db1: a: find",
+        "db1: a: restore, 10 %",
+        "db2: a: restore, 20 %",
+        "db1: a: restore, 45 %",
+        "db1: b\\x1b: find",
+    ]
+
+
 def test_with_json_the_plain_lines_go_to_standard_error():
     out, errors = Pipe(), Pipe()
 

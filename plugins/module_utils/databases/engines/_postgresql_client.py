@@ -15,7 +15,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
@@ -24,7 +24,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 PORT = 5432
+SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
 OK = "00000"
+DENIED = "42501"
 LOCK_TIMEOUT_SECONDS = 1
 # Without the path, a view of the role or of the database's owner could answer for the server's own.
 SETTINGS = (
@@ -33,7 +35,7 @@ SETTINGS = (
     f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_SECONDS * 1000}",
 )
 WHY = {
-    "42501": "permission denied",
+    DENIED: "permission denied",
     "57014": "no answer within its time",
     "55P03": "waited for a lock",
     "42P01": "the server has no such view",
@@ -71,6 +73,22 @@ class Replies:
     connect_seconds: float | None = None
 
 
+def sockets(host: Host) -> List[Tuple[str, int, bool]]:
+    """Return sockets on this host: the folder, the port, and whether a file `.lock` lies beside it.
+
+    A server has one as long as it runs, and leaves it if it is killed. A pool has none.
+    """
+    found = []
+    for pattern in SOCKETS:
+        paths = set(host.glob(pattern))
+        for path in sorted(paths):
+            folder, _slash, name = path.rpartition("/")
+            port = name.rpartition(".")[2]
+            if port.isdigit():
+                found.append((folder, int(port), f"{path}.lock" in paths))
+    return found
+
+
 def ask_all(
     host: Host, database: Mapping[str, Any], questions: Mapping[str, str], seconds: float
 ) -> Replies:
@@ -80,22 +98,39 @@ def ask_all(
     SQLSTATE of a timeout.
     Raises: AccessRefusedError if there is no connection, HostError without psycopg and psql.
     """
+    settings = settings_of(database, PORT, "postgres", seconds)
+    try:
+        psycopg: Any = importlib.import_module("psycopg")
+    except ImportError:
+        return _through_psql(host, settings, questions, seconds)
+    return _through_psycopg(psycopg, settings, questions, seconds)
+
+
+def settings_of(
+    database: Mapping[str, Any], port: int, name: str, seconds: float
+) -> Dict[str, str]:
+    """Return how libpq connects to a declared database. port, name: used where it has none."""
     settings = {
         "host": database.get("address") or "localhost",
-        "port": str(database.get("port") or PORT),
-        "dbname": database.get("name") or "postgres",
+        "port": str(database.get("port") or port),
+        "dbname": database.get("name") or name,
         "user": database.get("user") or "",
         "password": database.get("password") or "",
         "sslmode": "require" if database.get("tls") else "",
         "connect_timeout": str(max(2, int(seconds))),
         "application_name": "upkeep",
     }
-    settings = {name: value for name, value in settings.items() if value}
-    try:
-        psycopg: Any = importlib.import_module("psycopg")
-    except ImportError:
-        return _through_psql(host, settings, questions, seconds)
-    return _through_psycopg(psycopg, settings, questions, seconds)
+    return {name: value for name, value in settings.items() if value}
+
+
+def environment_of(settings: Mapping[str, str]) -> Dict[str, str]:
+    """Return settings of libpq as environment."""
+    names = {
+        "dbname": "PGDATABASE",
+        "application_name": "PGAPPNAME",
+        "connect_timeout": "PGCONNECT_TIMEOUT",
+    }
+    return {names.get(key, "PG" + key.upper()): value for key, value in settings.items()}
 
 
 def message(question: str, seconds: float) -> str:
@@ -144,12 +179,7 @@ def _through_psql(
     """Ask through psql; the connect time has the start of the program in it."""
     if host.which("psql") is None:
         raise HostError("neither psycopg nor psql is installed")
-    names = {"dbname": "PGDATABASE", "application_name": "PGAPPNAME", "connect_timeout": ""}
-    environment = {
-        names.get(key) or "PG" + key.replace("_", "").upper(): value
-        for key, value in settings.items()
-    }
-    environment["PGCONNECT_TIMEOUT"] = environment.pop("PGCONNECTTIMEOUT")
+    environment = environment_of(settings)
     nonce = secrets.token_hex(8)
     lines = ["\\timing on"]
     for name, question in questions.items():
@@ -178,7 +208,7 @@ def parse_psql(text: str, nonce: str, names: Mapping[str, Any], wall_seconds: fl
         elif time_said:
             timed = float(time_said.group(1)) / 1000
         elif line:
-            value = line
+            value += line + "\n"  # json_agg puts each element on a line of its own
     missing = {name: Reply("57014") for name in names if name not in replies}
     return Replies({**replies, **missing}, max(0.0, wall_seconds - spent))
 

@@ -1,33 +1,172 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in a database of PostgreSQL: tables, indexes, sequences, and how well they are kept."""
+"""What is in a database of PostgreSQL: keys, constraints and triggers here; tables and indexes in files beside it."""
 
+# ruff: noqa: S608 - statements are made of what stands in these files alone
 from __future__ import annotations
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_indexes import (
+    INDEXES,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
+    AT_MOST,
+    NAME,
+    OURS,
+    SCHEMAS,
+    TABLES,
+)
 
+SEES_SEQUENCES = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {account}"
+SEES_KEYS = "GRANT SELECT ON ALL {objects} IN SCHEMA {schemas} TO {reader}"
+
+# To read a sequence takes a lock until the question is done: at most a quarter of the server's are taken, for those
+# first that have the fewest numbers. One of bigint does not come to its end, so it is not missed.
+LOCKS = """(current_setting('max_locks_per_transaction')::bigint
+    * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) / 4)"""
 # Of a sequence that the account may neither use nor read, last_value is null: that is no sequence at its beginning.
-SEQUENCES = """
-with one as (
-  select format('%I.%I', s.schemaname, s.sequencename) as name, s.data_type::text as type, s.last_value, s.max_value,
-    s.min_value, s.increment_by, s.cycle, c.oid,
-    has_schema_privilege(n.oid, 'USAGE') and has_sequence_privilege(c.oid, 'SELECT,USAGE') as may
-  from pg_sequences s join pg_namespace n on n.nspname = s.schemaname
-    join pg_class c on c.relnamespace = n.oid and c.relname = s.sequencename)
-select json_build_object(
-  'unseen', (select count(*) from one where not may),
-  'rows', (select coalesce(json_agg(worst), '[]') from (
-    select name, type, last_value, max_value, min_value, increment_by, cycle,
-      case when increment_by > 0 then (last_value::numeric - min_value) / nullif(max_value::numeric - min_value, 0)
-        else (max_value::numeric - last_value) / nullif(max_value::numeric - min_value, 0) end::float8 as share
-    from one where may and last_value is not null order by share desc nulls last, name limit 50) as worst))"""
+SEQUENCES = f"""
+with one as materialized (
+  select n.nspname, c.relname, s.*, has_sequence_privilege(c.oid, 'SELECT,USAGE') as may,
+    seqmax::numeric - seqmin as numbers, row_number() over (order by (seqmax::numeric - seqmin) / abs(seqincrement))
+      as place
+  from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
+  where c.relpersistence <> 't'),
+hidden as materialized (select nspname from one where not may),
+given as materialized (
+  select *, pg_sequence_last_value(seqrelid)::bigint as last from one where may and place <= {LOCKS}),
+far as (
+  select *, case when seqincrement > 0 then (last::numeric - seqmin) / nullif(numbers, 0)
+    else (seqmax::numeric - last) / nullif(numbers, 0) end::float8 as share
+  from given where last is not null),
+worst as (select * from far order by share desc nulls first, relname limit {AT_MOST})
+select jsonb_build_object(
+  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
+  'unlocked', (select count(*) from one where may and place > {LOCKS} and numbers < 9e15),
+  'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME}, 'type', format_type(seqtypid, null),
+      'last_value', last, 'max_value', seqmax, 'min_value', seqmin, 'increment_by', seqincrement, 'cycle', seqcycle,
+      'share', coalesce(share, 1)) order by share desc nulls first), '[]') from worst))"""
+
+# By the sequence that gives a column its values, if that can give more than the column's type holds or, where none
+# does, by the largest value that the statistics of a key have. That value is in a row, so it is not told: only which
+# share of its type it is. One beyond its type is at its end.
+KEY_COLUMNS = f"""
+with {OURS.strip()},
+numbered as (
+  select refobjid as relid, refobjsubid::int as attnum, objid as sequence from pg_depend
+  where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and refobjsubid > 0
+    and deptype in ('a', 'i')
+  union
+  select d.adrelid, d.adnum, p.refobjid from pg_depend p join pg_attrdef d on d.oid = p.objid
+  where p.classid = 'pg_attrdef'::regclass and p.refclassid = 'pg_class'::regclass and p.refobjsubid = 0),
+keyed as (select indrelid as relid, indkey[0]::int as attnum from pg_index where indisunique and indnkeyatts = 1),
+small as materialized (
+  select o.nspname, c.relname, c.relkind, a.attname, a.atttypid, s.seqrelid,
+    most, row_number() over (order by s.seqrelid nulls last) as place,
+    case when s.seqrelid is not null then has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
+      else has_column_privilege(c.oid, a.attnum, 'SELECT') and not (c.relrowsecurity and row_security_active(c.oid))
+      end as may
+  from (select relid, attnum from numbered union select relid, attnum from keyed) as wanted
+    join pg_class c on c.oid = wanted.relid and c.relkind in ('r', 'p') and c.relpersistence <> 't'
+    join ours o on o.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = wanted.attnum and not a.attisdropped
+      and a.atttypid in ('int2'::regtype, 'int4'::regtype)
+    cross join lateral (select case a.atttypid when 'int2'::regtype then 32767 else 2147483647 end as most) as type
+    left join (
+      select n.relid, n.attnum, q.* from numbered n join pg_sequence q on q.seqrelid = n.sequence) as s
+      on s.relid = c.oid and s.attnum = a.attnum
+  where case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
+hidden as materialized (select nspname, seqrelid from small where not may),
+far as (
+  select *, 'sequence' as known_by, abs(pg_sequence_last_value(seqrelid)::float8) / most as share
+  from small where may and seqrelid is not null and place <= {LOCKS}
+  union all
+  select k.*, 'statistics', greatest(
+      abs((s.histogram_bounds::text::bigint[])[array_upper(s.histogram_bounds::text::bigint[], 1)]),
+      (select max(abs(value)) from unnest(s.most_common_vals::text::bigint[]) as value))::float8 / most
+  from small k join pg_stats s on s.schemaname = k.nspname and s.tablename = k.relname and s.attname = k.attname
+    and s.inherited = (k.relkind = 'p')
+  where k.may and k.seqrelid is null),
+worst as (select * from far where share >= 0.3 order by share desc, relname limit {AT_MOST})
+select jsonb_build_object(
+  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
+  'objects', (select case when max(seqrelid) is null then 'TABLES' else 'SEQUENCES' end from hidden),
+  'unlocked', (select count(*) from small where may and seqrelid is not null and place > {LOCKS}),
+  'rows', (select coalesce(jsonb_agg(jsonb_build_object('table', {NAME}, 'name', quote_ident(attname),
+      'type', format_type(atttypid, null), 'known_by', known_by, 'share', round(least(share, 1)::numeric, 3)::float8)
+    order by share desc), '[]') from worst))"""
+
+# The columns of the key in any order, as the first of an index that has all rows, or all in which they are not null.
+FOREIGN_KEYS = f"""
+with {OURS.strip()},
+wanted as materialized (
+  select k.conrelid, k.conkey, min(k.conname) as conname, min(k.confrelid) as confrelid, o.nspname, c.relname,
+    c.relpages, case when c.reltuples < 0 or c.relpages = 0 then pg_stat_get_live_tuples(c.oid) else c.reltuples end
+      as count
+  from pg_constraint k join pg_class c on c.oid = k.conrelid and c.relkind = 'r'
+    join ours o on o.oid = c.relnamespace
+  where k.contype = 'f' group by k.conrelid, k.conkey, o.nspname, c.oid, c.relname, c.relpages, c.reltuples),
+large as materialized (select * from wanted where count >= 1000),
+bare as materialized (
+  select * from large where not exists (
+    select from pg_index i where i.indrelid = conrelid and i.indisvalid
+      and (i.indpred is null or i.indpred::text like '{{NULLTEST %:nulltesttype 1 %')
+      and (string_to_array(i.indkey::text, ' ')::int2[])[1:least(cardinality(conkey), i.indnkeyatts)] @> conkey)
+  order by count desc, relname limit {AT_MOST})
+select jsonb_build_object('rows', coalesce(jsonb_agg(worst order by table_rows desc, name), '[]')) from (
+  select {NAME} as name, quote_ident(conname) as constraint, count::bigint as table_rows,
+    relpages * current_setting('block_size')::bigint as size_bytes, (
+      select quote_ident(n.nspname) || '.' || quote_ident(t.relname) from pg_class t
+        join pg_namespace n on n.oid = t.relnamespace where t.oid = confrelid) as "references", (
+      select string_agg(quote_ident(a.attname), ', ' order by place) from unnest(conkey) with ordinality as
+        k (number, place) join pg_attribute a on a.attrelid = conrelid and a.attnum = number) as columns
+  from bare) as worst"""
+
+CONSTRAINTS = f"""
+with {OURS.strip()},
+one as (
+  select k.conname, k.contype, o.nspname, coalesce(c.relname, t.typname) as relname, k.contypid <> 0 as is_domain
+  from pg_constraint k join ours o on o.oid = k.connamespace left join pg_class c on c.oid = k.conrelid
+    left join pg_type t on t.oid = k.contypid
+  where not k.convalidated and k.conparentid = 0 ENFORCED),
+worst as (select * from one order by relname, conname limit {AT_MOST})
+select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('name', {NAME},
+    'constraint', quote_ident(conname), 'is_domain', is_domain, 'kind', case contype when 'f' then 'foreign key'
+      when 'c' then 'check' when 'n' then 'not null' else contype::text end)
+  order by nspname, relname, conname), '[]')) from worst"""
+
+# Of a foreign key that is switched off, the server's own triggers are: on the table itself, or on the one it refers to.
+TRIGGERS = f"""
+with {OURS.strip()},
+off as (
+  select case when t.tgisinternal then 'foreign key' else 'trigger' end as kind,
+    coalesce(k.conname, t.tgname) as what, t.tgrelid as relid
+  from pg_trigger t left join pg_constraint k on k.oid = t.tgconstraint and t.tgisinternal
+  where t.tgenabled = 'D' and t.tgparentid = 0
+  union
+  select 'rule', rulename, ev_class from pg_rewrite where ev_enabled = 'D'),
+one as (
+  select off.kind, off.what, o.nspname, c.relname from off join pg_class c on c.oid = off.relid
+    join ours o on o.oid = c.relnamespace
+  union all
+  select 'event trigger', evtname, null, null from pg_event_trigger where evtenabled = 'D'),
+worst as (select * from one order by kind, relname, what limit {AT_MOST})
+select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table', coalesce({NAME}, ''),
+    'name', quote_ident(what), 'kind', kind) order by kind, relname, what), '[]')) from worst"""
 
 OBJECTS = (
+    Topic("sequences", {0: SEQUENCES}, grant=SEES_SEQUENCES, second=True),
+    Topic("key_columns", {0: KEY_COLUMNS}, grant=SEES_KEYS, second=True),
+    Topic("foreign_keys", {0: FOREIGN_KEYS}),
     Topic(
-        "sequences",
-        {0: SEQUENCES},
-        grant="GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {account}",
-        second=True,
+        "constraints",
+        {
+            0: CONSTRAINTS.replace("ENFORCED", ""),
+            180000: CONSTRAINTS.replace("ENFORCED", "and k.conenforced"),
+        },
     ),
+    Topic("triggers", {0: TRIGGERS}),
+    *TABLES,
+    *INDEXES,
 )

@@ -6,22 +6,43 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Dict, List
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+    Answers,
     Engine,
+    Topic,
     run_client,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_activity import (
+    ACTIVITY,
+    TAKE,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_client import (
+    DENIED,
+    PORT,
+    Table,
+    ask_all,
+    command_of,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_objects import (
+    LISTED,
+    OBJECTS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-PORT = 3306
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock")
+BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
 QUESTION = """
 select 'answer', 40 + 2 union all select 'version', version() union all select 'read_only', @@global.read_only
 union all select 'max_connections', @@global.max_connections;
 show global status where variable_name in ('Threads_connected', 'Threads_running', 'Max_used_connections',
   'Connection_errors_max_connections', 'Aborted_connects', 'Uptime')"""
+ABOUT = "select version() as version, @@global.read_only as read_only, current_user() as account, database() as name"
+DATABASES = """
+select json_extract(coalesce(json_arrayagg(schema_name), '[]'), '$') as answer from information_schema.schemata
+where schema_name not in ('information_schema', 'performance_schema', 'mysql', 'sys')"""
 
 
 def found(host: Host) -> tuple[list[dict[str, Any]], bool]:
@@ -38,39 +59,10 @@ def _is_there(host: Host, path: str) -> bool:
 
 def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     """Ask through the client program; the password goes by standard input, as an option file."""
-    program = next((name for name in ("mariadb", "mysql") if host.which(name)), None)
-    if program is None:
-        raise HostError("neither mariadb nor mysql is installed")
-    address = database.get("address") or "localhost"
-    options = [f"user={option_value(database['user'])}"] if database.get("user") else []
-    if database.get("password"):
-        options.append(f"password={option_value(database['password'])}")
-    command = [program, "--defaults-extra-file=/dev/stdin"] if options else [program]
-    command += ["--batch", "--skip-column-names", f"--connect-timeout={seconds}"]
-    if address.startswith("/"):
-        command.append(f"--socket={address}")
-    else:
-        port = database.get("port") or PORT
-        command += [f"--host={address}", f"--port={port}"]
-        command += ["--protocol=tcp"] if address != "localhost" or database.get("port") else []
-    command += ["--ssl"] if database.get("tls") else []
-    command += [f"--database={database['name']}"] if database.get("name") else []
-    file = "[client]\n" + "\n".join(options) + "\n" if options else ""
-    out, wall = run_client(host, [*command, f"--execute={QUESTION}"], seconds, input_text=file)
+    command, file = command_of(host, database, seconds)
+    command += ["--skip-column-names", f"--execute={QUESTION}"]
+    out, wall = run_client(host, command, seconds, input_text=file)
     return {**parse_mariadb(out), "connect_seconds": wall, "query_seconds": None, "raw": out}
-
-
-def option_value(text: str) -> str:
-    r"""Return a text as an option file quotes it. Source: MariaDB, Configuring MariaDB with Option Files."""
-    for plain, escaped in (
-        ("\\", "\\\\"),
-        ("\n", "\\n"),
-        ("\r", "\\r"),
-        ("\t", "\\t"),
-        ('"', '\\"'),
-    ):
-        text = text.replace(plain, escaped)
-    return f'"{text}"'
 
 
 def parse_mariadb(text: str) -> dict[str, Any]:
@@ -96,12 +88,92 @@ def parse_mariadb(text: str) -> dict[str, Any]:
         raise AccessRefusedError(f"unexpected answer without {exc}") from exc
 
 
+def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict[str, Any]]:
+    """Return the databases of a server on which the account has some right; the one declared if it has a name.
+
+    If there may be others, the server itself is named too: what is not seen is said of it.
+    """
+    if database.get("name"):
+        return [database]
+    tables = ask_all(host, database, {"names": DATABASES, "listed": LISTED}, seconds)
+    found = [{**database, "name": str(name)} for name in sorted(tables["names"].value() or [])]
+    return found if lists_all(tables["listed"]) else [*found, database]
+
+
+def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> Answers:
+    """Read the topics of a gather."""
+    topics = BY_GATHER[gather]
+    first = {"about": ABOUT, "listed": LISTED} if topics is OBJECTS else {"about": ABOUT}
+    before = ask_all(host, database, first, seconds)
+    if before["about"].why or not before["about"].rows:
+        raise AccessRefusedError(before["about"].why or "no answer")
+    about = before["about"].rows[0]
+    number = number_of(about["version"])
+    answers = Answers(
+        about={
+            "version": about["version"],
+            "in_recovery": about["read_only"] not in ("0", "OFF"),
+        }
+    )
+    offered = {one.name: one.sql_for(number) for one in topics}
+    questions = {name: sql for name, sql in offered.items() if sql}
+    tables = ask_all(host, database, questions, seconds)
+    whole = "listed" not in before or lists_all(before["listed"])
+    for one in topics:
+        grant = granted(one, about)
+        if one.name not in tables:
+            answers.not_offered[one.name] = f"it is read of MariaDB, not of {about['version']}"
+            continue
+        _note(answers, one, tables[one.name], grant)
+        if not whole and one.name in answers.values:
+            answers.unseen[one.name] = {"objects": 0, "grant": grant}
+    return answers
+
+
+def _note(answers: Answers, topic: Topic, table: Table, grant: str) -> None:
+    """Take in what a topic gave, or why it gave nothing."""
+    why = table.why
+    if table.error in DENIED and grant:
+        why = f"{why}: {grant}"
+    try:
+        value = TAKE.get(topic.name, Table.value)(table)
+    except (KeyError, ValueError):
+        value = None
+    if why or value is None:
+        answers.unread[topic.name] = why or "not an answer to the question"
+        return
+    is_list = isinstance(value, dict) and set(value) == {"rows"}
+    answers.values[topic.name] = value["rows"] if is_list else value
+
+
+def lists_all(table: Table) -> bool:
+    """Return whether the account is shown each table; each of the database that was asked for, if one was."""
+    return table.rows[:1] not in ([], [{"n": "0"}])
+
+
+def number_of(version: str) -> int:
+    """Return the server's number: 101119 for `10.11.19-MariaDB`, 80036 for `8.0.36`; 0 if it has none."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return sum(int(part) * by for part, by in zip(found.groups(), (10000, 100, 1))) if found else 0
+
+
+def granted(topic: Topic, about: Dict[str, str]) -> str:
+    """Return the statement that lets the account see a topic."""
+    user, _at, host = about["account"].rpartition("@")
+    account = "@".join("'" + part.replace("'", "''") + "'" for part in (user, host))
+    database = "`" + about["name"].replace("`", "``") + "`" if about["name"] != "NULL" else "*"
+    return topic.grant.replace("{database}", database).replace("{account}", account)
+
+
 ENGINE = Engine(
     kind="mariadb",
     port=PORT,
     ask=ask,
     expected=42,
     found=found,
+    topics={gather: tuple(one.name for one in topics) for gather, topics in BY_GATHER.items()},
+    read=read,
+    databases=databases,
     denied=re.compile(r"ERROR (1044|1045|1698)\b"),
     saturated=re.compile(r"too many connections|ERROR (1040|1203|1226)\b", re.IGNORECASE),
     holders="mariadb -e 'show processlist'",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
@@ -20,8 +20,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     ACTIVITY,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
+    DENIED,
     PORT,
     ask_all,
+    sockets,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
@@ -33,7 +35,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
-SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
+READER = "upkeep_reader"
+"""The name in statements for a role that a site could name in explain_as, if it has none."""
 BY_GATHER = {
     "database_activity": ACTIVITY,
     "database_objects": OBJECTS,
@@ -75,15 +78,11 @@ from pg_database where datallowconn and not datistemplate"""
 
 def found(host: Host) -> tuple[List[Dict[str, Any]], bool]:
     """Return the servers that have a socket on this host."""
-    servers: List[Dict[str, Any]] = []
-    for pattern in SOCKETS:
-        for path in host.glob(pattern):
-            folder, _slash, name = path.rpartition("/")
-            port = name.rpartition(".")[2]
-            if port.isdigit():  # beside it lies .s.PGSQL.5432.lock
-                servers.append(
-                    {"kind": "postgresql", "address": folder, "port": int(port), "name": "postgres"}
-                )
+    servers: List[Dict[str, Any]] = [
+        {"kind": "postgresql", "address": folder, "port": port, "name": "postgres"}
+        for folder, port, locked in sockets(host)
+        if locked
+    ]
     return servers, True
 
 
@@ -149,6 +148,7 @@ def _take(
         elif why:
             answers.unread[one.name] = why
     replies = ask_all(host, database, questions, seconds).by_name if questions else {}
+    roles = {"account": account, "reader": account if database.get("explain_as") else READER}
     for one in topics:
         if one.name in answers.unread:
             continue
@@ -158,19 +158,32 @@ def _take(
             answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
         elif replies[one.name].why:
             answers.unread[one.name] = unloaded(one, replies[one.name]) or replies[one.name].why
+            if replies[one.name].state == DENIED and one.grant:
+                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
         else:
-            note(answers, one, replies[one.name].value, account)
+            note(answers, one, replies[one.name].value, roles)
 
 
-def note(answers: Answers, topic: Topic, value: Any, account: str) -> None:
-    """Take in what a topic gave; how much of it was not seen, with the statement that lets the account see it."""
+def note(answers: Answers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
+    """Take in what a topic gave, and how much of it was not seen.
+
+    roles: the account that asked, and one that may read tables. What else the value has are words of the grant.
+    """
     if isinstance(value, dict) and "rows" in value:
-        hidden = value.get("unseen") or 0
+        hidden, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
         if hidden:
-            grant = topic.grant.replace("{account}", quoted(account))
-            answers.unseen[topic.name] = {"objects": hidden, "grant": grant}
+            answers.unseen[topic.name] = {"objects": hidden, "grant": granted(topic, value, roles)}
+        elif unlocked:
+            answers.unseen[topic.name] = {"objects": unlocked, "why": "locks"}
         value = value["rows"]
     answers.values[topic.name] = topic.made(value) if topic.made else value
+
+
+def granted(topic: Topic, value: Mapping[str, Any], roles: Mapping[str, str]) -> str:
+    """Return the statement that lets the account see the topic; what it names of objects is in the value."""
+    words = {name: quoted(role) for name, role in roles.items()}
+    words.update({name: str(value[name]) for name in ("schemas", "objects") if name in value})
+    return topic.grant.format(**words)
 
 
 def quoted(name: str) -> str:

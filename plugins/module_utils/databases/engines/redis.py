@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from typing import Any
+from typing import Any, Dict, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+    Answers,
     Engine,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._redis_activity import (
+    TOPICS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -48,7 +52,7 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
                     _command(stream, "AUTH", *user, database["password"])
                 answer = _command(stream, "PING")
                 asked = time.monotonic()
-                information = _command(stream, "INFO")
+                information = _information(stream)
     except (OSError, ValueError) as exc:
         late = "timed out" in str(exc)
         raise AccessRefusedError(f"no answer within {seconds} s" if late else str(exc)) from exc
@@ -61,6 +65,16 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     }
 
 
+def _information(stream: Any) -> str:
+    """Return what INFO gives; nothing if the account may not ask for it: it is let in all the same."""
+    try:
+        return _command(stream, "INFO")
+    except AccessRefusedError as exc:
+        if str(exc).startswith("NOPERM"):
+            return ""
+        raise
+
+
 def _command(stream: Any, *words: str) -> str:
     """Send a command, return its simple or bulk reply.
 
@@ -68,11 +82,19 @@ def _command(stream: Any, *words: str) -> str:
 
     Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
     """
+    _send(stream, words)
+    return _reply(stream)
+
+
+def _send(stream: Any, words: Sequence[str]) -> None:
     parts = [word.encode("utf-8", "surrogateescape") for word in words]
     stream.write(b"*%d\r\n" % len(parts))
     for part in parts:
         stream.write(b"$%d\r\n%s\r\n" % (len(part), part))
     stream.flush()
+
+
+def _reply(stream: Any) -> str:
     line: bytes = stream.readline(65_536)
     kind, rest = line[:1], line[1:].strip().decode("utf-8", "replace")
     if kind == b"-":
@@ -109,12 +131,73 @@ def parse_redis(text: str) -> dict[str, Any]:
     }
 
 
+def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> Answers:
+    """Read all topics: they are in what INFO tells, and what CONFIG GET does."""
+    address = database.get("address") or "127.0.0.1"
+    try:
+        connection = host.connect(address, database.get("port") or PORT, seconds)
+    except HostError as exc:
+        raise AccessRefusedError(str(exc)) from exc
+    try:
+        with connection:
+            if database.get("tls"):
+                context = ssl.create_default_context()
+                connection = context.wrap_socket(connection, server_hostname=address)
+            with connection.makefile("rwb") as stream:
+                if database.get("password"):
+                    user = [database["user"]] if database.get("user") else []
+                    _command(stream, "AUTH", *user, database["password"])
+                information, points = _information(stream), _save_points(stream)
+    except (OSError, ValueError) as exc:
+        raise AccessRefusedError(str(exc)) from exc
+    fields = dict(line.split(":", 1) for line in information.splitlines() if ":" in line)
+    if not fields:
+        account = database.get("user") or "default"
+        why = f"permission denied: ACL SETUSER {account} +info"
+        return Answers(unread=dict.fromkeys(TOPICS, why))
+    answers = Answers(
+        about={
+            "version": fields.get("redis_version", ""),
+            "in_recovery": fields.get("role") in ("slave", "replica"),
+        }
+    )
+    for name, take in TOPICS.items():
+        try:
+            answers.values[name] = take(fields, points)
+        except (KeyError, ValueError):
+            answers.unread[name] = f"INFO of version {answers.about['version']} does not tell it"
+    return answers
+
+
+def _save_points(stream: Any) -> str | None:
+    """Return the setting `save`: after how many seconds and changes a copy is written; None if it may not be read."""
+    try:
+        reply = _list(stream, "CONFIG", "GET", "save")
+    except AccessRefusedError:
+        return None
+    return reply[1] if len(reply) == 2 else None
+
+
+def _list(stream: Any, *words: str) -> list[str]:
+    """Send a command, return its reply, which is a list of bulk strings."""
+    _send(stream, words)
+    line: bytes = stream.readline(65_536)
+    if line[:1] == b"-":
+        raise AccessRefusedError(line[1:].strip().decode("utf-8", "replace"))
+    count = line[1:].strip()
+    if line[:1] != b"*" or not count.isdigit() or int(count) > 100:
+        raise ValueError(f"not an answer of Redis: {line[:60]!r}")
+    return [_reply(stream) for _number in range(int(count))]
+
+
 ENGINE = Engine(
     kind="redis",
     port=PORT,
     ask=ask,
     expected="PONG",
     found=found,
+    topics={"database_activity": tuple(TOPICS)},
+    read=read,
     denied=re.compile(r"\b(NOAUTH|WRONGPASS|NOPERM)\b"),
     saturated=re.compile(r"max number of clients reached", re.IGNORECASE),
     holders="redis-cli client list",

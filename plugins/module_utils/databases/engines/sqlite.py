@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SQLite: a file."""
+"""SQLite: a file. It is only read, nothing is made beside it, and its application is not kept waiting for long."""
 
 from __future__ import annotations
 
@@ -14,36 +14,24 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Engine,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
-
-HEADER = b"SQLite format 3\0"  # source: SQLite's Database File Format, 1.3
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._sqlite_file import (
+    flags_of,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._sqlite_objects import (
+    TOPICS,
+    read,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 
 def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
-    """Open the file for reading only and read its schema.
-
-    A database in write-ahead mode that nobody has open is read as it lies (`immutable`), as SQLite would otherwise
-    make a `-shm` file beside it; owned by us, that would shut out the application.
-    """
+    """Open the file for reading only and read its schema."""
     path = database["name"]
-    try:
-        head = host.read_head(path, 100)
-        if not head.startswith(HEADER):
-            found = f"{path}: begins with {head[:16]!r}" if head else f"{path}: empty"
-            raise AccessRefusedError(f"{found}; a database of SQLite begins with {HEADER!r}")
-        write_ahead = head[18:20] == b"\x02\x02"
-        alone = write_ahead and not host.exists(f"{path}-wal")
-        if write_ahead and not alone and not host.exists(f"{path}-shm"):
-            raise AccessRefusedError(
-                "a write-ahead log without an index was left behind; the database was not opened"
-            )
-    except HostError as exc:
-        raise AccessRefusedError(str(exc)) from exc
-    flags = "?mode=ro&immutable=1" if alone else "?mode=ro"
+    flags, write_ahead = flags_of(host, path)
     started = time.monotonic()
     try:
         connection = sqlite3.connect(
-            f"file:{urllib.parse.quote(path)}{flags}", uri=True, timeout=max(1, seconds - 1)
+            f"file:{urllib.parse.quote(path)}?{flags}", uri=True, timeout=max(1, seconds - 1)
         )
         try:
             connected = time.monotonic()
@@ -65,4 +53,11 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     }
 
 
-ENGINE = Engine(kind="sqlite", port=None, ask=ask, expected=42)
+ENGINE = Engine(
+    kind="sqlite",
+    port=None,
+    ask=ask,
+    expected=42,
+    topics={"database_objects": TOPICS},
+    read=read,
+)

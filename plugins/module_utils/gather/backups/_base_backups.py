@@ -226,7 +226,7 @@ def _read_plain(base: _Base) -> bool:
     base.refuse_missing()
     if base.links:
         base.unproved.append("what lies behind links, which are not followed")
-    missing = _missing_wal(base)
+    missing = _missing_wal(base, _said_bytes(base))
     verified, parsed = _verify(base, not missing)
     if not verified:
         for listed in todo:
@@ -300,14 +300,24 @@ def _verifier(base: _Base) -> tuple[str, int]:
     return best[2], -best[1]
 
 
-def _missing_wal(base: _Base) -> list[str]:
-    """Return the ranges of the write-ahead log that are not in the backup at all.
+def _said_bytes(base: _Base) -> int:
+    """Return how long each file of the log is by the head of the first one, for all may be cut; 0 if it has none."""
+    head = b""
+    for name in sorted(base.wal)[:1]:
+        with base.folder.stream(f"{WAL}/{name}", base.budget) as stream:
+            head = stream.read(36)
+    size = int.from_bytes(head[32:], "little")
+    return size if bin(size).count("1") == 1 else 0
+
+
+def _missing_wal(base: _Base, said: int = 0) -> list[str]:
+    """Return the ranges of the write-ahead log that are not in the backup at all. said: bytes of a file.
 
     Raises: BrokenError if one is there in part.
     """
     if not base.wal:
         return [one.words for one in base.manifest.wal]
-    size = max(base.wal.values())
+    size = max(said, *base.wal.values())
     size = 1 << max(size - 1, SEGMENT_BYTES[0] - 1).bit_length()
     if size > SEGMENT_BYTES[1]:
         raise BrokenError(f"{WAL}: files of a size that none has")

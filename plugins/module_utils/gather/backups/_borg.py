@@ -139,9 +139,9 @@ def mirrored(repository: str, mirror: str, host: Host) -> None:
     """
     real, left = os.path.abspath(repository), SEGMENT_LIMIT
     settings = host.read(os.path.join(real, "config"), 64_000)
+    refuse_odd_config(settings)
     if not re.search(r"(?m)^version\s*=\s*1\s*$", settings):
         raise HostError(f"{repository}: its format is not that of borg 1")
-    refuse_odd_config(settings)
     try:
         os.makedirs(os.path.join(mirror, "data"))
         for name in host.names(real):

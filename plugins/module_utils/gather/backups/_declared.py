@@ -77,6 +77,7 @@ VERIFY_OPTIONS: dict[str, dict[str, Any]] = {
             "compare_since": {"type": "str"},
             "globals": {"type": "path"},
             "preload": {"type": "list", "elements": "str", "default": []},
+            "wal": {"type": "path"},
             "beside_live": {"type": "str"},
             "backup_window": {"type": "str"},
             "lock_minutes": {"type": "float", "default": 15.0},
@@ -98,7 +99,8 @@ content must be proved. assertions: on the restored data: `sql` returns one valu
 restored tree, of which the matches are counted; the value is held against equals, min and max, or must be a time that
 is at most fresh_hours old (of files: the newest). database: in which it is asked. compare_since: a day; verifications
 before it are not compared with. globals: a dump of roles and grants that is restored first (PostgreSQL). preload:
-libraries that the restored server must load. beside_live: why it may be restored on a host where such a server runs.
+libraries that the restored server must load. wal: the folder of the WAL archive through which a base backup of
+PostgreSQL is recovered. beside_live: why it may be restored on a host where such a server runs.
 backup_window: `HH:MM-HH:MM` in the host's zone, in which backups are made and nothing is verified. lock_minutes: how
 long a repository's lock is waited for and held. parts: into how many a repository is divided; cycle_days: within how
 many days all are to be read. whole_bytes: up to which size a snapshot of a repository is restored in whole. minutes,

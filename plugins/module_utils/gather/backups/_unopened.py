@@ -25,7 +25,12 @@ KEY_LIMIT_BYTES = 64_000
 _OF_KEYS = re.compile(r"Unmarshal: |crypto\.KDF|no key found")
 _OF_CONFIG = re.compile(r"config or key \S+ is damaged|ciphertext verification failed")
 _READS_INTEGRITY = re.compile(r", in _read_integrity$", re.MULTILINE)
-_ID = re.compile(r"^id\s*=\s*[0-9a-fA-F]{64}\s*$", re.MULTILINE)
+_OF_BORG = (
+    ("section [repository]", r"^\[repository\]"),
+    ("version", r"^version\s*=\s*\d+\s*$"),
+    ("id of 64 digits", r"^id\s*=\s*[0-9a-fA-F]{64}\s*$"),
+)
+_LOADS_KEY = re.compile(r"/crypto/key\.py\", line \d+, in _load$", re.MULTILINE)
 
 
 class BrokenRepositoryError(HostError):
@@ -90,12 +95,17 @@ def refuse_damaged_borg(err: str, names: list[str]) -> None:
         raise BrokenRepositoryError(
             f"borg: its `{_cut(name, 40)}` is damaged, in which the checksums of its index are"
         )
+    if _LOADS_KEY.search(err):
+        raise BrokenRepositoryError(
+            "borg: its key is cut or damaged: `key` in its `config`, or a file with the key"
+        )
 
 
 def refuse_odd_config(text: str) -> None:
-    """Raise BrokenRepositoryError for a config of a repository of borg in which its name is not whole."""
-    if not _ID.search(text):
-        raise BrokenRepositoryError("borg: its `config` is damaged: it has no id of 64 digits")
+    """Raise BrokenRepositoryError for a config of a repository of borg that lacks a part. borg itself reads its key."""
+    for what, pattern in _OF_BORG:
+        if not re.search(pattern, text, re.MULTILINE):
+            raise BrokenRepositoryError(f"borg: its `config` is damaged: it has no {what}")
 
 
 def _cut(name: str, length: int = 8) -> str:

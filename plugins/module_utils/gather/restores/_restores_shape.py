@@ -45,7 +45,8 @@ class RestoreRow:
     shell command in a dump; each makes the outcome `failed`. notes: what else is to be said, such as roles that are
     not in it. programs: versions that were used.
     recovery_point_at: how far the WAL beside a base backup reaches: the true recovery point; None if there is no WAL
-    archive. wal_missing: the first segments that are missing in between.
+    archive. From a folder of WAL it is the time of the last transaction that was replayed. wal_missing: the first
+    segments that are missing in between.
     """
 
     id: str

@@ -16,11 +16,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
     NotTriedError,
     RestoreError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.queries import (
+    bare,
+    is_query,
+)
 
 HELD, FAILED, UNKNOWN = "held", "failed", "unknown"
 SHOWN = 80
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_QUERY = re.compile(r"(?i)[\s(]*(?:select|with|values|table|show|explain|pragma)\b")
 _OFFSET = re.compile(r"([+-]\d\d)(?::?(\d\d))?\Z")
 
 
@@ -61,9 +63,8 @@ def _answer(sql: str, database: str, ask: Callable[[str, str], str]) -> str:
 
     Raises: RestoreError; NotTriedError if it is no query: it says nothing about the data that nothing comes of it.
     """
-    bare = _COMMENT.sub(" ", sql).strip(" \t\r\n;")
-    value = ask(sql, database) if bare else ""
-    if not value and not _QUERY.match(bare):
+    value = ask(sql, database) if bare(sql) else ""
+    if not value and not is_query(sql):
         raise NotTriedError("the statement returned nothing; expected one value")
     return value
 

@@ -70,6 +70,7 @@ def restored_borg(task: Verification) -> Iterator[RestoredBackup]:
             if not restored.root:
                 task.row["covered"] = f"0 of {task.verify['parts']}"
         else:
+            archives.refuse_gone_back()
             with task.step("check"):
                 _check(task, archives, now, bool(restored.root))
     except BadBackupError as exc:

@@ -41,6 +41,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 _HOME = "borg"
 PRINTED = "/scratch/printed"
 _POSITION = re.compile(r"(?m)^last_segment_checked\s*=\s*(\d+)\s*\n?")
+_INDEX = re.compile(r"index\.\d{1,18}\Z")
 _HOLDER = re.compile(r"(.*)@\w+\.(\d+)-\w+\Z")
 _SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no"
 _DATA = re.compile(
@@ -77,6 +78,11 @@ def of_warnings(lines: list[str]) -> tuple[int, list[str]]:
     said = [one for one in lines if not _SAYS_NOTHING.match(one)]
     harmful = [one for one in said if "damaged" in one or not _HARMLESS.match(one)]
     return len(said) - len(harmful), harmful
+
+
+def transaction_of(names: list[str]) -> int:
+    """Return the transaction of the newest index among the files of a repository; -1 if there is none."""
+    return max((int(one[6:]) for one in names if _INDEX.match(one)), default=-1)
 
 
 def position_of(settings: str) -> int:
@@ -142,9 +148,23 @@ class Archives:
         mirrored(self.real, self.mirror, host)
         self.settings = host.read(os.path.join(self.real, "config"), 64_000)
         self.keep_settings(self.settings)
+        self._transaction = transaction_of(host.names(self.mirror))
         scratch.give(home)
         self.environment["BORG_REPO"] = scratch.inside(self.mirror)
         self.environment["BORG_BASE_DIR"] = scratch.inside(home)
+
+    def refuse_gone_back(self) -> None:
+        """Raise BadBackupError if borg has made an index of an older transaction than that which the repository has.
+
+        It does so without a word where the newest one does not end as it should: its archive is then not in the list.
+        """
+        found = transaction_of(self.task.host.names(self.mirror))
+        if found < self._transaction:
+            raise BadBackupError(
+                f"borg: its newest transaction ({self._transaction}) is damaged, and borg goes back to number {found}; "
+                "an archive that came with it is not in the list",
+                "decide: see what `borg check` says, and make a new backup",
+            )
 
     def note_version(self) -> None:
         """Take down which borg this is."""

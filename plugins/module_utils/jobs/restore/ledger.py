@@ -14,10 +14,10 @@ import stat
 import tempfile
 from typing import IO, Any
 
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.progress import ProgressFile
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import began
 
 FOLDER = "/var/lib/upkeep/restores"
 ROWS, CYCLES, RUNNING = "ledger.jsonl", "cycles.json", "running.json"
@@ -27,8 +27,13 @@ TAIL_BYTES = 8_000_000
 class Ledger:
     """The files of the ledger. folder: root's; others may not write there."""
 
-    def __init__(self, folder: str = FOLDER) -> None:
+    def __init__(self, folder: str = FOLDER, turn: tuple[int, int] = (0, 0)) -> None:
+        """turn: which verification of how many this is, for those who see its progress; zeros for the only one.
+
+        Raises: NotTriedError if the folder cannot be used.
+        """
         self.folder = folder
+        self.turn = turn
         try:
             os.makedirs(folder, mode=0o755, exist_ok=True)
             info = os.lstat(folder)
@@ -108,11 +113,12 @@ class Ledger:
 
     def running(self, said: dict[str, Any] | None) -> None:
         """Write down what is going on, or that nothing is."""
+        file = ProgressFile(self._path(RUNNING))
         if said is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(RUNNING))
+            file.end()
         else:
-            self._save(RUNNING, {**said, "pid": os.getpid(), "pid_started": began(os.getpid())})
+            number, of = self.turn
+            file.tell({**said, "title": f"restoring {said['set']}", "number": number, "of": of})
 
     def _load(self, name: str) -> dict[str, Any]:
         try:

@@ -39,6 +39,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb
     settings_of,
     version_of,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_stream import (
+    StreamNames,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mariadb_tables import (
     RestoredMariaDb,
     restored_bytes,
@@ -122,7 +125,8 @@ def restored_xbstream(task: Verification) -> Iterator[RestoredBackup]:
         folder = task.scratch.folder(_NAME)
         with task.content() as stream:
             line = [reader, "--extract", f"--directory=/scratch/{_NAME}"]
-            said = task.sandbox.run(line, given=task.reader(stream))
+            names = StreamNames()
+            said = task.sandbox.run(line, given=names.reader(task.reader(stream)))
         if said.status:
             lines = said.err.strip().splitlines() or ["no word of why"]
             raise BadBackupError(f"mbstream: {_STAMP.sub('', lines[-1])[:200]}")
@@ -130,9 +134,29 @@ def restored_xbstream(task: Verification) -> Iterator[RestoredBackup]:
             raise BadBackupError(
                 f"it ends too early: {CHECKPOINTS[0]} is missing, which is written last"
             )
-    task.row["proof"], task.row["unproved"] = "checksums", ""  # mbstream has compared each piece
+    _prove_stream(task, names)
     with _restored(task, folder, lambda: None) as restored:
         yield restored
+
+
+def _prove_stream(task: Verification, names: StreamNames) -> None:
+    """Say what the stream proves: mbstream has compared each piece with its checksum, and no name with anything.
+
+    Raises: BadBackupError if a name stands alone.
+    """
+    changed = [] if names.unread else names.changed()
+    if changed:
+        raise BadBackupError(
+            f"its stream has pieces of {changed[0][:200]} and no end of it: a name in it has changed"
+        )
+    if task.row["proof"] == "checksums":
+        return  # of the whole, beside it
+    alone = names.alone()
+    left_out = "the names of its files" if names.unread else f"the names of {alone} empty files"
+    if names.unread or alone:
+        task.row["unproved"] = f"{left_out}, which the checksums of its pieces leave out"
+    else:
+        task.row["proof"], task.row["unproved"] = "checksums", ""
 
 
 @contextlib.contextmanager

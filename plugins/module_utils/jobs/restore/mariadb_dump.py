@@ -177,6 +177,8 @@ def loaded(
     row["restore_seconds"] = row["seconds"]["restore"]
     if server.events_on:
         task.finding("the dump asks to switch events on")
+    # What the dump has written into mysql.* holds from now on: accounts that a view runs as, and our own.
+    server.ask("FLUSH PRIVILEGES;")
     said = server.ask(ACCOUNTS)
     if isinstance(said, SqlError) and said.number in DENIED:
         server.let_everybody_in()

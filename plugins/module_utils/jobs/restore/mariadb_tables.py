@@ -160,16 +160,21 @@ class RestoredMariaDb(RestoredBackup):
                 yield self._shown(name_of), int(row[0])
 
     def check(self) -> None:
-        """Say which views refer to what is not in it."""
-        broken = [
-            name
-            for name, bad in self._checked(self._views)
-            if any(kind == "Error" for kind, _text in bad)
-        ]
-        if broken:
-            self._task.note(
-                f"{len(broken)} views refer to what is not in it, such as {self._shown(broken[0])}"
-            )
+        """Say which views refer to what is not in it, or run as an account that is not."""
+        broken, orphaned = [], []
+        for name, bad in self._checked(self._views):
+            errors = [text for kind, text in bad if kind == "Error"]
+            if errors and all(_NO_DEFINER.match(one) for one in errors):
+                orphaned.append(name)
+            elif errors:
+                broken.append(name)
+        self._note_views(broken, "refers", "refer", "to what is not in it")
+        self._note_views(orphaned, "runs", "run", "as an account that is not in it")
+
+    def _note_views(self, names: list[tuple[str, str]], one: str, many: str, what: str) -> None:
+        if names:
+            words = f"1 view {one}" if len(names) == 1 else f"{len(names)} views {many}"
+            self._task.note(f"{words} {what}, such as {self._shown(names[0])}")
 
     def check_tables(self) -> None:
         """Let the server read each table and its indexes.
@@ -251,6 +256,7 @@ class RestoredMariaDb(RestoredBackup):
         self._task.save([*line, "--", *found[0]], target)
 
 
+_NO_DEFINER = re.compile(r"The user specified as a definer \(.*\) does not exist\Z")
 _SYSTEM_TABLES = (
     "SELECT HEX(table_name) FROM information_schema.tables WHERE table_schema = 'mysql' AND table_type = 'BASE TABLE'"
     " AND engine NOT IN ('CSV') ORDER BY table_name LIMIT 100;"

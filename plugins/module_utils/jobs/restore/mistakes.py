@@ -8,8 +8,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._declared import (
+    PG_BASEBACKUP,
+    VERIFY_OPTIONS,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live import product_of
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.queries import (
+    is_query,
+    names_something,
 )
 
 _LEAST = {
@@ -28,6 +37,25 @@ MOST_PARTS = 256
 """restic tells packs apart by one byte."""
 EXPECTING = ("equals", "min", "max", "fresh_hours")
 _STEP = "decide: correct it under `verify` of the set"
+_DUMPS = ("custom", "pg_tar", "pg_directory", "sql pg_dump", "sql pg_dumpall", "sql")
+_POSTGRES = (*_DUMPS, "pg_basebackup", "pgbackrest", "barman")
+_READ_IN_PARTS = ("restic", "borg")
+USED_BY = {
+    "globals": (_DUMPS, "dumps of PostgreSQL"),
+    "preload": (_POSTGRES, "backups of PostgreSQL"),
+    "jobs": (_POSTGRES, "backups of PostgreSQL"),
+    "lock_minutes": (_READ_IN_PARTS, "repositories of restic and borg"),
+    "parts": (_READ_IN_PARTS, "repositories of restic and borg"),
+    "cycle_days": (_READ_IN_PARTS, "repositories of restic and borg"),
+    "whole_bytes": (_READ_IN_PARTS, "repositories of restic and borg"),
+    "wal": ((PG_BASEBACKUP,), "base backups of PostgreSQL"),
+    "identity_file": (("encrypted",), "backups that are encrypted by age or gpg"),
+}
+"""Options that not every kind can use: those that can, and in words. All others are used by each kind.
+
+beside_live and key_copy are of each kind, too: one allows what may never be asked for, the other is for a check.
+"""
+_DEFAULTS = {name: one.get("default") for name, one in VERIFY_OPTIONS["verify"]["options"].items()}
 
 
 def refuse_mistakes(verify: dict[str, Any]) -> None:
@@ -49,8 +77,27 @@ def refuse_mistakes(verify: dict[str, Any]) -> None:
             time.strptime(verify["compare_since"], "%Y-%m-%d")
         except ValueError:
             _refuse("compare_since", repr(verify["compare_since"][:40]), "such as 2026-11-27")
+    if verify["wal"] and not verify["wal"].startswith("/"):
+        _refuse("wal", repr(verify["wal"][:80]), "a path that begins with /")
     for number, one in enumerate(verify["assertions"], 1):
         _refuse_assertion(f"assertions, number {number}", one)
+
+
+def refuse_useless(kind: str, encrypted: bool, verify: dict[str, Any]) -> None:
+    """Refuse options that the kind of a backup cannot use: they would be taken for done.
+
+    kind: of what is in it, if it is encrypted. What is as by default cannot be told from what was not declared.
+
+    Raises: NotTriedError that names the option and the kind.
+    """
+    kinds = (kind, "encrypted") if encrypted else (kind,)
+    for name, (users, words) in USED_BY.items():
+        if verify[name] != _DEFAULTS[name] and not any(one in users for one in kinds):
+            _refuse(name, f"a backup of kind {kind}, which has no use for it", words)
+    for number, one in enumerate(verify["assertions"], 1):
+        if one["sql"] and one["database"] and not product_of(kind):
+            found = f"a backup of kind {kind}, which has no databases to choose from"
+            _refuse(f"assertions, number {number}, database", found, "none")
 
 
 def _refuse_assertion(name: str, one: dict[str, Any]) -> None:
@@ -63,6 +110,11 @@ def _refuse_assertion(name: str, one: dict[str, Any]) -> None:
         _refuse(name, f"min {one['min']:g} and max {one['max']:g}", "min not above max")
     if one["fresh_hours"] is not None and one["fresh_hours"] <= 0:
         _refuse(f"{name}, fresh_hours", f"{one['fresh_hours']:g}", "more than 0")
+    if one["files"] and one["database"]:
+        _refuse(f"{name}, database", "one beside `files`", "one beside `sql`, or none")
+    # What names no table has the same answer in an empty database, and would count as a proof of the content.
+    if one["sql"] and is_query(one["sql"]) and not names_something(one["sql"]):
+        _refuse(f"{name}, sql", "no table", "a query of what was restored (SELECT … FROM …)")
 
 
 def _refuse(name: str, found: str, expected: str) -> None:

@@ -37,6 +37,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_cluster import (
     ControlData,
     StartPlan,
+    WalArchive,
     clean,
     control_data,
     lead_in,
@@ -67,7 +68,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     last_line,
     once,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_take_wal import (
+    COMMAND,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal import gaps
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_wal_folder import (
+    WalFolder,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     NO_LIMIT,
     RestoredBackup,
@@ -89,7 +96,10 @@ def restored_base(task: Verification) -> Iterator[RestoredBackup]:
             _copy(task, path)
         else:
             _extract(task, folder)
-    with started(task, StartPlan()) as restored:
+    wal, plan = task.verify["wal"], StartPlan()
+    if wal:
+        plan = StartPlan(COMMAND, archive=WalFolder(task, wal))
+    with started(task, plan) as restored:
         yield restored
 
 
@@ -103,22 +113,64 @@ def started(task: Verification, plan: StartPlan) -> Iterator[RestoredBackup]:
     task.row["restored_bytes"] = _size(task)
     task.row["restore_seconds"] = task.row["seconds"]["restore"]
     server = PostgresServer(task, programs, USUAL_ADMIN)
-    server.reads = plan.reads
+    archive = plan.archive
     lead_in(task)
     with task.step("check"):
         control = control_data(server)
-        if plan.archive is not None:
-            plan.archive.look(control.segment_bytes)
+        if archive is not None:
+            archive.look(control)
         else:
             _refuse_gaps(task, control)
         _compare(task, programs, plan)
+    with task.step("stage"):
+        server.reads = [*plan.reads, *(archive.stage() if archive is not None else [])]
     clean(task, programs.version, plan)
     with contextlib.ExitStack() as stack:
         with task.step("start"):
-            _start(server, stack, control.settings(plan, programs.version))
-        if plan.archive is not None:
-            plan.archive.judge(server)
-        yield RestoredPostgres(task, server, "", physical=True)
+            _recover(server, stack, control.settings(plan, programs.version), archive)
+        if archive is not None:  # nobody has the data before its log is replayed
+            task.row["restore_seconds"] += task.row["seconds"]["start"]
+        yield _RecoveredPostgres(task, server, archive)
+
+
+class _RecoveredPostgres(RestoredPostgres):
+    """A restored cluster. What its archive of the log lacks is told before what its data lacks because of that."""
+
+    def __init__(
+        self, task: Verification, server: PostgresServer, archive: WalArchive | None
+    ) -> None:
+        super().__init__(task, server, "", physical=True)
+        self._archive = archive
+
+    def check(self) -> None:
+        """Let amcheck look at it, then refuse a bad archive.
+
+        Raises: BadBackupError.
+        """
+        super().check()
+        if self._archive is not None:
+            self._archive.refuse()
+
+
+def _recover(
+    server: PostgresServer,
+    stack: contextlib.ExitStack,
+    settings: dict[str, str],
+    archive: WalArchive | None,
+) -> None:
+    """Start it, and let it read its log to the end.
+
+    Raises: BadBackupError, NotTriedError.
+    """
+    if archive is None:
+        _start(server, stack, settings)
+        return
+    try:
+        _start(server, stack, settings)
+    except BadBackupError as exc:
+        archive.refuse(str(exc))
+        raise
+    archive.judge(server)
 
 
 def _major(task: Verification) -> tuple[int, ...]:
@@ -196,7 +248,8 @@ def _refuse_gaps(task: Verification, control: ControlData) -> None:
     if not names:
         raise NotTriedError(
             f"its write-ahead log, from {first} on, is not in it: without it nothing can be restored",
-            "decide: take base backups with their log (pg_basebackup -X stream)",
+            "decide: take base backups with their log (pg_basebackup -X stream), or name the folder of its archive"
+            " in the set's `wal`",
         )
     if missing:
         raise BadBackupError(f"its write-ahead log has a gap: {missing[0]} is missing")

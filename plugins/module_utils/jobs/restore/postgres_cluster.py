@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 from dataclasses import dataclass, field
-from typing import Iterator, Protocol
+from typing import Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
@@ -51,14 +51,24 @@ _RESTORE_SETTINGS = {
 _LEAST = {"max_connections": 50, "max_worker_processes": 16, "max_locks_per_transaction": 256}
 
 
-class WalArchive(Protocol):
-    """An archive of the log."""
+class WalArchive:
+    """An archive of the log. timeline: the number of the one to follow; empty for the newest that a server finds."""
 
-    def look(self, segment_bytes: int) -> None:
-        """See what is there, before the start. segment_bytes: size of each file."""
+    timeline = ""
+
+    def look(self, control: ControlData) -> None:
+        """See what is there, before the start. control: of the restored cluster."""
+        raise NotImplementedError
+
+    def stage(self) -> list[tuple[str, str]]:
+        """Make it ready for the server; return what is to be shown to it for that, as Sandbox.run takes it."""
+        return []
 
     def judge(self, server: PostgresServer) -> None:
         """Judge what the server has taken of it."""
+
+    def refuse(self, said: str = "") -> None:
+        """Raise BadBackupError if it was found bad, after all else was judged. said: why the server did not start."""
 
 
 @dataclass
@@ -85,6 +95,11 @@ class ControlData:
         self._said = {name.strip(): value.strip() for name, value in lines}
 
     @property
+    def system(self) -> str:
+        """The number that tells its server from all others."""
+        return self._said.get("Database system identifier", "")
+
+    @property
     def segment_bytes(self) -> int:
         """The size of a file of the log."""
         said = self._said.get("Bytes per WAL segment", "")
@@ -100,6 +115,8 @@ class ControlData:
         found["hot_standby"] = "off"
         if version[0] >= 12:
             found["restore_command"] = plan.restore_command or "false"
+            if plan.archive is not None and plan.archive.timeline:
+                found["recovery_target_timeline"] = plan.archive.timeline
         return found
 
 
@@ -256,6 +273,8 @@ def clean(task: Verification, version: Version, plan: StartPlan) -> None:
         name, text = "recovery.signal", ""
         if version[0] < 12:
             name, text = "recovery.conf", f"restore_command = '{plan.restore_command or 'false'}'\n"
+            if plan.archive is not None and plan.archive.timeline:
+                text += f"recovery_target_timeline = '{plan.archive.timeline}'\n"
         with open(os.path.join(data, name), "x", encoding="utf-8") as stream:
             stream.write(text)
         task.scratch.give(os.path.join(data, name))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime, timezone
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_cluster import (
+    ControlData,
+    WalArchive,
     first_segment,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_server import (
@@ -32,7 +35,21 @@ _DAMAGED = re.compile(
 )
 
 
-class LogArchive:
+_LAST = re.compile(
+    r"last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)?\+00\b"
+)
+
+
+def last_transaction(server: PostgresServer) -> str | None:
+    """Return the time of the last transaction that a recovery has replayed, as ISO 8601; None if it replayed none."""
+    found = [match for match in (_LAST.search(one.text) for one in server.said_before()) if match]
+    if not found:
+        return None
+    at = datetime.strptime(found[-1].group(1), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    return iso(at.timestamp())
+
+
+class LogArchive(WalArchive):
     """The archived log of one server: what is there, and what a recovery has taken of it.
 
     folders: where it may be; one that does not hold the log of the restored backup is of another server.
@@ -43,12 +60,13 @@ class LogArchive:
         self._files: dict[str, str] = {}
         self._last = ""
 
-    def look(self, segment_bytes: int) -> None:
+    def look(self, control: ControlData) -> None:
         """Take down how far it reaches, and which files of it are missing.
 
         Raises: BadBackupError if it does not even begin.
         """
         task, first = self._task, first_segment(self._task)
+        segment_bytes = control.segment_bytes
         self._files = _archived(task, self._folders)
         self._last = reached(first, self._files, segment_bytes) if first else ""
         if not self._last:
@@ -68,13 +86,16 @@ class LogArchive:
 
         Raises: BadBackupError.
         """
+        last = last_transaction(server)
+        if last:  # its files may have been written long after what is in them
+            self._task.row["recovery_point_at"] = last
         taken, damaged = "", False
         for one in server.said_before():
             match = _TAKEN.search(one.text)
             taken = match.group(1) if match else taken
             damaged = damaged or _DAMAGED.search(one.text) is not None
         if damaged or taken[8:] < self._last[8:]:
-            if taken in self._files:
+            if taken in self._files and not last:
                 self._task.row["recovery_point_at"] = self._at(taken)
             end = taken or first_segment(self._task)
             raise BadBackupError(

@@ -41,6 +41,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     TABLESPACES,
     last_line,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgres_take_wal import (
+    COMMAND,
+    TAKE_WAL,
+    of_barman,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     RestoredBackup,
     Verification,
@@ -61,20 +66,6 @@ _NO_REASON = re.compile(
     r"backup: |archiveId: |missing: 0, checksum invalid: 0, size invalid: 0, other: 0\Z"
 )
 _OPTION_UNKNOWN = 31
-_TAKE_WAL = "/scratch/take-wal.sh"
-_TAKES_WAL = """\
-file="{wals}/$(echo "$1" | cut -c 1-16)/$1"
-[ -f "$file" ] || file="{wals}/$1"
-[ -f "$file" ] || exit 1
-case "$(od -An -N4 -tx1 "$file" | tr -d ' ')" in
-  1f8b*) gzip -dc ;;
-  425a68*) bzip2 -dc ;;
-  fd377a58) xz -dc ;;
-  28b52ffd) zstd -dcq ;;
-  04224d18) lz4 -dcq ;;
-  *) cat ;;
-esac <"$file" >"$2"
-"""
 _CHANGED = (
     "postgresql.conf", "postgresql.conf.origin", "postgresql.auto.conf.origin", "pg_hba.conf.origin",
     ".barman-recover.info", "barman_wal",
@@ -134,10 +125,9 @@ def restored_barman(task: Verification) -> Iterator[RestoredBackup]:
         _make_folders(task)
         _recover(task, source, spaces)
     _name_manifest(task, source)
-    _write(task, _TAKE_WAL, _TAKES_WAL.format(wals=f"{source.inside}/wals"))
-    command = f'sh {_TAKE_WAL} %f "%p"'
+    _write(task, TAKE_WAL, of_barman(f"{source.inside}/wals"))
     plan = StartPlan(
-        command, source.shown, changed=_CHANGED, archive=LogArchive(task, _logs(task, source))
+        COMMAND, source.shown, changed=_CHANGED, archive=LogArchive(task, _logs(task, source))
     )
     with started(task, plan) as restored:
         yield restored

@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
     Host,
     text_of,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.progress import began
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     BadBackupError,
     NotTriedError,
@@ -27,7 +28,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox
     KEPT_BYTES,
     Sandbox,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import began
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     RestoredBackup,
     Verification,

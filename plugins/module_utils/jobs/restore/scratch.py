@@ -20,6 +20,7 @@ import subprocess
 import time
 from typing import Any
 
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.progress import began
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.errors import (
     NotTriedError,
 )
@@ -34,15 +35,6 @@ RESERVE_BYTES = 256 << 20
 RESERVE_FILES = 1000
 """What always stays free on the file system of the scratch place."""
 ALLOWANCE = 1.2
-
-
-def began(pid: int) -> int:
-    """Return when a process began, in clock ticks since the boot; 0 if there is none of that number."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            return int(stream.read().rpartition(b")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def _boot() -> str:

@@ -56,6 +56,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.live im
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.mistakes import (
     in_window,
     refuse_mistakes,
+    refuse_useless,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.scratch import (
     DEFAULT,
@@ -71,6 +72,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 _WRONG_PASSWORD = re.compile("wrong password or no key found|passphrase supplied .* is incorrect")
 _PASSWORD = re.compile(f"{_WRONG_PASSWORD.pattern}|empty password is not a password")
+_DAMAGED = re.compile(r"Data integrity error: \w[\w ]*\w(?: \[segment \d+, offset \d+\])?")
+"""What borg says of data that differs from its checksum."""
 Afterwards = Callable[[RestoredBackup], None]
 
 
@@ -164,13 +167,11 @@ def plan(wanted: dict[str, Any], host: Host) -> dict[str, Any]:
     newest, _said = newest_backup(one, Budget(60, NO_LIMIT))
     if newest is None:
         raise BadBackupError("there is no backup")
+    kind = kind_of(newest, host)
+    if kind != "encrypted":  # what is in it is not known yet
+        refuse_useless(kind, False, wanted["verify"])
     size = newest.bytes or 0
-    return {
-        "set": wanted["name"],
-        "backup": newest.path,
-        "kind": kind_of(newest, host),
-        "bytes": size,
-    }
+    return {"set": wanted["name"], "backup": newest.path, "kind": kind, "bytes": size}
 
 
 def _restore(task: Verification, afterwards: Afterwards | None) -> None:
@@ -184,6 +185,7 @@ def _restore(task: Verification, afterwards: Afterwards | None) -> None:
     task.row["kind"] = kind
     if kind not in KINDS:
         raise NotTriedError(f"{kind}: nothing here restores that")
+    refuse_useless(kind, bool(task.decrypted), task.verify)
     refuse_beside_live(kind, task.verify, task.host)
     task.now_at = "restore"
     with KINDS[kind](task) as restored:
@@ -255,6 +257,9 @@ def _find_snapshot(task: Verification) -> str:
             raise BadBackupError(
                 str(exc), "decide: the password that is declared does not open the repository"
             ) from exc
+        damaged = _DAMAGED.search(str(exc))
+        if damaged:
+            raise BadBackupError(f"borg list: {damaged.group()}") from exc
         raise
     if not found.snapshots:
         raise BadBackupError("the repository has no finished snapshot")

@@ -57,7 +57,9 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
     if name in seen.not_offered:
         return nothing_to_judge(short(seen.not_offered[name], 200))
     if name in seen.unread:
-        return unknown(f"could not be read: {short(seen.unread[name], 200)}")
+        hidden = seen.unseen.get(name)
+        why = short(seen.unread[name], 200)
+        return unknown(f"could not be read: {why}", remedy=_let(hidden) if hidden else "")
     engine = ENGINES.get(seen.kind)
     if engine is None:
         return unknown(f"a kind of database that is not known: {short(seen.kind, 40)}")
@@ -69,9 +71,16 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
 def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
     """Return the verdict on what was seen, if some was not: what passes so far is unknown."""
     count = hidden.objects
-    said = f"{count} that the account may not see {'is' if count == 1 else 'are'} not judged"
+    which = "were left out to spare locks" if hidden.why else "the account may not see"
+    said = f"{count or 'those'} that {which} {'is' if count == 1 else 'are'} not judged"
     if verdict.status is not Status.PASS:
         return replace(verdict, message=f"{verdict.message}; {said}")
+    return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=_let(hidden))
+
+
+def _let(hidden: UnseenObjects) -> str:
+    """Return the statement that lets the account see what it may not."""
     grant = short(hidden.grant, 200)
-    remedy = f"decide: let the account see them: {grant}" if grant else ""
-    return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=remedy)
+    if hidden.why:
+        return "decide: raise max_locks_per_transaction; the server must be restarted"
+    return f"decide: let the account see them: {grant}" if grant else ""

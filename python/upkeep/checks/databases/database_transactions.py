@@ -13,9 +13,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     OpenTransaction,
 )
+from upkeep.checks.databases._sessions import who
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
-from upkeep.judging.readings import short
 from upkeep.model.remedies import look
 from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
@@ -58,14 +58,12 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         (Severity.MEDIUM, limits.medium_minutes, limits.medium_idle_minutes),
     ):
         if idlest and measures[1].value >= idle_minutes * 60:
-            text = (
-                f"{_who(idlest)} has been idle in a transaction for {duration(measures[1].value)}"
-            )
+            text = f"{who(idlest)} has been idle in a transaction for {duration(measures[1].value)}"
             text = f"{text}, at most {idle_minutes:g} min"
             return failed(severity, text, *measures, remedy=_end(idlest))
         if oldest and measures[0].value >= open_minutes * 60:
             text = (
-                f"the transaction of {_who(oldest)} has been open for {duration(measures[0].value)}"
+                f"the transaction of {who(oldest)} has been open for {duration(measures[0].value)}"
             )
             text = f"{text}, at most {open_minutes:g} min"
             return failed(severity, text, *measures, remedy=_end(oldest))
@@ -75,12 +73,6 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         f"{limits.medium_idle_minutes:g} min idle",
         *measures,
     )
-
-
-def _who(one: OpenTransaction) -> str:
-    """Return `shop (session 4711, application psql)`."""
-    application = f", application {short(one.application, 60)}" if one.application else ""
-    return f"{short(one.account or 'an account', 60)} (session {one.pid}{application})"
 
 
 def _end(one: OpenTransaction) -> str:

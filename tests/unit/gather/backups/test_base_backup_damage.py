@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,6 +56,16 @@ def read(folder: Path) -> tuple[str, Reading | None]:
         lambda: read_folder(str(folder), kind, Budget(60, 1 << 30), host)
     )
     return content["state"], found
+
+
+def why(folder: Path) -> str:
+    """Return why it is not whole; empty if it is."""
+    host = BareHost()
+    kind = folder_kind(str(folder), host) or "tree"
+    content, _found, _cut = reading(
+        lambda: read_folder(str(folder), kind, Budget(60, 1 << 30), host)
+    )
+    return str(content.get("why") or "")
 
 
 def damages(data: bytes, seed: str) -> Iterator[tuple[str, bytes]]:
@@ -146,6 +158,32 @@ def test_a_manifest_that_is_no_file_is_not_no_manifest(lost: str, base: Path) ->
     (base / lost).unlink() if lost else None
 
     assert read(base) == ("unread", None)
+
+
+HEAD = struct.pack("=HHIQI4xQII", 0xD110, 2, 1, 0, 0, 7, 16 << 20, 8192)
+
+
+@pytest.mark.parametrize(
+    ("cut", "head", "said"),
+    [
+        (1 << 20, HEAD, "1048576 bytes instead of 16777216"),
+        (16 << 20, HEAD, ""),
+        (7, HEAD[:7], "pg_wal/00000001"),
+        (1 << 20, bytes(40), "pg_wal/00000001"),
+    ],
+    ids=["all cut", "whole", "too short to say it", "no head"],
+)
+def test_a_log_of_which_all_files_are_cut_is_named_with_its_true_size(
+    cut: int, head: bytes, said: str, base: Path
+) -> None:
+    (wal,) = json.loads((base / "backup_manifest").read_text())["WAL-Ranges"]
+    high, low = (int(one, 16) for one in wal["Start-LSN"].split("/"))
+    name = f"{wal['Timeline']:08X}{high:08X}{low >> 24:08X}"
+    (base / "pg_wal").mkdir(exist_ok=True)
+    (base / "pg_wal" / name).write_bytes(head + bytes(cut - len(head)))
+
+    assert said in why(base)
+    assert bool(said) == bool(why(base))
 
 
 def test_a_lone_tar_of_a_base_backup_is_read_to_its_end(tmp_path: Path) -> None:

@@ -432,3 +432,41 @@ def test_a_repository_of_borg_that_nobody_can_open_is_damaged() -> None:
     refuse_odd_config("[repository]\nversion = 1\nid = " + "a1" * 32 + "\n")
     with pytest.raises(BrokenRepositoryError, match="no id of 64 digits"):
         refuse_odd_config("[repository]\nversion = 1\nid = a1a1")
+    err = '  File "/usr/lib/python3/dist-packages/borg/crypto/key.py", line 611, in _load\nbinascii.Error: Incorrect'
+    with pytest.raises(BrokenRepositoryError, match="its key is cut or damaged: `key` in its `con"):
+        refuse_damaged_borg(f"Traceback (most recent call last):\n{err} padding\n", ["config"])
+
+
+BORG_CONFIG = (RECORDED / "borg.config").read_text()
+KEY_AT = BORG_CONFIG.index("key = ")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (BORG_CONFIG, ""),
+        (BORG_CONFIG.rstrip("\n"), ""),
+        (BORG_CONFIG.replace("key = ", "key= "), ""),
+        (BORG_CONFIG[:KEY_AT], ""),  # keys may lie elsewhere
+        ("", "no section [repository]"),
+        ("\0" * len(BORG_CONFIG), "no section [repository]"),
+        (BORG_CONFIG[:9], "no section [repository]"),
+        (BORG_CONFIG[:20], "no version"),
+        (BORG_CONFIG.replace("version = 1", "version = q"), "no version"),
+        (BORG_CONFIG[:100], "no id of 64 digits"),
+        (BORG_CONFIG[: KEY_AT - 3], "no id of 64 digits"),
+        (BORG_CONFIG[: KEY_AT + 10], ""),  # borg says it
+    ],
+    ids=[
+        *("whole", "without its last line's end", "another blank", "without a key", "empty"),
+        *("zeros", "in its first line", "in the version", "a version that is no number"),
+        *("before the id", "in the id", "in the key"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_settings_of_borg_is_told(text: str, why: str) -> None:
+    if not why:
+        refuse_odd_config(text)
+        return
+    with pytest.raises(BrokenRepositoryError) as broken:
+        refuse_odd_config(text)
+    assert str(broken.value) == f"borg: its `config` is damaged: it has {why}"

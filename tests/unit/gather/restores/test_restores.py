@@ -23,6 +23,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
     Observation,
     to_wire,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.progress import read_progress
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.ledger import Ledger
 from upkeep.judging.shapes import typed
 
 ROW: dict[str, Any] = {
@@ -332,6 +334,20 @@ def test_a_verification_runs_as_long_as_its_process_does(
     if runs:
         assert seen.data["running"]["step"] == "restore"
         assert "pid" not in seen.data["running"]
+
+
+def test_what_a_verification_writes_of_itself_is_read(folder: Path) -> None:
+    ledger = Ledger(str(folder), turn=(2, 7))
+    said = {"backup": "/b/shop.dump", "step": "restore", "began_at": "2026-11-27T02:00:00+00:00"}
+
+    ledger.running({**said, "set": "shop", "share": 0.4})
+    seen, shown = look(folder), read_progress(str(folder / "running.json"))
+    ledger.running(None)
+
+    assert seen.data["running"] == {**said, "share": 0.4}
+    assert shown is not None
+    assert (shown["title"], shown["number"], shown["of"]) == ("restoring shop", 2, 7)
+    assert look(folder).data["running"] is None
 
 
 @pytest.mark.parametrize("said", ["{", '{"set": "shop", "share": 2}'])

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well the tables of a database of PostgreSQL are kept: dead rows, statistics, bloat, age.
+
+Nothing here waits for a table that is locked: sizes are those that the catalog has since the last vacuum or analyze,
+for pg_relation_size() and pg_get_expr() take a lock. Names are made of the rows that are given alone.
+"""
+
+# ruff: noqa: S608 - statements are made of what stands in these files alone
+from __future__ import annotations
+
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
+
+AT_MOST = 50
+"""Rows that a topic gives; the worst, by what its check judges."""
+SEES_STATISTICS = "GRANT SELECT ON ALL TABLES IN SCHEMA {schemas} TO {reader}"
+
+# Whose tables: not those of the server itself, nor of sessions.
+OURS = """
+  ours as materialized (select oid, nspname from pg_namespace
+    where nspname not in ('pg_catalog', 'information_schema') and nspname !~ '^pg_(toast|temp_)')"""
+NAME = "quote_ident(nspname) || '.' || quote_ident(relname)"
+MIB_PAGES = "(1048576 / current_setting('block_size')::float8)"
+# Without a reset, statistics are as old as the server's start or older.
+COUNTED = """
+  counted as materialized (select coalesce(pg_stat_get_db_stat_reset_time(oid), pg_postmaster_start_time()) as since
+    from pg_database where datname = current_database())"""
+SCHEMAS = """(select string_agg(quote_ident(nspname), ', ') from (
+    select distinct nspname from hidden order by 1 limit 5) as named)"""
+
+
+def setting(option: str) -> str:
+    """Return SQL for an option of autovacuum: the table's own, else the server's."""
+    return (
+        f"coalesce((select option_value from pg_options_to_table(reloptions) where option_name = '{option}'),"
+        f" current_setting('{option}'))::float8"
+    )
+
+
+# What a table's own options say is looked up for those few that are over the server's limits, or have options.
+AUTOVACUUM = """coalesce((select option_value from pg_options_to_table(reloptions)
+      where option_name = 'autovacuum_enabled'), 'true') in ('true', 'on', '1', 'yes')"""
+
+DEAD_ROWS = f"""
+with {OURS.strip()}, {COUNTED.strip()},
+one as materialized (
+  select c.oid, o.nspname, c.relname, greatest(c.reltuples, 0) as reltuples, c.reloptions,
+    pg_stat_get_dead_tuples(c.oid) as dead, pg_stat_get_live_tuples(c.oid) as live
+  from pg_class c join ours o on o.oid = c.relnamespace where c.relkind in ('r', 'm') and c.relpersistence <> 't'),
+large as materialized (
+  select *, {setting("autovacuum_vacuum_threshold")} + {setting("autovacuum_vacuum_scale_factor")} * reltuples
+      as threshold, {AUTOVACUUM} as autovacuum,
+    greatest(pg_stat_get_last_vacuum_time(oid), pg_stat_get_last_autovacuum_time(oid)) as vacuumed
+  from one where dead >= 1000)
+select jsonb_build_object('rows', coalesce(jsonb_agg(worst), '[]')) from (
+  select {NAME} as name, dead as dead_rows, live as live_rows, capped.threshold, autovacuum,
+    extract(epoch from clock_timestamp() - coalesce(vacuumed, since))::float8 as seconds, vacuumed is not null
+      as vacuumed,
+    exists (select from pg_stat_progress_vacuum p where p.relid = large.oid and p.datname = current_database())
+      as in_vacuum
+  from large, counted, lateral (select least(threshold, MOST) as threshold) as capped
+  where dead > capped.threshold or not autovacuum
+  order by dead / greatest(capped.threshold, 1) desc, name limit {AT_MOST}) as worst"""
+DEAD_ROWS_18 = DEAD_ROWS.replace(
+    "MOST", f"coalesce(nullif({setting('autovacuum_vacuum_max_threshold')}, -1), 'Infinity')"
+)
+
+# A table that was never analyzed has no rows for the planner: -1 since version 14, before that no pages either.
+STATISTICS = f"""
+with {OURS.strip()}, {COUNTED.strip()},
+one as materialized (
+  select c.oid, o.nspname, c.relname, c.reltuples, c.relpages, c.reloptions,
+    pg_stat_get_mod_since_analyze(c.oid) as changed, pg_stat_get_live_tuples(c.oid) as live
+  from pg_class c join ours o on o.oid = c.relnamespace where c.relkind in ('r', 'm') and c.relpersistence <> 't'),
+large as materialized (
+  select *, {setting("autovacuum_analyze_threshold")} + {setting("autovacuum_analyze_scale_factor")}
+      * greatest(reltuples, 0) as threshold, {AUTOVACUUM} as autovacuum,
+    greatest(pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid)) as analyzed
+  from one where changed >= 1000)
+select jsonb_build_object('rows', coalesce(jsonb_agg(worst), '[]')) from (
+  select {NAME} as name, live as live_rows, changed as changed_rows, threshold, autovacuum,
+    analyzed is null and (reltuples < 0 or reltuples = 0 and relpages = 0) as never,
+    extract(epoch from clock_timestamp() - coalesce(analyzed, since))::float8 as seconds
+  from large, counted where changed > threshold
+  order by changed / greatest(threshold, 1) desc, name limit {AT_MOST}) as worst"""
+
+FREEZE = f"""
+with one as materialized (
+  select c.oid, c.relnamespace, c.relname, c.relkind, c.relpersistence, c.reloptions, age(c.relfrozenxid) as age,
+    mxid_age(c.relminmxid) as multixact_age
+  from pg_class c where c.relkind in ('r', 'm', 't') and c.relfrozenxid <> '0'::xid),
+aged as materialized (
+  select *, least({setting("autovacuum_freeze_max_age")}, current_setting('autovacuum_freeze_max_age')::float8)
+      as max_age,
+    least({setting("autovacuum_multixact_freeze_max_age")},
+      current_setting('autovacuum_multixact_freeze_max_age')::float8) as multixact_max_age
+  from one where age >= current_setting('autovacuum_freeze_max_age')::float8 / 2
+    or multixact_age >= current_setting('autovacuum_multixact_freeze_max_age')::float8 / 2
+    or reloptions is not null),
+worst as (
+  select * from aged order by greatest(age / max_age, multixact_age / multixact_max_age) desc limit {AT_MOST})
+select jsonb_build_object('rows', coalesce(jsonb_agg(named order by share desc), '[]')) from (
+  select quote_ident(n.nspname) || '.' || quote_ident(coalesce(of.relname, w.relname)) as name,
+    w.relkind = 't' as is_toast, w.relpersistence = 't' as is_temporary, w.age, w.max_age, w.multixact_age,
+    w.multixact_max_age, greatest(w.age / w.max_age, w.multixact_age / w.multixact_max_age) as share
+  from worst w left join pg_class of on w.relkind = 't' and of.reltoastrelid = w.oid
+    join pg_namespace n on n.oid = coalesce(of.relnamespace, w.relnamespace)) as named"""
+
+# How many pages the rows need by the widths of their columns, as check_postgres and pgsql-bloat-estimation count them:
+# 24 bytes of a page are its own, 23 of a row and a bit per column if one can be null, 4 point to it, and each row
+# begins at a multiple of 8. Only tables of a size that matters are counted.
+TABLE_BLOAT = f"""
+with {OURS.strip()},
+big as materialized (
+  select c.oid, o.nspname, c.relname, c.relpages, c.reltuples, c.relrowsecurity,
+    current_setting('block_size')::float8 as page,
+    coalesce((select option_value from pg_options_to_table(c.reloptions) where option_name = 'fillfactor'), '100')
+      ::float8 / 100 as fill
+  from pg_class c join ours o on o.oid = c.relnamespace
+  where c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relpages >= 8 * {MIB_PAGES} and c.reltuples >= 0),
+attribute as materialized (
+  select b.oid, a.attname, has_column_privilege(b.oid, a.attnum, 'SELECT')
+      and not (b.relrowsecurity and row_security_active(b.oid)) as may
+  from big b join pg_attribute a on a.attrelid = b.oid and a.attnum > 0 and not a.attisdropped),
+hidden as materialized (
+  select b.* from big b where exists (select from attribute a where a.oid = b.oid and not a.may)),
+width as (
+  select b.oid, count(*) as columns, count(s.attname) as known, coalesce(max(s.null_frac), 0) as nulls,
+    coalesce(sum((1 - s.null_frac) * s.avg_width), 0) as bytes
+  from big b join attribute a on a.oid = b.oid
+    left join pg_stats s on s.schemaname = b.nspname and s.tablename = b.relname and s.attname = a.attname
+      and not s.inherited
+  where b.oid not in (select oid from hidden) group by b.oid),
+needed as (
+  select b.*, ceil(b.reltuples / greatest(1, floor((page - 24) * fill
+      / (4 + 8 * ceil((23 + case when w.nulls > 0 then (7 + w.columns) / 8 else 0 end) / 8.0)
+        + 8 * ceil(w.bytes / 8.0))))) as pages
+  from big b join width w on w.oid = b.oid where w.known = w.columns),
+worst as (select * from needed where relpages - pages >= relpages / 10.0
+  order by relpages - pages desc, relname limit {AT_MOST})
+select jsonb_build_object(
+  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
+  'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},
+      'size_bytes', (relpages * page)::bigint, 'wasted_bytes', ((relpages - pages) * page)::bigint)
+    order by relpages - pages desc), '[]') from worst))"""
+
+TABLES = (
+    Topic("dead_rows", {0: DEAD_ROWS.replace("MOST", "'Infinity'"), 180000: DEAD_ROWS_18}),
+    Topic("statistics", {0: STATISTICS}),
+    Topic("freeze", {0: FREEZE}),
+    Topic("table_bloat", {0: TABLE_BLOAT}, grant=SEES_STATISTICS, second=True),
+)

@@ -1,0 +1,126 @@
+"""What checks of the objects in a database share: which rows are bad, what is said of them, and how it is mended."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Generic, Protocol, TypeVar
+
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
+    AT_MOST,
+)
+from upkeep.judging.readings import short
+from upkeep.model.remedies import look, quote
+from upkeep.model.verdicts import (
+    Measure,
+    Severity,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
+
+NAMED = 3
+MIB = 1 << 20
+DAY = 86_400
+HERE = ("localhost", "127.0.0.1", "[::1]", "/run/postgresql", "/var/run/postgresql")
+
+
+class Named(Protocol):
+    """A row of a topic."""
+
+    @property
+    def name(self) -> str:
+        """Return the object's name, as SQL writes it."""
+        ...
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows(Generic[Row]):
+    """The rows of a topic, and how they are told.
+
+    said: what is said of one. mended: the remedy for one. ignore: shell patterns of names that are left out.
+    """
+
+    rows: Sequence[Row]
+    said: Callable[[Row], str]
+    mended: Callable[[Row], str]
+    ignore: Sequence[str] = ()
+
+    def judged(
+        self,
+        healthy: str,
+        *levels: tuple[Severity, Callable[[Row], bool], str],
+        measures: Sequence[Measure] = (),
+    ) -> Verdict:
+        """Return the verdict of the first level that has a row; a level is severity, which rows are bad, and its limit.
+
+        The rows are in the order in which they are told. If all that fit in the list are left out, others may be bad.
+        """
+        if any(map(_is_odd, self.rows)):
+            return unknown("a number that cannot be was reported")
+        rows = [one for one in self.rows if not is_left_out(one.name, self.ignore)]
+        for severity, is_bad, limit in levels:
+            bad = [one for one in rows if is_bad(one)]
+            if bad:
+                named = "; ".join(map(self.said, bad[:NAMED]))
+                more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+                text = f"{named}{more}; {limit}"
+                return failed(severity, text, *measures, remedy=self.mended(bad[0]))
+        if len(self.rows) >= AT_MOST and not rows:
+            return unknown(f"only {AT_MOST} were reported, and `ignore` leaves out all of them")
+        return passed(healthy, *measures)
+
+
+def is_left_out(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a name fits a shell pattern."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_odd(row: object) -> bool:
+    """Return whether one of a row's numbers is negative or not finite."""
+    values = vars(row).values()
+    return any(
+        not 0 <= value < math.inf
+        for value in values
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    )
+
+
+def name_of(name: str) -> str:
+    """Return an object's name for a message."""
+    return short(name, 130)
+
+
+def psql(subject: str, statement: str, words: str) -> str:
+    """Return the remedy that runs a statement in the subject; nothing, so that the check's own holds, if it cannot.
+
+    subject: `postgresql upkeep@127.0.0.1:5432/shop`.
+    """
+    found = re.fullmatch(r"postgresql (?:[^@]*@)?(.+?):(\d+)/(.+)", subject)
+    line = quote(statement)
+    if found is None or not line:
+        return ""
+    address, port, name = found.groups()
+    database = quote(name)
+    if not database:
+        return ""
+    as_whom = "runuser -u postgres -- psql"
+    if address.startswith("/") and address not in HERE:
+        as_whom += f" -h {quote(address)}"
+    elif address not in HERE:
+        as_whom = f"psql -U postgres -h {quote(address.strip('[]'))}"
+    place = "" if port == "5432" else f" -p {port}"
+    return look(f"{as_whom}{place} -d {database} -c {line}", words)
+
+
+def standby_verdict(what: str) -> Verdict:
+    """Return the verdict on a standby, which counts nothing of this kind itself."""
+    return nothing_to_judge(f"a standby: its primary counts {what}")

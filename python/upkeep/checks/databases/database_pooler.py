@@ -1,0 +1,85 @@
+"""Clients of a pool get a connection at once.
+
+PgBouncer lets clients wait until a connection to the server is free. Checks how long the first of each pool has waited,
+and whether the pool has a connection at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
+    DatabaseActivity,
+    PoolState,
+)
+from upkeep.checks.databases._sessions import graded
+from upkeep.checks.databases._topics import of_topic
+from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import short
+from upkeep.model.text import counted, duration
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a client may wait for a connection.
+
+    medium_seconds: from then on it fails, in seconds.
+    high_seconds: from then on it fails, in seconds.
+    without_server_seconds: if the pool has no connection to the server, in seconds.
+    """
+
+    medium_seconds: float = 5.0
+    high_seconds: float = 30.0
+    without_server_seconds: float = 3.0
+
+
+@of_topic("pools")
+def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
+    """Judge the pool whose clients have waited for longest."""
+    rows = seen.pools or []
+    waiting = sum(max(0, one.waiting) for one in rows)
+    worst = max(rows, key=lambda one: one.max_wait_seconds, default=None)
+    seconds = max(0.0, worst.max_wait_seconds) if worst else 0.0
+    measures = (Measure("waiting", waiting), Measure("longest", seconds, "s"))
+    stranded = [one for one in rows if one.waiting > 0 and one.servers <= 0]
+    first = max(stranded, key=lambda one: one.max_wait_seconds, default=None)
+    if first and first.max_wait_seconds >= limits.without_server_seconds:
+        text = f"{_said(first)}, and there is no connection to the server; at most {limits.without_server_seconds:g} s"
+        remedy = "decide: see whether PgBouncer reaches the server and may log in there; its log says why"
+        return failed(Severity.CRITICAL, text, *measures, remedy=remedy)
+    grade = graded(
+        seconds,
+        ((Severity.HIGH, limits.high_seconds), (Severity.MEDIUM, limits.medium_seconds)),
+    )
+    if worst and grade:
+        text = f"{_said(worst)}; at most {grade[1]:g} s"
+        return failed(grade[0], text, *measures)
+    said = f"{counted(waiting, 'client waits', 'clients wait')} in {counted(len(rows), 'pool')}"
+    return passed(f"{said}; at most {limits.medium_seconds:g} s", *measures)
+
+
+def _said(one: PoolState) -> str:
+    clients = counted(max(0, one.waiting), "client waits", "clients wait")
+    return (
+        f"{clients} for a connection to {short(one.database, 60)} as {short(one.account, 60)}, the first for "
+        f"{duration(max(0.0, one.max_wait_seconds))}; {one.clients} have one, of {one.servers}"
+    )
+
+
+CHECK = Check(
+    title="Clients of a pool get a connection at once",
+    trouble="Clients waiting for a pool",
+    gather="database_activity",
+    shape=DatabaseActivity,
+    since="0.1.0",
+    why="While clients wait for the pool, the application stands still, though the database is idle.",
+    cannot_see="Peaks between two checks. Pools inside of an application.",
+    limits=Limits(),
+    judge=judge,
+    measures={"waiting": MeasureKind.STATE, "longest": MeasureKind.STATE},
+    source="check_postgres: pgb_pool_cl_waiting, pgb_pool_maxwait; PgBouncer, SHOW POOLS; our limits",
+    remedy="decide: see who holds the connections of the pool (database_transactions), or set default_pool_size higher",
+    absence={"databases": gone()},
+)

@@ -1,0 +1,83 @@
+"""No prepared transaction is forgotten.
+
+A transaction prepared for two-phase commit stays until somebody commits or rolls it back, even over a restart. It holds
+its locks, and vacuum cannot remove what was deleted since it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
+    DatabaseActivity,
+)
+from upkeep.checks.databases._sessions import graded, literal, psql
+from upkeep.checks.databases._topics import of_topic
+from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import short
+from upkeep.model.text import counted, duration
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a transaction may be prepared.
+
+    medium_minutes: from then on it fails, in minutes.
+    high_minutes: from then on it fails, in minutes.
+    """
+
+    medium_minutes: float = 10.0
+    high_minutes: float = 60.0
+
+
+@of_topic("prepared")
+def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
+    """Judge the oldest prepared transaction."""
+    rows = seen.prepared or []
+    oldest = max(rows, key=lambda one: one.seconds or 0.0, default=None)
+    seconds = max(0.0, oldest.seconds or 0.0) if oldest else 0.0
+    measures = (Measure("prepared", len(rows)), Measure("oldest", seconds, "s"))
+    grade = graded(
+        seconds,
+        (
+            (Severity.HIGH, limits.high_minutes * 60),
+            (Severity.MEDIUM, limits.medium_minutes * 60),
+        ),
+    )
+    if oldest and grade:
+        severity, limit = grade
+        text = (
+            f"{short(oldest.gid, 80)} of {short(oldest.account or 'an account', 60)} in "
+            f"{short(oldest.database or 'a database', 60)} has been prepared for {duration(seconds)}, "
+            f"at most {limit / 60:g} min; {counted(len(rows), 'transaction is', 'transactions are')} prepared"
+        )
+        words = "decide: COMMIT PREPARED or ROLLBACK PREPARED, as its coordinator decided"
+        statement = f"ROLLBACK PREPARED {literal(oldest.gid)}"
+        return failed(
+            severity, text, *measures, remedy=psql(words, statement, database=oldest.database)
+        )
+    said = f", the oldest for {duration(seconds)}" if oldest else ""
+    many = counted(len(rows), "prepared transaction")
+    return passed(f"{many}{said}; at most {limits.medium_minutes:g} min", *measures)
+
+
+CHECK = Check(
+    title="No prepared transaction is forgotten",
+    trouble="Forgotten prepared transaction",
+    gather="database_activity",
+    shape=DatabaseActivity,
+    since="0.1.0",
+    why=(
+        "A prepared transaction holds its locks until somebody ends it, even over a restart, and "
+        "vacuum cannot remove what was deleted since it began."
+    ),
+    cannot_see="Whether its coordinator will still end it.",
+    limits=Limits(),
+    judge=judge,
+    measures={"prepared": MeasureKind.STATE, "oldest": MeasureKind.STATE},
+    source="check_postgres: prepared_txns; PostgreSQL, PREPARE TRANSACTION; our limits",
+    remedy="decide: commit it or roll it back, and see why its coordinator did not",
+    absence={"databases": gone()},
+)
