@@ -12,7 +12,8 @@ short_description: Observe which statements database servers have run, and how l
 version_added: 0.1.0
 description:
   - Reads the counters that a server keeps of its statements, those of PostgreSQL from its extension
-    C(pg_stat_statements). The extension must be in the database that is declared, in any schema.
+    C(pg_stat_statements), those of MariaDB from its performance schema. The extension must be in the database that is
+    declared, in any schema.
   - Of at most 100 statements, those with the most time, the most calls and the longest mean, each has its counters and
     its text. Literals, numbers and comments are taken out of the text before it leaves the host. Of other statements
     than SELECT, INSERT, UPDATE, DELETE and MERGE, the command and its object are returned.

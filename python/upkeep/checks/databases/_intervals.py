@@ -130,12 +130,11 @@ def seconds_between(before: StatementLoad, after: StatementLoad) -> float:
 
 
 def forgotten(before: StatementLoad, after: StatementLoad) -> str:
-    """Return in words that the server has forgotten statements between two looks; nothing if it has not."""
-    times = (after.evicted or 0) - (before.evicted or 0)
-    if times <= 0:
+    """Return in words that the server had no room for all statements between two looks; nothing if it had."""
+    if (after.evicted or 0) <= (before.evicted or 0):
         return ""
-    most = f" of {after.most_known}" if after.most_known else ""
-    return f"; it has forgotten statements {times} times since, raise pg_stat_statements.max{most}"
+    most = f" than {after.most_known}" if after.most_known else ""
+    return f"; it has forgotten statements meanwhile, as it has no room for more{most}"
 
 
 def milliseconds(seconds: float) -> str:

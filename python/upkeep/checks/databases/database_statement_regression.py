@@ -77,7 +77,7 @@ def statements(seen: Observation) -> Sequence[Observation]:
     parts = []
     for one in load["worst"][:MOST_STATEMENTS]:
         inner = " nested" if one.get("nested") else ""
-        who = f"{short(one['database'], 60)}/{short(one['account'], 60)}"
+        who = "/".join(short(one[name], 60) for name in ("database", "account") if one.get(name))
         subject = f"{seen.subject} {who} {short(one['queryid'], 30)}{inner}"
         parts.append(Observation(subject, {**data, "statements": {**load, "worst": [one]}}))
     if seen.data.get("unseen"):

@@ -120,7 +120,7 @@ def test_what_the_server_forgot_is_told() -> None:
 
     verdict = judged(looked(0, statement(2, 1.1), evicted=10), before)
 
-    assert "it has forgotten statements 7 times since" in verdict.message
+    assert "forgotten statements meanwhile, as it has no room for more than 5000" in verdict.message
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import NotReadError
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines import (
+    _mariadb_statements,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.statements import (
     MYSQL,
     POSTGRESQL,
@@ -203,6 +207,13 @@ def test_shapes_of_mysql(text: str, shape: str) -> None:
 )  # fmt: skip
 def test_of_others_the_command_and_its_object_stay(text: str, shape: str) -> None:
     assert shape_of(text) == shape
+
+
+def test_a_server_of_mariadb_that_counts_no_statements_says_how_it_does() -> None:
+    with pytest.raises(
+        NotReadError, match=r"two lines in my\.cnf, \[mysqld\] and performance_schema = ON"
+    ):
+        _mariadb_statements.made({"is_on": 0})
 
 
 def test_a_long_text_is_cut_and_read_in_no_time() -> None:
