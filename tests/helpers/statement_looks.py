@@ -82,6 +82,20 @@ def recorded(name: str) -> list[list[PastMoment]]:
     return list(looks.values())
 
 
+def recorded_server(name: str) -> list[PastMoment]:
+    """Return the looks at all statements that were recorded while pgbench ran, the oldest first."""
+    said = json.loads((RECORDED / name).read_text())
+    found = []
+    for one in said["looks"]:
+        rows = [statement(row[0], row[1], queryid) for queryid, row in one["counters"].items()]
+        load = StatementLoad(
+            one["at"], one["total_seconds"], 0, 40, rows, evicted=0, reset_at=RESET
+        )
+        seen = DatabaseStatements("postgresql", True, version=said["version"], statements=load)
+        found.append(PastMoment(datetime.fromisoformat(one["at"]), seen))
+    return found
+
+
 def slowed(looks: Sequence[PastMoment], factor: float, since: int) -> list[PastMoment]:
     """Return the looks at a statement as if each call had taken longer by this factor from one of them on."""
     found = list(looks[:since])

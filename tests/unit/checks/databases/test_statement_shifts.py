@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from statement_looks import NOW, recorded, slowed, unchanged
+from statement_looks import NOW, recorded, recorded_server, slowed, unchanged
 
+from upkeep.checks.databases import database_new_statements, database_slow_statements
 from upkeep.checks.databases._shifts import (
     CERTAIN,
     LEAST_EARLIER,
@@ -110,3 +111,15 @@ def test_what_becomes_much_slower_is_named_in_what_was_recorded(name: str) -> No
         named += any(one is not None and one.status is Status.FAIL for one in verdicts[:11])
 
     assert named >= len(series) * 0.9
+
+
+@pytest.mark.parametrize("name", ["pgbench_16.json", "pgbench_18.json"])
+def test_nothing_of_what_was_recorded_is_slow_or_new(name: str) -> None:
+    looks = recorded_server(name)
+
+    for check in (database_slow_statements, database_new_statements):
+        verdicts = [
+            check.judge(looks[end].seen, check.Limits(), NOW, looks[:end])  # type: ignore[attr-defined]
+            for end in range(3, len(looks))
+        ]
+        assert {one.status for one in verdicts if one is not None} == {Status.PASS}
