@@ -47,6 +47,8 @@ from upkeep.model.verdicts import (
 )
 
 MOST_STATEMENTS = 40
+LEAST_CALLS = 20
+"""What was called less often since the server counts it is no subject yet."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,17 @@ def statements(seen: Observation) -> Sequence[Observation]:
     What the account may not see is told of the server.
     """
     load = seen.data.get("statements")
-    if not load or not load["worst"]:
+    if not load:
         return (seen,)
     data = {**seen.data, "unseen": {}}
     parts = []
-    for one in load["worst"][:MOST_STATEMENTS]:
+    often = [one for one in load["worst"] if one["calls"] >= LEAST_CALLS]
+    for one in often[:MOST_STATEMENTS]:
         inner = " nested" if one.get("nested") else ""
         who = "/".join(short(one[name], 60) for name in ("database", "account") if one.get(name))
         subject = f"{seen.subject} {who} {short(one['queryid'], 30)}{inner}"
         parts.append(Observation(subject, {**data, "statements": {**load, "worst": [one]}}))
-    if seen.data.get("unseen"):
+    if seen.data.get("unseen") or not parts:
         parts.append(Observation(seen.subject, {**seen.data, "statements": {**load, "worst": []}}))
     return parts
 
@@ -92,7 +95,8 @@ def judge(
     """Judge whether the statement is slower than before."""
     load = seen.statements
     if load is None or not load.worst:
-        return passed("no statement of this account alone")
+        said = f"no statement with {LEAST_CALLS} calls or more"
+        return passed(said) if seen.unseen else nothing_to_judge(said)
     one = load.worst[0]
     known = [
         (past, row) for past in loads(history, seen) for row in past.worst if key(row) == key(one)

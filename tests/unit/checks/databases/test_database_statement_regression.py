@@ -142,7 +142,12 @@ def as_observation(moment: PastMoment, *rows: StatementCounters) -> Observation:
 
 
 def test_each_statement_is_a_subject() -> None:
-    rows = [statement(1, 1.0), statement(2, 1.0, "8"), statement(2, 1.0, "8", nested=True)]
+    rows = [
+        statement(20, 1.0),
+        statement(20, 1.0, "8"),
+        statement(20, 1.0, "8", nested=True),
+        statement(19, 1.0, "9"),
+    ]
 
     parts = statements(as_observation(looked(0), *rows))
 
@@ -155,7 +160,7 @@ def test_each_statement_is_a_subject() -> None:
 
 
 def test_what_is_not_seen_is_told_of_the_server() -> None:
-    seen = as_observation(looked(0), statement(1, 1.0))
+    seen = as_observation(looked(0), statement(20, 1.0))
     seen.data["unseen"] = {"statements": {"objects": 4, "grant": "GRANT x TO y"}}
 
     results = judge_all("db1", [Due(CHECK_ID, 0, {})], [Seen(0, seen)], {}, load(), NOW, {})
@@ -163,6 +168,16 @@ def test_what_is_not_seen_is_told_of_the_server() -> None:
     assert [(one.subject, one.message.partition(";")[0]) for one in results] == [
         ("postgresql 127.0.0.1:5432 shop/shop 7", "fewer than 100 calls since the first check"),
         ("postgresql 127.0.0.1:5432", "4 that the account may not see are not judged"),
+    ]
+
+
+def test_without_a_statement_there_is_nothing_to_judge() -> None:
+    seen = as_observation(looked(0), statement(19, 1.0))
+
+    results = judge_all("db1", [Due(CHECK_ID, 0, {})], [Seen(0, seen)], {}, load(), NOW, {})
+
+    assert [(one.subject, one.has_nothing_to_judge, one.message) for one in results] == [
+        ("postgresql 127.0.0.1:5432", True, "no statement with 20 calls or more")
     ]
 
 
