@@ -34,6 +34,7 @@ from bench.databases import catalog  # noqa: E402
 from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402
 from bench.restores import restores  # noqa: E402
+from bench.statements import statements  # noqa: E402
 from dateutil.rrule import rrulestr  # noqa: E402
 from lab.fleet import Fleet, Host  # noqa: E402
 from lab.site import ssh_arguments, write_site  # noqa: E402
@@ -434,6 +435,7 @@ def main() -> None:
             "backups",
             "restores",
             "databases",
+            "statements",
         ],
     )
     asked = parser.parse_args()
@@ -455,6 +457,7 @@ def main() -> None:
             "backups": lambda: backup_reading(folder, asked.backup_mib, asked.rounds),
             "restores": lambda: restores(folder, asked.restore_mib, asked.rounds),
             "databases": lambda: catalog(folder, asked.tables, asked.rounds),
+            "statements": lambda: statements(folder, asked.rounds),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

@@ -15,9 +15,12 @@ from patience import PATIENCE_SECONDS
 
 
 class Live:
-    """A server as a site has one, in memory. folder: with its socket, and with what was made of it."""
+    """A server as a site has one, in memory. folder: with its socket, and with what was made of it.
 
-    def __init__(self) -> None:
+    settings: of the server, besides those of all.
+    """
+
+    def __init__(self, *settings: str) -> None:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="upkeep-maria-", dir=memory))
         left_behind.remove_at_the_end(self.folder)
@@ -37,6 +40,7 @@ class Live:
                     *data,
                     f"--socket={self.folder}/s",
                     "--skip-networking",
+                    *settings,
                 ],
                 stdout=log,
                 stderr=log,

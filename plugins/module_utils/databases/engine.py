@@ -19,6 +19,10 @@ class AccessRefusedError(Exception):
     """The database could not be used; the text is its own reason, or the system's."""
 
 
+class NotReadError(Exception):
+    """A topic has no value, for a reason that the server's administrator can change; the text says it."""
+
+
 @dataclass(frozen=True)
 class Topic:
     """One thing that a gather reads of a server or a database; its name is the field of the gather's shape.
@@ -29,12 +33,17 @@ class Topic:
     grant: what lets the account see them. `{account}` stands for its name, `{reader}` for a role that may read tables,
     `{schemas}` and `{objects}` for what the value has under these names. second: asked as the role that the site
     names in `explain_as`, and of its server; without one, it is asked as the others are.
+    extension: of PostgreSQL, what it is read from: `{extension}` in its SQL stands for the schema that this is in, and
+    its SQL is by the extension's version (1.9 is 109). made: makes what is observed of the value; it may raise
+    NotReadError.
     """
 
     name: str
     sql: Mapping[int, str]
     grant: str = ""
     second: bool = False
+    extension: str = ""
+    made: Callable[[Any], Any] | None = None
 
     def sql_for(self, number: int) -> str:
         """Return what a server of this version is asked; empty if it has nothing of the kind."""

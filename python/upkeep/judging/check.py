@@ -130,7 +130,8 @@ class Check(Rule):
     not limited; a host that was not seen makes what would pass unknown.
     history: how much of the past judge is given; None if it needs none. Only the driver has it: in a plain playbook
     run such a check gives no result.
-    parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
+    parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one. What
+    was seen before is taken apart, too.
     measures: each that it may give, by name, and what its number is like over time.
     absence: what it means that a subject is absent, by the set (Observation.of) that it is of; None moves nothing.
     """

@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
     from_wire,
     readable,
 )
-from upkeep.judging.check import CONNECTION, Check, PastMoment
+from upkeep.judging.check import CONNECTION, Check, Parts, PastMoment
 from upkeep.judging.entries import make_limits
 from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
@@ -33,8 +33,10 @@ RESULTS_LIMIT_BYTES = 24_000_000
 """Of one host. With an answer of 16 MB that is well below what an event of Ansible may have."""
 EVERYTHING = "*"
 """The subject of a verdict on all that a check would have looked at."""
-Past = Mapping[str, Mapping[str, Sequence[tuple[datetime, Observation]]]]
-"""By check and subject: when and how it was seen before, the oldest first."""
+SubjectsPast = Mapping[str, Sequence[tuple[datetime, Observation]]]
+"""By subject: when and how it was seen before, the oldest first."""
+Past = Mapping[str, SubjectsPast]
+"""By check."""
 
 
 def judge_answer(
@@ -315,10 +317,12 @@ def _judge_of(
         verdict = not_judged(exc)
         return lambda seen: _not_seen(seen) or verdict
 
+    past_of = _by_part(check, past.get(check.id, {})) if check.history else {}
+
     def before(seen: Observation) -> Iterator[list[PastMoment]]:
         """Yield what the judge of a check with history is given too."""
         if check.history is not None:
-            known = past.get(check.id, {}).get(seen.subject, ())
+            known = past_of.get(seen.subject, ())
             yield [
                 PastMoment(at, fits)
                 for at, one in known
@@ -337,6 +341,24 @@ def _judge_of(
             return not_judged(exc)
 
     return say
+
+
+def _by_part(check: Check, past: SubjectsPast) -> SubjectsPast:
+    """Return how each subject was seen before that the check finds in what was observed."""
+    if check.parts is None:
+        return past
+    found: dict[str, list[tuple[datetime, Observation]]] = {}
+    for at, seen in (one for known in past.values() for one in known):
+        for part in _parts_then(check.parts, seen):
+            found.setdefault(part.subject, []).append((at, part))
+    return found
+
+
+def _parts_then(parts: Parts, seen: Observation) -> Sequence[Observation]:
+    try:
+        return parts(seen)
+    except Exception:  # an older program may have observed something else
+        return ()
 
 
 def _not_seen(seen: Observation) -> Verdict | None:

@@ -12,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Answers,
     Engine,
+    NotReadError,
     Topic,
     run_client,
 )
@@ -30,10 +31,17 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._m
     LISTED,
     OBJECTS,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_statements import (
+    STATEMENTS,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock")
-BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
+BY_GATHER = {
+    "database_activity": ACTIVITY,
+    "database_objects": OBJECTS,
+    "database_statements": STATEMENTS,
+}
 QUESTION = """
 select 'answer', 40 + 2 union all select 'version', version() union all select 'read_only', @@global.read_only
 union all select 'max_connections', @@global.max_connections;
@@ -137,7 +145,10 @@ def _note(answers: Answers, topic: Topic, table: Table, grant: str) -> None:
         why = f"{why}: {grant}"
     try:
         value = TAKE.get(topic.name, Table.value)(table)
-    except (KeyError, ValueError):
+        value = topic.made(value) if topic.made and value is not None else value
+    except NotReadError as exc:
+        value, why = None, str(exc)
+    except (KeyError, TypeError, ValueError):
         value = None
     if why or value is None:
         answers.unread[topic.name] = why or "not an answer to the question"

@@ -28,11 +28,20 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
+    STATEMENTS,
+    of_extension,
+    unloaded,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 READER = "upkeep_reader"
 """The name in statements for a role that a site could name in explain_as, if it has none."""
-BY_GATHER = {"database_activity": ACTIVITY, "database_objects": OBJECTS}
+BY_GATHER = {
+    "database_activity": ACTIVITY,
+    "database_objects": OBJECTS,
+    "database_statements": STATEMENTS,
+}
 
 # Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
 # Who is no member of pg_read_all_stats is not told what kind others' sessions are of, nor their state; those of clients
@@ -56,7 +65,10 @@ select json_build_object(
   'version', current_setting('server_version'),
   'number', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
-  'account', current_user
+  'account', current_user,
+  'extensions', (select coalesce(json_object_agg(extname, array[extversion, quote_ident(nspname),
+    has_schema_privilege(n.oid, 'USAGE')::text]), '{}')
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace)
 )"""
 DATABASES = """
 select coalesce(json_agg(json_build_object('name', datname,
@@ -124,18 +136,28 @@ def _take(
     if about.why or not isinstance(about.value, dict):
         raise AccessRefusedError(about.why or "no answer")
     number, account = about.value.pop("number"), about.value.pop("account")
+    extensions = about.value.pop("extensions")
     answers.about = about.value
-    offered = {one.name: one.sql_for(number) for one in topics}
-    questions = {name: sql for name, sql in offered.items() if sql}
+    questions: Dict[str, str] = {}
+    for one in topics:
+        question, why = one.sql_for(number), ""
+        if one.extension:
+            question, why = of_extension(one, extensions, quoted(account))
+        if question:
+            questions[one.name] = question
+        elif why:
+            answers.unread[one.name] = why
     replies = ask_all(host, database, questions, seconds).by_name if questions else {}
     roles = {"account": account, "reader": account if database.get("explain_as") else READER}
     for one in topics:
+        if one.name in answers.unread:
+            continue
         if one.name not in replies:
             since = min(one.sql) // 10000
             version = about.value["version"]
             answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
         elif replies[one.name].why:
-            answers.unread[one.name] = replies[one.name].why
+            answers.unread[one.name] = unloaded(one, replies[one.name]) or replies[one.name].why
             if replies[one.name].state == DENIED and one.grant:
                 answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
         else:
@@ -154,7 +176,7 @@ def note(answers: Answers, topic: Topic, value: Any, roles: Mapping[str, str]) -
         elif unlocked:
             answers.unseen[topic.name] = {"objects": unlocked, "why": "locks"}
         value = value["rows"]
-    answers.values[topic.name] = value
+    answers.values[topic.name] = topic.made(value) if topic.made else value
 
 
 def granted(topic: Topic, value: Mapping[str, Any], roles: Mapping[str, str]) -> str:

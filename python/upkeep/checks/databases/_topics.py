@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
@@ -16,27 +16,31 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
     DatabaseObjects,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_statements_shape import (
+    DatabaseStatements,
+)
 from upkeep.judging.readings import short
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
 
-Seen = TypeVar("Seen", DatabaseActivity, DatabaseObjects)
-Judge = Callable[[Seen, Any, datetime], Verdict | None]
+Seen = DatabaseActivity | DatabaseObjects | DatabaseStatements
+Judge = Callable[..., Verdict | None]
+"""Of an observation, limits and the time, and of its history where the check has one."""
 
 
-def of_topic(name: str) -> Callable[[Judge[Seen]], Judge[Seen]]:
+def of_topic(name: str) -> Callable[[Judge], Judge]:
     """Return a decorator: the judge is called with an observation that has this topic, which is a field of its shape.
 
     A topic that the kind of database does not have is not judged; one that could not be read is unknown. If the
     account may not see some of its objects, a pass becomes unknown, with the statement that lets it.
     """
 
-    def decorated(judge: Judge[Seen]) -> Judge[Seen]:
+    def decorated(judge: Judge) -> Judge:
         @wraps(judge)
-        def judged(seen: Seen, limits: Any, now: datetime) -> Verdict | None:
+        def judged(seen: Seen, limits: Any, now: datetime, *history: Any) -> Verdict | None:
             if getattr(seen, name) is None:
                 return _unread(seen, name)
-            verdict = judge(seen, limits, now)
+            verdict = judge(seen, limits, now, *history)
             hidden = seen.unseen.get(name)
             return verdict if hidden is None or verdict is None else _in_part(verdict, hidden)
 
@@ -45,7 +49,7 @@ def of_topic(name: str) -> Callable[[Judge[Seen]], Judge[Seen]]:
     return decorated
 
 
-def _unread(seen: DatabaseActivity | DatabaseObjects, name: str) -> Verdict | None:
+def _unread(seen: Seen, name: str) -> Verdict | None:
     """Return why the topic is not there; None if the kind of database has none."""
     if not seen.connected:
         reason = short(seen.reason or "no connection", 200)

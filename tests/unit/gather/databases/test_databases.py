@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 ENGINES = Path(registry.__file__).parent / "engines"
 FILES = sorted(path.stem for path in ENGINES.glob("[!_]*.py"))
 PACKAGE = f"{payload.SHARED}.databases.engines"
-GATHERS = ("databases", "database_activity", "database_objects")
+GATHERS = ("databases", "database_activity", "database_objects", "database_statements")
 ABOUT = {"kind", "connected", "subject", "declared", "reason", "version", "in_recovery"}
 NOTES = {"unread", "not_offered", "unseen"}
 
