@@ -462,5 +462,5 @@ def test_a_folder_of_wal_beside_another_kind_of_backup_is_a_mistake(
 
     assert (row["outcome"], row["why"]) == (
         "unknown",
-        "verify: wal: found a backup of kind tar; expected a base backup of PostgreSQL",
+        "verify: wal: found a backup of kind tar, which has no use for it; expected base backups of PostgreSQL",
     )

@@ -327,6 +327,11 @@ def _not_started(exc: NotStartedError) -> BadBackupError | NotTriedError:
     one = ended[-1]
     text = f"the server did not start: {without_data(one.state, one.text)}"
     lost = one.text.startswith(("could not open file", "could not open directory"))
+    if one.text.startswith("directory ") and one.text.endswith(" does not exist"):
+        return NotTriedError(
+            f"{text}: a tablespace was made after the backup",
+            "decide: take a new base backup, which knows the tablespace",
+        )
     if _INCOMPATIBLE in one.text or (is_lack(one.state, one.text) and not lost):
         step = "decide: name the library in the set's `preload`" if "library" in one.text else ""
         return NotTriedError(text, step)

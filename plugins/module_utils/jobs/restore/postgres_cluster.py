@@ -48,7 +48,13 @@ _RESTORE_SETTINGS = {
     "max_prepared_xacts setting": "max_prepared_transactions",
     "max_locks_per_xact setting": "max_locks_per_transaction",
 }
-_LEAST = {"max_connections": 50, "max_worker_processes": 16, "max_locks_per_transaction": 256}
+_LEAST = {
+    "max_connections": 50,
+    "max_worker_processes": 16,
+    "max_locks_per_transaction": 256,
+    # The server may have been given more after the backup, and replay must keep all that were open at once.
+    "max_prepared_transactions": 200,
+}
 
 
 class WalArchive:

@@ -23,6 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     answer_error,
     last_line,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.sandbox import Finished
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import (
     RestoredBackup,
     Verification,
@@ -30,6 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task im
 
 CHUNK_TABLES = 200
 KEPT_TABLES = 2000
+MOST_ASKED = 20
 UNKNOWN_NAMES = ("42P01", "42703", "3D000", "3F000", "42883")
 """A table, column, database, schema or function that is not there. Source: PostgreSQL, appendix A."""
 _USERS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'"
@@ -171,20 +173,32 @@ class RestoredPostgres(RestoredBackup):
         """Return the one value of a statement of the site. It may read only, and runs no command of psql."""
         if sql.lstrip().startswith("\\"):
             raise NotTriedError("the statement is a command of psql; expected SQL")
-        said = self._server.run(
-            "psql", "-X", "-q", "-A", "-t", "-0", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-c", sql,
-            database=self._named(database),
-            options="-c default_transaction_read_only=on",
-        )  # fmt: skip
+        named = self._named(database)
+        said = self._asked(sql, named)
         if said.status:
             exc = answer_error(said.err)
-            if exc.state in UNKNOWN_NAMES:
-                raise BadBackupError(without_data(exc.state, str(exc))) from exc
-            raise NotTriedError(without_data(exc.state, str(exc))) from exc
+            text = without_data(exc.state, str(exc))
+            if exc.state not in UNKNOWN_NAMES:
+                raise NotTriedError(text) from exc
+            others = [] if database else [one for one in self.databases() if one != named]
+            for other in others[:MOST_ASKED]:
+                if not self._asked(sql, other).status:
+                    raise NotTriedError(
+                        f"{text} in {named}, but {other} has it; say in `database` which is asked"
+                    ) from exc
+            raise BadBackupError(text) from exc
         values = said.out.split("\0")[:-1]
         if len(values) > 1:
             raise NotTriedError(f"the statement returned {len(values)} rows; expected one value")
         return values[0] if values else ""
+
+    def _asked(self, sql: str, database: str) -> Finished:
+        """Return what psql said to a statement that may only read."""
+        return self._server.run(
+            "psql", "-X", "-q", "-A", "-t", "-0", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-c", sql,
+            database=database,
+            options="-c default_transaction_read_only=on",
+        )  # fmt: skip
 
     def _named(self, database: str) -> str:
         """Return the database that is asked.

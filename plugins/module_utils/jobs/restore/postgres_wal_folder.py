@@ -61,6 +61,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     WalFiles,
     WalPlan,
     followed,
+    left_early,
     parse_history,
     planned,
     position_words,
@@ -77,6 +78,8 @@ HISTORY_BYTES = 1_000_000
 HEAD_BYTES = 64
 BEING_WRITTEN_SECONDS = 600.0
 ANEW = "decide: find out why it was not archived, and take a new base backup: none before it reaches further"
+UNDERSTOOD = "decide: keep WAL plain, or packed by gzip, bzip2, xz, zstd or lz4; what encrypts it must be undone first"
+NO_CHECKPOINT = "could not locate required checkpoint record"
 _HISTORY_OF_END = (
     "SELECT pg_catalog.pg_read_file('pg_wal/' || pg_catalog.lpad(pg_catalog.upper("
     "pg_catalog.to_hex(timeline_id)), 8, '0') || '.history') FROM pg_catalog.pg_control_checkpoint()"
@@ -113,7 +116,10 @@ class WalFolder(WalArchive):
         self._plan = plan = planned(self._first, size, self._files, own, timelines)
         self.timeline = f"{plan.timeline}"
         self._task.row["wal_missing"] = plan.missing
-        self._trouble = self._seen(timelines)
+        self._trouble = self._seen(timelines) or left_early(size, self._files, own, timelines)
+        self._task.row["unproved"] = (
+            ""  # what was said of a backup without its log does not hold beside one
+        )
         self._magic = self._magic_of(self._first)
 
     def _regular(self) -> list[str]:
@@ -177,7 +183,7 @@ class WalFolder(WalArchive):
                 text = self._bytes_of(name, HISTORY_BYTES).decode("utf-8", "replace")
                 found[timeline] = parse_history(text)
             except (BrokenError, ValueError) as exc:
-                raise BadBackupError(f"WAL: {name[:60]} cannot be read: {exc}") from exc
+                raise BadBackupError(f"WAL: {name[:60]} cannot be read: {exc}", ANEW) from exc
             except UnreadError as exc:
                 raise NotTriedError(f"WAL: {name[:60]}: {exc}") from exc
         return found
@@ -206,7 +212,8 @@ class WalFolder(WalArchive):
         name = plan.expected
         if name in files.others:
             raise NotTriedError(
-                f"WAL {name} is there only as {files.others[name][:60]}, which is not understood"
+                f"WAL {name} is there only as {files.others[name][:60]}, which is not understood",
+                UNDERSTOOD,
             )
         trouble = self._cut(name)
         if not trouble and plan.missing:
@@ -229,10 +236,10 @@ class WalFolder(WalArchive):
             return ""
         host, path = self._task.host, os.path.join(self._path, self._files.cut[name])
         info = host.stat(path, follow_links=False)
-        if not self._plan.missing and host.now() - info.st_mtime < BEING_WRITTEN_SECONDS:
+        if not self._plan.missing and abs(host.now() - info.st_mtime) < BEING_WRITTEN_SECONDS:
             self._task.note(f"WAL {name} is being written, and was left out")
             return ""
-        return f"WAL {name} is cut: {info.st_size} of {self._plan.size} bytes"
+        return _of_another_size(name, info.st_size, self._plan.size)
 
     def _magic_of(self, name: str) -> int:
         """Return the format of a segment, of the folder or else of the backup; 0 if it cannot be read."""
@@ -337,7 +344,7 @@ class WalFolder(WalArchive):
         except UnreadError as exc:
             raise NotTriedError(f"WAL {name}: {exc}") from exc
         if len(data) != size:
-            return f"WAL {name} is cut: {len(data)} of {size} bytes"
+            return _of_another_size(name, len(data), size)
         head = head_of(data)
         if head is None:
             return f"WAL {name} does not begin as WAL does"
@@ -355,9 +362,18 @@ class WalFolder(WalArchive):
         """Raise BadBackupError if anything was wrong. said: why the server did not start, if it did not."""
         if said and not self._trouble:
             number = number_of(self._first, self._plan.size)
-            self._trouble = self._wrong_with(self._plan.name_at(number), number)
+            first = self._plan.name_at(number)
+            self._trouble = self._wrong_with(first, number)
+            if first and not self._trouble and NO_CHECKPOINT in said:
+                self._trouble = f"WAL {first} is damaged: the restore begins with it"
         if self._trouble:
             raise BadBackupError("; ".join(filter(None, (self._trouble, said))), ANEW, "start")
+
+
+def _of_another_size(name: str, found: int, size: int) -> str:
+    if found < size:
+        return f"WAL {name} is cut: {found} of {size} bytes"
+    return f"WAL {name} is too long: more than {size} bytes"
 
 
 def _read(stream: Counted, limit: int) -> bytes:

@@ -186,3 +186,22 @@ def without_history(first: str, size: int, files: WalFiles, timelines: Switches)
     start = number_of(first, size)
     later = {int(one[:8], 16) for one in files.whole if number_of(one, size) >= start}
     return sorted(one for one in later - known if one > timelines[0][0])
+
+
+def left_early(size: int, files: WalFiles, own: Iterable[str], timelines: Switches) -> str:
+    """Return what is wrong if the last timeline has a history alone, and the one before goes on behind their switch."""
+    if len(timelines) < 2:
+        return ""
+    (before, _begins), (last, switch) = timelines[-2:]
+    known = {*files.whole, *files.partial, *own}
+    if any(int(one[:8], 16) == last for one in known):
+        return ""
+    later = [
+        one for one in known if int(one[:8], 16) == before and number_of(one, size) > switch // size
+    ]
+    if not later:
+        return ""
+    return (
+        f"{last:08X}.history ends timeline {before} at {position_words(switch)}: WAL of timeline {last} is missing, "
+        f"later one of timeline {before} is there"
+    )

@@ -33,6 +33,7 @@ from upkeep.checks.restores._ledger_words import (
 )
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
+from upkeep.model.text import duration
 from upkeep.model.verdicts import (
     Measure,
     MeasureKind,
@@ -130,7 +131,7 @@ def _restored(seen: RestoreSeen, good: RestoreRow, max_days: float, limits: Limi
     reaches = [one for one in (good.taken_at, good.recovery_point_at) if one is not None]
     behind = (good.began_at - max(reaches)).total_seconds() / 3600 if reaches else 0.0
     if behind > at_most:
-        then = f"that backup was {behind:.0f} h old then, at most {at_most:g} h: a newer one was not verified"
+        then = f"that backup was {duration(behind * 3600)} old then, at most {at_most:g} h"
         return failed(Severity.HIGH, f"{text}; {then}", measure, remedy=VERIFY)
     unproved = short(good.unproved, 200) or "it has no checksums"
     if good.proof == "none" and seen.provable:

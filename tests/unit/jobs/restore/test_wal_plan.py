@@ -15,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.postgre
     Switches,
     WalFiles,
     followed,
+    left_early,
     parse_history,
     planned,
     position_words,
@@ -187,6 +188,27 @@ def test_a_timeline_with_wal_and_without_a_history_is_lost(
     names: list[str], lost: list[int]
 ) -> None:
     assert without_history(FIRST, SIZE, sorted_files(names), ONE) == lost
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (wal(254, 255), ""),
+        (wal(254, 255, 256), "later one of timeline 1 is there"),
+        ([*wal(254, 255, 256), f"{wal(255, timeline=2)[0]}.partial"], ""),
+        ([*wal(254, 255, 256), *wal(255, timeline=2)], ""),
+        ([f"{one}.gz" for one in wal(254, 255, 256)], "WAL of timeline 2 is missing"),
+        ([*wal(254), f"{wal(256)[0]}.partial"], "ends timeline 1 at 0/FF800000"),
+    ],
+)
+def test_a_history_alone_ends_a_timeline_that_goes_on(names: list[str], said: str) -> None:
+    found = left_early(SIZE, sorted_files(names), [], [(1, 0), (2, at(255.5))])
+
+    assert (said in found) if said else found == ""
+
+
+def test_one_timeline_ends_nowhere_early() -> None:
+    assert left_early(SIZE, sorted_files(wal(254, 255)), [], [(1, 0)]) == ""
 
 
 PAGE, PAGES = 512, 4
