@@ -11,6 +11,7 @@ SOURCES = (ROOT / "python" / "upkeep", ROOT / "plugins")
 EACH = {
     "Limits": "python/upkeep/checks/",
     "ActionModule": "plugins/action/",
+    "ModuleDocFragment": "plugins/doc_fragments/",
 }
 """What has this name in each file of a folder: the code that loads the file asks for it."""
 

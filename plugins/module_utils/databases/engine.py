@@ -52,7 +52,7 @@ class Topic:
 
 
 @dataclass
-class Answers:
+class TopicAnswers:
     """What a server or a database gave, by topic.
 
     about: what is true of all of them, such as `version`. values: what was read. unread: why not. not_offered: why this
@@ -77,7 +77,7 @@ class Answers:
 
 
 Found = Tuple[List[Dict[str, Any]], bool]
-Reader = Callable[[Host, Dict[str, Any], str, float], Answers]
+Reader = Callable[[Host, Dict[str, Any], str, float], TopicAnswers]
 
 
 def nothing_found(_host: Host) -> Found:

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
-    Answers,
+    TopicAnswers,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._sqlite_file import (
     ALONE,
@@ -128,12 +128,12 @@ OBJECTS: Dict[str, Callable[[sqlite3.Connection, float], Any]] = {
 TOPICS = (*OBJECTS, "write_ahead_log")
 
 
-def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> Answers:
+def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> TopicAnswers:
     """Read all topics of a file within this many seconds."""
     path = database["name"]
     flags, write_ahead = flags_of(host, path)
     ends = time.monotonic() + seconds
-    answers = Answers(about={"version": f"{sqlite3.sqlite_version} (this reader's)"})
+    answers = TopicAnswers(about={"version": f"{sqlite3.sqlite_version} (this reader's)"})
     answers.values["write_ahead_log"] = log_of(host, path) if write_ahead else {"mode": "none"}
     for name in ("free_pages", "foreign_key_rows", "integrity"):
         half = time.monotonic() + (ends - time.monotonic()) * (1.0 if name == "integrity" else 0.4)

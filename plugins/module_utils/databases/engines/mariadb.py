@@ -10,10 +10,10 @@ from typing import Any, Dict, List
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
-    Answers,
     Engine,
     NotReadError,
     Topic,
+    TopicAnswers,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_activity import (
@@ -108,7 +108,7 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
     return found if lists_all(tables["listed"]) else [*found, database]
 
 
-def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> Answers:
+def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
     """Read the topics of a gather."""
     topics = BY_GATHER[gather]
     first = {"about": ABOUT, "listed": LISTED} if topics is OBJECTS else {"about": ABOUT}
@@ -117,7 +117,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> A
         raise AccessRefusedError(before["about"].why or "no answer")
     about = before["about"].rows[0]
     number = number_of(about["version"])
-    answers = Answers(
+    answers = TopicAnswers(
         about={
             "version": about["version"],
             "in_recovery": about["read_only"] not in ("0", "OFF"),
@@ -138,7 +138,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> A
     return answers
 
 
-def _note(answers: Answers, topic: Topic, table: Table, grant: str) -> None:
+def _note(answers: TopicAnswers, topic: Topic, table: Table, grant: str) -> None:
     """Take in what a topic gave, or why it gave nothing."""
     why = table.why
     if table.error in DENIED and grant:

@@ -14,8 +14,8 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
-    Answers,
     Engine,
+    TopicAnswers,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
@@ -65,10 +65,10 @@ def ask(host: Host, database: Dict[str, Any], seconds: int) -> Dict[str, Any]:
     return {**answer, **times, "raw": json.dumps(answer)}
 
 
-def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> Answers:
+def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
     """Read the pools."""
     shown, _connect, _query = _show(host, database, ("VERSION", "POOLS"), seconds)
-    answers = Answers({"version": _version(shown["VERSION"])[1]})
+    answers = TopicAnswers({"version": _version(shown["VERSION"])[1]})
     if not shown["POOLS"]:  # its own is always there
         answers.unread["pools"] = "SHOW POOLS gave nothing"
         return answers

@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
-    Answers,
     Engine,
     Topic,
+    TopicAnswers,
     as_second,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_activity import (
@@ -106,10 +106,10 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
     return [{**database, "name": str(one["name"])} for one in reply.value]
 
 
-def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> Answers:
+def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
     """Read the topics of a gather: those of the site's second role on a connection of its own."""
     topics = BY_GATHER[gather]
-    answers = Answers()
+    answers = TopicAnswers()
     second = [one for one in topics if one.second] if database.get("explain_as") else []
     first = [one for one in topics if one not in second]
     _take(answers, first, host, database, seconds)
@@ -125,7 +125,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> A
 
 
 def _take(
-    answers: Answers,
+    answers: TopicAnswers,
     topics: Sequence[Topic],
     host: Host,
     database: Dict[str, Any],
@@ -164,7 +164,7 @@ def _take(
             note(answers, one, replies[one.name].value, roles)
 
 
-def note(answers: Answers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
+def note(answers: TopicAnswers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
     """Take in what a topic gave, and how much of it was not seen.
 
     roles: the account that asked, and one that may read tables. What else the value has are words of the grant.

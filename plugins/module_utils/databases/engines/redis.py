@@ -12,8 +12,8 @@ from typing import Any, Dict, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
-    Answers,
     Engine,
+    TopicAnswers,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._redis_activity import (
     TOPICS,
@@ -131,7 +131,7 @@ def parse_redis(text: str) -> dict[str, Any]:
     }
 
 
-def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> Answers:
+def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> TopicAnswers:
     """Read all topics: they are in what INFO tells, and what CONFIG GET does."""
     address = database.get("address") or "127.0.0.1"
     try:
@@ -154,8 +154,8 @@ def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> 
     if not fields:
         account = database.get("user") or "default"
         why = f"permission denied: ACL SETUSER {account} +info"
-        return Answers(unread=dict.fromkeys(TOPICS, why))
-    answers = Answers(
+        return TopicAnswers(unread=dict.fromkeys(TOPICS, why))
+    answers = TopicAnswers(
         about={
             "version": fields.get("redis_version", ""),
             "in_recovery": fields.get("role") in ("slave", "replica"),

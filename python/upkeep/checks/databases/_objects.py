@@ -12,8 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
     AT_MOST,
 )
+from upkeep.checks.databases._sessions import psql as of_administrator
 from upkeep.judging.readings import short
-from upkeep.model.remedies import look, quote
+from upkeep.model.remedies import quote
 from upkeep.model.verdicts import (
     Measure,
     Severity,
@@ -27,10 +28,9 @@ from upkeep.model.verdicts import (
 NAMED = 3
 MIB = 1 << 20
 DAY = 86_400
-HERE = ("localhost", "127.0.0.1", "[::1]", "/run/postgresql", "/var/run/postgresql")
 
 
-class Named(Protocol):
+class NamedRow(Protocol):
     """A row of a topic."""
 
     @property
@@ -39,7 +39,7 @@ class Named(Protocol):
         ...
 
 
-Row = TypeVar("Row", bound=Named)
+Row = TypeVar("Row", bound=NamedRow)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,21 +106,11 @@ def psql(subject: str, statement: str, words: str) -> str:
 
     subject: `postgresql upkeep@127.0.0.1:5432/shop`.
     """
-    found = re.fullmatch(r"postgresql (?:[^@]*@)?(.+?):(\d+)/(.+)", subject)
-    line = quote(statement)
-    if found is None or not line:
+    found = re.fullmatch(r"postgresql .+?:\d+/(.+)", subject)
+    database = found.group(1) if found else ""
+    if not quote(database) or not quote(statement):
         return ""
-    address, port, name = found.groups()
-    database = quote(name)
-    if not database:
-        return ""
-    as_whom = "runuser -u postgres -- psql"
-    if address.startswith("/") and address not in HERE:
-        as_whom += f" -h {quote(address)}"
-    elif address not in HERE:
-        as_whom = f"psql -U postgres -h {quote(address.strip('[]'))}"
-    place = "" if port == "5432" else f" -p {port}"
-    return look(f"{as_whom}{place} -d {database} -c {line}", words)
+    return of_administrator(words, statement, database=database)
 
 
 def standby_verdict(what: str) -> Verdict:

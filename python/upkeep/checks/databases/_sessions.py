@@ -11,10 +11,18 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     OpenTransaction,
 )
 from upkeep.judging.readings import short
-from upkeep.model.remedies import DECIDE, look, quote
+from upkeep.model.remedies import COMMENT, DECIDE, look, quote
 from upkeep.model.verdicts import Severity
 
 MIB = 1024 * 1024
+PSQL = "runuser -u postgres -- psql"
+"""By the administrator on the server's own host, at its usual place; `placed` says another one."""
+MARIADB = "mariadb"
+HERE = ("localhost", "127.0.0.1", "[::1]", "/run/postgresql", "/var/run/postgresql")
+PORTS = {"postgresql": "5432", "mariadb": "3306"}
+_PLACE = re.compile(
+    r"(postgresql|mariadb) (?:[^@]*@)?(\[[^]]*\]|/?[^:/][^:]*?)(?::(\d+))?(?:/[^/]*)?"
+)
 
 
 def who(one: OpenTransaction | LockWait) -> str:
@@ -30,7 +38,7 @@ def psql(words: str, *statements: str, database: str = "") -> str:
     if not all(quoted) or (database and not quote(database)):
         return words if words.startswith(DECIDE) else DECIDE + words
     given = "".join(f" -c {one}" for one in quoted)
-    return look(f"runuser -u postgres -- psql{place}{given}", words)
+    return look(f"{PSQL}{place}{given}", words)
 
 
 def ending(kind: str, pid: int, words: str) -> str:
@@ -43,7 +51,32 @@ def ending(kind: str, pid: int, words: str) -> str:
 def mariadb(words: str, statement: str) -> str:
     """Return a remedy: a statement for the administrator of MariaDB; the words alone if it is nothing to paste."""
     quoted = quote(statement)
-    return look(f"mariadb -e {quoted}", words) if quoted else words
+    return look(f"{MARIADB} -e {quoted}", words) if quoted else words
+
+
+def placed(remedy: str, subject: str) -> str:
+    """Return a remedy of psql or mariadb with the server's place, if that is not the usual one on its host.
+
+    subject: `postgresql 127.0.0.1:5433`, perhaps with an account and a database.
+    """
+    found = _PLACE.fullmatch(subject)
+    if found is None:
+        return remedy
+    kind, address, port = found.groups()
+    program = PSQL if kind == "postgresql" else MARIADB
+    line, comment, words = remedy.partition(COMMENT)
+    if not line.startswith(f"{program} "):
+        return remedy
+    used, options = program, ""
+    if address.startswith("/"):
+        option = "-h" if kind == "postgresql" else "-S"
+        options = "" if address in HERE else f" {option} {quote(address)}"
+    elif address not in HERE:
+        used = "psql -U postgres" if kind == "postgresql" else program
+        options = f" -h {quote(address.strip('[]'))}"
+    if port and port != PORTS[kind]:
+        options += f" -{'p' if kind == 'postgresql' else 'P'} {port}"
+    return f"{used}{options}{line[len(program) :]}{comment}{words}"
 
 
 def sqlite(subject: str, words: str, statement: str) -> str:

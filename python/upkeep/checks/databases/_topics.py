@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_statements_shape import (
     DatabaseStatements,
 )
+from upkeep.checks.databases._sessions import placed
 from upkeep.judging.readings import short
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
@@ -41,8 +42,11 @@ def of_topic(name: str) -> Callable[[Judge], Judge]:
             if getattr(seen, name) is None:
                 return _unread(seen, name)
             verdict = judge(seen, limits, now, *history)
+            if verdict is None:
+                return None
+            verdict = replace(verdict, remedy=placed(verdict.remedy, seen.subject))
             hidden = seen.unseen.get(name)
-            return verdict if hidden is None or verdict is None else _in_part(verdict, hidden)
+            return verdict if hidden is None else _in_part(verdict, hidden)
 
         return judged
 
