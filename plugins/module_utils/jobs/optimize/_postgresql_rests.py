@@ -188,7 +188,7 @@ class Rests:
 
     def _holders(self, entry: Dict[str, Any], left: List[Dict[str, Any]]) -> str:
         oids = [int(entry["table_oid"]), *(one["oid"] for one in left)]
-        found = self.psql.ask(HOLDERS.format(oids=", ".join(str(one) for one in oids)))
+        found = self.psql.ask(HOLDERS.format(oids=", ".join(str(one) for one in oids), all="true"))
         if not found:
             return "it could not be dropped"
         return f"it could not be dropped: {holders_words(found)} a lock on its table"

@@ -111,11 +111,14 @@ VACUUMED = """
 select json_build_object('any', count(*)) from pg_stat_progress_vacuum
 where relid = {oid} and datname = current_database()"""
 
+# Who holds a lock on these; without `all`, one that keeps the job's statements out.
 HOLDERS = """
 select coalesce(json_agg(json_build_object('pid', pid, 'account', usename, 'application', left(application_name, 60))),
   '[]') from (select distinct a.pid, a.usename, a.application_name from pg_locks l
   join pg_stat_activity a on a.pid = l.pid where l.locktype = 'relation' and l.granted and l.relation in ({oids})
-  and a.pid <> pg_backend_pid() and a.datname = current_database() order by a.pid limit 3) as holder"""
+  and a.pid <> pg_backend_pid() and a.datname = current_database() and ({all} or l.mode in (
+    'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+  order by a.pid limit 3) as holder"""
 
 ORPHANS = """
 select json_build_object('any', count(*), 'cancelled', count(*) filter (where pg_cancel_backend(pid)))

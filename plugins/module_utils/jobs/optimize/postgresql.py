@@ -184,8 +184,8 @@ class PostgresWork:
             [row] = self._tables(step.oid)
         except (AccessRefusedError, ValueError):
             return {"bytes": None, "dead_rows": None, "changed_rows": None}
-        return {"bytes": row["bytes"], "dead_rows": row["dead"], "changed_rows": row["changed"],
-                "oldest_transaction": row["age"]}  # fmt: skip
+        found = {"bytes": row["bytes"], "dead_rows": row["dead"], "changed_rows": row["changed"]}
+        return {**found, "oldest_transaction": row["age"]} if "FREEZE" in step.statement else found
 
     def _try_table(self, step: Step) -> Tried:
         if self.psql.ask(VACUUMED.format(oid=step.oid))["any"]:
@@ -221,7 +221,7 @@ class PostgresWork:
     def _holders(self, step: Step) -> str:
         oids = f"{step.oid}, {step.table_oid}" if step.table_oid else str(step.oid)
         try:
-            found = self.psql.ask(HOLDERS.format(oids=oids))
+            found = self.psql.ask(HOLDERS.format(oids=oids, all="false"))
         except AccessRefusedError:
             return ""
         return f": {holders_words(found)} one" if found else ""
@@ -252,6 +252,15 @@ class PostgresWork:
         blocked = blocked_by(self.psql.ask(OLDEST), patience)
         if blocked:
             return Tried(blocked, again=True)
+        held = self._holders(
+            step
+        )  # at the begin no longer than for any lock; later as long as the patience
+        if held and not job.window.pause(job.params["lock_timeout_seconds"]):
+            return Tried(f"no lock{held}", again=True)
+        held = held and self._holders(step)
+        if held:
+            wait = job.params["lock_timeout_seconds"]
+            return Tried(f"no lock within {wait:g} s{held}", again=True)
         space = (
             no_space(self.psql, self.folder, step.oid, step.size_bytes, job.host)
             if self.folder
