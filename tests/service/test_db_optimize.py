@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from patience import eventually
 from service.disks import small
 from service.majors import ADMINISTRATOR, CLERK, MAJORS, MajorServer, own_server, shared_server
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
+    database_optimization,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_optimization_shape import (
+    DatabaseOptimization,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.job import Job
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.record import Record
@@ -30,6 +37,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.run im
     optimize,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.window import Window
+from upkeep.checks.databases.database_optimized import Limits, judge
+from upkeep.judging.shapes import typed
+from upkeep.model.verdicts import Severity
 
 THRESHOLDS = {
     "changed_rows": 1000,
@@ -58,8 +68,13 @@ PARAMS: dict[str, Any] = {
     "run": "31",
     "thresholds": THRESHOLDS,
 }
-FEW = [13, 18]
-OTHERS = [pytest.param(one, marks=pytest.mark.thorough) for one in MAJORS if one not in FEW]
+OTHERS = [pytest.param(one, marks=pytest.mark.thorough) for one in MAJORS[1:-1]]
+ON_EACH = pytest.mark.parametrize("shop", [MAJORS[0], *OTHERS, MAJORS[-1]], indirect=True)
+ON_NEWEST = pytest.mark.parametrize(
+    "shop",
+    [pytest.param(MAJORS[0], marks=pytest.mark.thorough), *OTHERS, MAJORS[-1]],
+    indirect=True,
+)
 CHILD = """
 import json, sys, time
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
@@ -181,7 +196,7 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=[*FEW, *OTHERS])
+@pytest.fixture
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
     return shop_of(shared_server(request.param), tmp_path)
 
@@ -197,6 +212,7 @@ def outcomes(job: Job) -> list[tuple[str, str, str]]:
     return [(one.step.action, one.step.name, one.outcome) for one in job.ended]
 
 
+@ON_EACH
 def test_the_plan_is_shown_done_and_not_due_again(shop: Shop) -> None:
     before = shop.execute("SELECT pg_relation_size('orders_pkey')")[0][0]
     planned = shop.job(check=True)
@@ -232,6 +248,7 @@ def test_the_plan_is_shown_done_and_not_due_again(shop: Shop) -> None:
     assert difference(again)["after"] == ""
 
 
+@ON_NEWEST
 def test_a_lock_is_waited_for_again_and_then_left_alone(shop: Shop) -> None:
     with shop.transaction("LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE") as holder:
         pid = holder.info.backend_pid
@@ -249,6 +266,7 @@ def test_a_lock_is_waited_for_again_and_then_left_alone(shop: Shop) -> None:
     assert outcomes(job) == [("vacuum", "public.orders", "done")]
 
 
+@ON_NEWEST
 def test_a_table_that_is_locked_whole_does_not_stop_the_plan(bloated: Shop) -> None:
     with bloated.transaction("LOCK TABLE orders"):
         job = bloated.run()
@@ -259,6 +277,7 @@ def test_a_table_that_is_locked_whole_does_not_stop_the_plan(bloated: Shop) -> N
     assert job.record.reindexing == []
 
 
+@ON_NEWEST
 def test_the_window_ends_a_reindex_and_nothing_invalid_is_left(bloated: Shop) -> None:
     with bloated.transaction("SELECT * FROM other"):  # its end would wait for that snapshot
         job = bloated.run(minutes=0.05)
@@ -280,6 +299,7 @@ def _locks(shop: Shop) -> int:
     return int(rows[0][0])
 
 
+@ON_NEWEST
 def test_what_would_not_end_in_the_window_does_not_begin(shop: Shop) -> None:
     job = shop.job(minutes=1)
     job.record.said["rates"] = {"vacuum": 1000.0}
@@ -292,6 +312,7 @@ def test_what_would_not_end_in_the_window_does_not_begin(shop: Shop) -> None:
     assert _dead(shop) == 90_000
 
 
+@ON_EACH
 def test_what_an_old_snapshot_keeps_is_a_finding_and_the_first_act_of_the_next_run(
     bloated: Shop,
 ) -> None:
@@ -304,6 +325,11 @@ def test_what_an_old_snapshot_keeps_is_a_finding_and_the_first_act_of_the_next_r
         assert finding["index"] == '"public"."orders_pkey_ccnew"'
         assert finding["why"].startswith("invalid index, made by run 31; it could not be dropped: ")
         assert f"session {reader.info.backend_pid} of {ADMINISTRATOR}" in finding["why"]
+
+        [seen] = database_optimization.gather({"optimize_folder": str(bloated.record)}, Host())
+        verdict = judge(typed(DatabaseOptimization, seen), Limits(), datetime.now(UTC))
+        assert verdict.severity is Severity.MEDIUM
+        assert 'invalid index "public"."orders_pkey_ccnew", made by run 31' in verdict.message
 
         planned = bloated.job(check=True, actions=[])
         optimize(planned)
@@ -320,6 +346,7 @@ def test_what_an_old_snapshot_keeps_is_a_finding_and_the_first_act_of_the_next_r
     assert job.findings == []
 
 
+@ON_EACH
 def test_a_killed_run_is_cleared_by_the_next_and_nobody_elses_index_is_touched(
     bloated: Shop,
 ) -> None:
@@ -344,6 +371,7 @@ def test_a_killed_run_is_cleared_by_the_next_and_nobody_elses_index_is_touched(
     assert bloated.invalid() == {"orders_pkey_ccnew"}
 
 
+@ON_NEWEST
 def test_a_signal_cancels_the_statement_and_drops_what_it_made(bloated: Shop) -> None:
     with bloated.transaction("SELECT * FROM other"), bloated.child() as process:
         eventually(bloated.has_made, "the REINDEX has made its new index")
@@ -357,6 +385,7 @@ def test_a_signal_cancels_the_statement_and_drops_what_it_made(bloated: Shop) ->
     assert Record(str(bloated.record)).reindexing == []
 
 
+@ON_NEWEST
 def test_two_runs_do_not_work_at_once(bloated: Shop) -> None:
     with bloated.transaction("SELECT * FROM other"), bloated.child() as process:
         eventually(bloated.has_made, "the REINDEX has made its new index")
@@ -366,6 +395,7 @@ def test_two_runs_do_not_work_at_once(bloated: Shop) -> None:
         process.wait()
 
 
+@ON_NEWEST
 def test_no_reindex_begins_behind_an_old_transaction(bloated: Shop) -> None:
     with bloated.transaction("SELECT * FROM other") as db:
         job = bloated.run(patience_seconds=0)
@@ -375,6 +405,7 @@ def test_no_reindex_begins_behind_an_old_transaction(bloated: Shop) -> None:
     assert job.record.reindexing == []
 
 
+@ON_NEWEST
 def test_exclusion_constraints_catalogs_parents_and_temporary_tables_are_left_alone(
     shop: Shop,
 ) -> None:
@@ -400,6 +431,7 @@ def test_exclusion_constraints_catalogs_parents_and_temporary_tables_are_left_al
     ]
 
 
+@ON_NEWEST
 def test_an_account_that_may_not_see_the_data_folder_is_told_its_grant(shop: Shop) -> None:
     declared = shop.server.declared(shop.name, CLERK)
 
@@ -411,6 +443,7 @@ def test_an_account_that_may_not_see_the_data_folder_is_told_its_grant(shop: Sho
     assert outcomes(job) == []
 
 
+@ON_NEWEST
 def test_a_server_that_is_down_is_unknown_and_the_other_one_is_done(shop: Shop) -> None:
     params = shop.params()
     down = {**params["databases"][0], "port": 1}

@@ -12,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     OK,
+    PORT,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize._postgresql_plan import (
@@ -69,6 +70,8 @@ class Rests:
         entry = {
             **self.place,
             "subject": self.subject,
+            "name": str(self.psql.database.get("name") or "postgres"),
+            "port": int(self.psql.database.get("port") or PORT),
             "table_oid": step.table_oid,
             "index": step.name.split(".", 1)[1],
             "schema": step.name.split(".", 1)[0],

@@ -26,6 +26,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.window
 
 MEASURED_BYTES = 4 << 20
 """What is smaller says nothing of a server's speed."""
+KEPT_SECONDS = 90 * 86400.0
+"""How long is written down how the job ended for a database that it works on no more."""
 MOST_STEPS = 500
 """Of one kind in one database: the most urgent are tried first, the others are due again at the next run."""
 
@@ -137,11 +139,14 @@ class Job:
 
     def conclude(self, subjects: Sequence[str]) -> None:
         """Write down how this run ended for each database."""
-        at = iso(self.host.now())
+        at, old = iso(self.host.now()), str(iso(self.host.now() - KEPT_SECONDS))
+        last = self.record.said["last"]
+        for name in [name for name, one in last.items() if str(one.get("ended_at")) < old]:
+            del last[name]
         for subject in subjects:
             mine = [one for one in self.ended if one.step.subject == subject]
             notes = [one for one in self.notes if one["subject"] == subject]
-            self.record.said["last"][subject] = {
+            last[subject] = {
                 "run": self.run,
                 "ended_at": at,
                 "done": sum(one.outcome == DONE for one in mine),
