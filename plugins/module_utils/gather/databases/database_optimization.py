@@ -52,7 +52,9 @@ def parse_record(said: dict[str, Any]) -> list[Observation]:
         rests.setdefault(_text(entry["subject"]), []).append(_rest(entry))
     seen = []
     for name, last in list(said["last"].items())[:MOST]:
-        data = {key: _text(last[key]) for key in ("ended_at", "run", "outcome", "why")}
+        data: dict[str, Any] = {
+            key: _text(last[key]) for key in ("ended_at", "run", "outcome", "why")
+        }
         data.update({key: int(last[key]) for key in ("done", "not_done")})
         data["rests"] = rests.pop(name, [])[:MOST_RESTS]
         seen.append(Observation(name, data))
