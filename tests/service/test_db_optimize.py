@@ -476,6 +476,42 @@ def test_a_standby_is_skipped(major: int, short_folder: Path) -> None:
         server.stop()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_a_server_that_knows_accounts_of_the_system_is_asked_as_one(short_folder: Path) -> None:
+    server = own_server(18, short_folder / "pg")
+    try:
+        shop = shop_of(server, short_folder)
+        server.execute("CREATE ROLE postgres SUPERUSER LOGIN")
+        (server.home / "data/pg_hba.conf").write_text("local all all peer\n")
+        server.execute("SELECT pg_reload_conf()")
+        declared = server.declared("", "", address=str(server.home), password="")
+
+        refused = shop.run(databases=[declared])
+        assert [one["outcome"] for one in refused.notes] == ["unknown"]
+
+        job = shop.run(databases=[declared], run_as="postgres", actions=["vacuum"])
+        assert [one.outcome for one in job.ended] == ["done"]
+        assert job.notes == []
+    finally:
+        server.stop()
+
+
+@ON_NEWEST
+def test_what_the_server_skips_for_want_of_rights_is_not_called_done(shop: Shop) -> None:
+    worker = f"worker_{shop.name}"
+    shop.execute(f"CREATE ROLE {worker} LOGIN IN ROLE pg_read_all_settings, pg_read_all_stats")
+    shop.execute("VACUUM ANALYZE orders")
+    shop.execute("UPDATE orders SET item = 'other'")
+    eventually(lambda: _dead(shop) > 0, "the server has counted the rows")
+    declared = shop.server.declared(shop.name, worker, address=str(shop.server.home))
+    job = shop.run(databases=[declared])
+
+    assert outcomes(job) == [("vacuum", "public.orders", "skipped")]
+    assert job.ended[0].cause.startswith("the server has done nothing: the account must own")
+    [note] = job.notes
+    assert note["why"].startswith("1 large indexes are not judged")
+
+
 @pytest.mark.parametrize("major", [18, pytest.param(13, marks=pytest.mark.thorough)])
 def test_an_index_that_does_not_fit_twice_is_left_alone(major: int, tmp_path: Path) -> None:
     server = shared_server(major)

@@ -10,8 +10,7 @@ select json_build_object('number', current_setting('server_version_num')::int, '
   'port', current_setting('port')::int, 'system', (select system_identifier::text from pg_control_system()),
   'database', (select oid::bigint from pg_database where datname = current_database()),
   'began', extract(epoch from pg_postmaster_start_time())::float8,
-  'read_only', current_setting('transaction_read_only'), 'account', current_user,
-  'sees_all', pg_has_role('pg_read_all_stats', 'USAGE'))"""
+  'account', current_user)"""
 
 ALIVE = """select json_agg(oid::bigint) from pg_database"""
 
@@ -28,7 +27,8 @@ with locked as (select relation from pg_locks where locktype = 'relation' and gr
 forced as (select current_setting('autovacuum_freeze_max_age')::float8 as most),
 one as (
   select c.oid, n.nspname as schema, c.relname as name, c.reltuples, c.relpages, s.n_live_tup as live,
-    s.n_dead_tup as dead, s.n_mod_since_analyze as changed, age(c.relfrozenxid) as age, most,
+    s.n_dead_tup as dead, s.n_mod_since_analyze as changed, s.vacuum_count + s.analyze_count as runs,
+    age(c.relfrozenxid) as age, most,
     greatest(s.last_analyze, s.last_autoanalyze) as analyzed,
     case when c.oid in (select relation from locked) then c.relpages * current_setting('block_size')::bigint
       else pg_relation_size(c.oid) end as bytes
@@ -36,7 +36,8 @@ one as (
   where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_'
     and n.nspname <> 'information_schema' and (%(table)s = 0 or c.oid = %(table)s))
 select coalesce(json_agg(json_build_object('oid', oid::bigint, 'schema', schema, 'name', name, 'rows', reltuples,
-  'pages', relpages, 'live', live, 'dead', dead, 'changed', changed, 'age', age, 'age_most', most, 'bytes', bytes,
+  'pages', relpages, 'live', live, 'dead', dead, 'changed', changed, 'runs', runs,
+  'age', age, 'age_most', most, 'bytes', bytes,
   'analyzed_seconds', extract(epoch from now() - analyzed)::float8) order by schema, name), '[]')
 from one where %(table)s <> 0 or dead >= %(dead)s or changed >= %(changed)s
   or live >= %(changed)s and (reltuples < 0 or relpages = 0) or age >= most * %(freeze)s"""
@@ -49,7 +50,7 @@ with locked as (select relation from pg_locks where locktype = 'relation' and gr
   and database = (select oid from pg_database where datname = current_database())),
 one as (
   select i.indexrelid as oid, i.indrelid as "table", n.nspname as schema, c.relname as name,
-    i.indisexclusion as exclusion,
+    i.indisexclusion as exclusion, has_table_privilege(i.indrelid, 'SELECT') as may,
     case when t.reltuples > 0 and s.n_live_tup >= 0 then c.reltuples * s.n_live_tup / t.reltuples else c.reltuples end
       as rows,
     current_setting('block_size')::float8 as block,
@@ -73,10 +74,11 @@ one as (
 sized as (
   select *, block * (1 + ceil(greatest(rows, 0) * (12 + 8 * ceil(width / 8)) / ((block - 40) * fill / 100))) as tight
   from one)
-select coalesce(json_agg(json_build_object('oid', oid::bigint, 'table', "table"::bigint, 'schema', schema, 'name', name,
-  'exclusion', exclusion, 'bytes', bytes, 'wasted', greatest(0, bytes - coalesce(tight, bytes)))
+select json_build_object('unseen', (select count(*) from one where bytes >= %(bytes)s and not may),
+  'rows', (select coalesce(json_agg(json_build_object('oid', oid::bigint, 'table', "table"::bigint, 'schema', schema,
+  'name', name,  'exclusion', exclusion, 'bytes', bytes, 'wasted', greatest(0, bytes - coalesce(tight, bytes)))
   order by bytes - coalesce(tight, bytes) desc), '[]')
-from sized where %(index)s <> 0 or bytes - coalesce(tight, bytes) >= greatest(%(bytes)s, bytes * %(share)s)"""
+  from sized where %(index)s <> 0 or bytes - coalesce(tight, bytes) >= greatest(%(bytes)s, bytes * %(share)s)))"""
 
 # All indexes of a table. One that is being built has its OID in the progress of who builds it.
 OF_TABLE = """

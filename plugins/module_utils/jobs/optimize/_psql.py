@@ -28,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.client
 NAME = "upkeep db_optimize"
 """Of each of the job's sessions: at most one works at a time, beside one that looks at it."""
 ASK_LOCK_SECONDS = 1
-LOST, CANCELLED = "08006", "57014"
+LOST, CANCELLED, DEADLOCK = "08006", "57014", "40P01"
 NO_CONNECTION, ENDED_BY_SIGINT = 2, 3
 """What psql ends with. Source: psql(1), Exit Status; src/bin/psql/settings.h."""
 WATCH_SECONDS = 2.0
@@ -153,6 +153,7 @@ def why(state: str) -> str:
     known: Dict[str, str] = {
         **WHY,
         LOST: "the connection was lost",
+        DEADLOCK: "it and another session waited for each other",
         CANCELLED: "it was cancelled",
         "25006": "the server or the role is read-only",
         "53100": "the disk is full",

@@ -95,6 +95,9 @@ class Job:
             if self.check_mode:
                 self.ended.append(Ended(step, PLANNED))
                 continue
+            if self.window.left <= 0:
+                self.ended.append(Ended(step, SKIPPED, self._too_late(step)))
+                continue
             self.progress(f"{step.action} {step.name} ({number} of {len(steps)})", None)
             ended = work(step)
             self.ended.append(ended)

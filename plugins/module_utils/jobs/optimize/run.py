@@ -34,11 +34,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step i
     DONE,
     PLANNED,
     SKIPPED,
+    UNKNOWN,
     Ended,
     measure_words,
 )
-
-UNKNOWN = "unknown"
 
 
 def optimize(job: Job) -> str:
@@ -111,6 +110,8 @@ def _noted(job: Job, name: str) -> Iterator[None]:
         job.note(name, SKIPPED, str(exc))
     except (OptimizeError, AccessRefusedError, HostError) as exc:
         job.note(name, UNKNOWN, " ".join(str(exc).split())[:400])
+    except (ValueError, TypeError, KeyError, IndexError) as exc:
+        job.note(name, UNKNOWN, f"an answer is not understood ({type(exc).__name__})")
 
 
 @contextlib.contextmanager

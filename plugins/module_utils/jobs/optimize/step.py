@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict
 
 DONE, SKIPPED, CANCELLED, PLANNED = "done", "skipped", "cancelled", "planned"
+UNKNOWN = "unknown"
+"""Of a whole database: why is not known, or not all of it could be seen."""
 BYTES_PER_SECOND = 16 << 20
 """What is assumed of a server of which nothing was measured yet."""
 
