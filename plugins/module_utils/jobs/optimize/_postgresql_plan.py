@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step i
 
 SHARED = "SHARE UPDATE EXCLUSIVE (reads and writes go on)"
 Estimate = Callable[[str, int], float]
-"""Returns the seconds that an action takes on so many bytes."""
+"""Returns the seconds that an action takes on that many bytes."""
 GROWN = 1.2
 """An index is not due again until it is larger than this times what its last REINDEX made of it."""
 

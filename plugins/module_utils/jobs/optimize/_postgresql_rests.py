@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a REINDEX that did not end well has left: found by what was written down before it, and dropped."""
+"""What a failed REINDEX has left: found by what was written down before it, and dropped."""
 
 from __future__ import annotations
 

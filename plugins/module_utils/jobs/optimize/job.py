@@ -33,7 +33,7 @@ MOST_STEPS = 500
 
 
 def nothing_said(_step: str, _share: float | None) -> None:
-    """Take what the job does, and how far it is (0 to 1), where nobody is told."""
+    """Take what the job does, and how far it is (0 to 1), where nobody shows it."""
 
 
 @dataclass(frozen=True)

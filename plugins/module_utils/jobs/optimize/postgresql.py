@@ -88,7 +88,7 @@ def work(job: Job, database: Dict[str, Any], rests: List[Rests]) -> None:
     rests.append(task.rests)
     task.rests.first_act()
     job.work_off(task.due_tables(), task.keep_table)
-    if job.wants("reindex"):  # after it, as the estimate needs statistics of now
+    if job.wants("reindex"):  # after it, as the estimate needs current statistics
         job.work_off(task.due_indexes(), task.reindex)
 
 

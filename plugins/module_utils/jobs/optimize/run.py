@@ -36,6 +36,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step i
     SKIPPED,
     UNKNOWN,
     Ended,
+    change_words,
     measure_words,
 )
 
@@ -141,9 +142,10 @@ def difference(job: Job) -> Dict[str, str]:
         return {"before": "", "after": _text(lines), "after_header": head}
     before, after = [], []
     for one in job.ended:
-        place = f"{one.step.subject}: {one.step.name}"
-        before.append(f"{place}: {measure_words(one.before)}")
-        after.append(f"{place}: {measure_words(one.after)}; {_how(one)}")
+        before.append(f"{one.step.subject}: {one.step.name}: {measure_words(one.before)}")
+        after.append(
+            f"{one.step.subject}: {_how(one)}: {change_words(one.before, one.after)}{_cause(one)}"
+        )
     left = [f"{one['subject']}: {one['index']}: {one['why']}" for one in job.findings]
     return {
         "before": _text(before),
@@ -154,8 +156,11 @@ def difference(job: Job) -> Dict[str, str]:
 
 
 def _how(one: Ended) -> str:
-    cause = f": {one.cause}" if one.cause else ""
-    return f"{one.step.statement} {one.outcome}{cause}"
+    return f"{one.step.statement} {one.outcome}"
+
+
+def _cause(one: Ended) -> str:
+    return f"; {one.cause}" if one.cause else ""
 
 
 def _text(lines: Sequence[str]) -> str:

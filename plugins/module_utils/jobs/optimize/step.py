@@ -95,13 +95,28 @@ def duration_words(seconds: float) -> str:
 
 
 def measure_words(measures: Dict[str, Any]) -> str:
-    """Return measures side by side: `12.5 MiB, dead rows 90000`."""
+    """Return measures: `size 12.5 MiB, dead rows 90000`."""
+    return ", ".join(f"{_title(name)} {_shown(name, one)}" for name, one in measures.items())
+
+
+def change_words(before: Dict[str, Any], after: Dict[str, Any]) -> str:
+    """Return measures side by side: `size 12.5 MiB, dead rows 90000 before, 0 now`."""
     said = []
-    for name, value in measures.items():
-        shown = "not read" if value is None else value
-        if name == "bytes" and value is not None:
-            shown = size_words(value)
-        elif isinstance(value, float):
-            shown = f"{value:.0%}" if name.endswith("share") else f"{value:.0f}"
-        said.append(f"{name.replace('_', ' ')} {shown}")
+    for name, value in after.items():
+        was, now = _shown(name, before.get(name)), _shown(name, value)
+        said.append(f"{_title(name)} {now if was == now else f'{was} before, {now} now'}")
     return ", ".join(said)
+
+
+def _title(name: str) -> str:
+    return "size" if name == "bytes" else name.replace("_bytes", " size").replace("_", " ")
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "not read"
+    if name == "bytes" or name.endswith("_bytes"):
+        return size_words(value)
+    if isinstance(value, float):
+        return f"{value:.0%}" if name.endswith("share") else f"{value:.0f}"
+    return str(value)
