@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from patience import eventually
@@ -369,6 +370,26 @@ def test_a_killed_run_is_cleared_by_the_next_and_nobody_elses_index_is_touched(
         ("reindex", "public.orders_pkey", "done"),
     ]
     assert bloated.invalid() == {"orders_pkey_ccnew"}
+
+
+@ON_EACH
+def test_a_session_whose_client_was_killed_too_is_cancelled_by_the_next_run(
+    bloated: Shop,
+) -> None:
+    with bloated.transaction("SELECT * FROM other"):
+        with bloated.child() as process:
+            eventually(bloated.has_made, "the REINDEX has made its new index")
+            process.send_signal(signal.SIGSTOP)
+            for client in psutil.Process(process.pid).children():
+                client.kill()
+        if bloated.server.major < 14:  # it does not notice that nobody listens any more
+            assert bloated.sessions() == 1
+
+        job = bloated.run(actions=[], run="32")
+
+        assert outcomes(job) == [("drop", "public.orders_pkey_ccnew", "done")]
+        assert bloated.invalid() == set()
+        assert bloated.sessions() == 0
 
 
 @ON_NEWEST

@@ -125,9 +125,7 @@ class Rests:
             if gone.get("server") == self.place["server"] and gone.get("database") not in alive:
                 self.job.record.end(gone)
         for _turn in range(ORPHAN_TURNS):  # the session of a killed run may still work
-            if not self.psql.ask(ORPHANS.format(name=NAME))["any"]:
-                break
-            if not self.job.window.pause(1.0):
+            if not self._orphans() or not self.job.window.pause(1.0):
                 break
         for entry in entries:
             self.drop(entry)
@@ -173,6 +171,10 @@ class Rests:
             entry["why"] = str(exc)[:200]
             return False
 
+    def _orphans(self) -> int:
+        """Cancel the job's sessions that work on without a client, and return how many there are."""
+        return int(self.psql.ask(ORPHANS.format(name=NAME))["any"])
+
     def _found(self, entry: Dict[str, Any]) -> List[Dict[str, Any]]:
         indexes = self.psql.ask(OF_TABLE.format(oid=int(entry["table_oid"])))
         return own_rests(entry, indexes)
@@ -180,9 +182,13 @@ class Rests:
     def _settle(self, entry: Dict[str, Any]) -> bool:
         """Write down what is left of an entry; forget it if that is nothing."""
         left = self._found(entry)
-        if not left:
+        if not left and not self._orphans():
             self.job.record.end(entry)
             return True
+        if not left:
+            entry["why"] = "its session still works"
+            self.job.record.save()
+            return False
         entry["made"] = sorted({*entry["made"], *(one["oid"] for one in left)})
         entry["rests"] = [f"{quoted(one['schema'])}.{quoted(one['name'])}" for one in left]
         entry["why"] = self._holders(entry, left)

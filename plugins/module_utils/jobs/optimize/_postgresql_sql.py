@@ -122,10 +122,11 @@ select coalesce(json_agg(json_build_object('pid', pid, 'account', usename, 'appl
     'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
   order by a.pid limit 3) as holder"""
 
+# Sessions of the job that work on, although their client has ended; they are cancelled.
 ORPHANS = """
 select json_build_object('any', count(*), 'cancelled', count(*) filter (where pg_cancel_backend(pid)))
 from pg_stat_activity where application_name = '{name}' and usename = current_user and datname = current_database()
-  and pid <> pg_backend_pid()"""
+  and pid <> pg_backend_pid() and state = 'active'"""
 
 
 def quoted(name: str) -> str:
