@@ -13,8 +13,8 @@ version_added: 0.1.0
 author: Upkeep's founders (@astral-core)
 description:
   - Does what is due in PostgreSQL (C(ANALYZE), C(VACUUM), C(REINDEX INDEX CONCURRENTLY)), MariaDB (C(ANALYZE TABLE))
-    and SQLite (C(PRAGMA optimize), C(PRAGMA wal_checkpoint(TRUNCATE))), within a window of time. What is not due is
-    left alone, so a second run changes nothing.
+    and SQLite (C(PRAGMA optimize), a checkpoint that empties the log), within a window of time. What is not due is left
+    alone, so a second run changes nothing.
   - In check mode, returns and shows the plan, with each statement, why, the lock that it takes, its size, and its time
     by estimate.
   - No table is rewritten unless O(rewrite) names it. C(VACUUM FULL) is never run.
@@ -26,6 +26,8 @@ description:
     by a signal.
 extends_documentation_fragment: [astral.upkeep.databases]
 options:
+  databases:
+    description: The databases to keep in order.
   discover:
     description: Whether to look for servers on this host's usual sockets, for kinds that none is declared of.
     type: bool
