@@ -198,7 +198,7 @@ def mariadb() -> Iterator[tuple[Path, Sql]]:
         try:
             eventually(answers, "mariadbd")
             sql("create database shop; create table shop.`or``ders` (id int primary key, item text) "
-                "stats_auto_recalc=0; create table shop.other (id int)")  # fmt: skip
+                "stats_auto_recalc=0; create table shop.other (id int) stats_auto_recalc=0")  # fmt: skip
             yield Path(home), sql
         finally:
             process.terminate()

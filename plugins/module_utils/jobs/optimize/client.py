@@ -27,7 +27,6 @@ _PR_SET_PDEATHSIG = 1
 LIMIT_BYTES = 30_000_000
 CANCEL_SECONDS = 15.0
 """How long a server may take to end a statement that was cancelled, before its client is killed."""
-LOOK_SECONDS = 0.05
 
 
 class Client:
@@ -81,11 +80,10 @@ class Client:
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end; return whether it has ended."""
-        ends = time.monotonic() + seconds
-        while self._process.poll() is None:
-            if time.monotonic() >= ends:
-                return False
-            time.sleep(LOOK_SECONDS)
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
         return True
 
     def cancel(self) -> None:
