@@ -12,7 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize._postg
     quoted,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step import (
-    Step,
+    PlannedStep,
     duration_words,
     size_words,
 )
@@ -30,7 +30,7 @@ def table_steps(
     actions: Sequence[str],
     subject: str,
     estimate: Estimate,
-) -> List[Step]:
+) -> List[PlannedStep]:
     """Return what is due of tables, the most changed first. rows: of TABLES."""
     steps = []
     for row in rows:
@@ -52,7 +52,9 @@ def table_steps(
         seconds = estimate(action, size if vacuum else min(size, 300 * 100 * 8192))
         shown = f"{row['schema']}.{row['name']}"
         steps.append(
-            Step(subject, action, shown, statement, reason, SHARED, size, seconds, row["oid"])
+            PlannedStep(
+                subject, action, shown, statement, reason, SHARED, size, seconds, row["oid"]
+            )
         )
     worth = {row["oid"]: (row["changed"] or 0) + (row["dead"] or 0) for row in rows}
     return sorted(steps, key=lambda step: (-worth[step.oid], step.name))
@@ -91,7 +93,7 @@ def index_steps(
     reindexed: Callable[[int], Dict[str, Any] | None],
     subject: str,
     estimate: Estimate,
-) -> List[Step]:
+) -> List[PlannedStep]:
     """Return the indexes that are due, those of the most waste first. rows: of INDEXES.
 
     reindexed: what is written down of the last REINDEX of an index, by its OID. An estimate is no measurement: what
@@ -105,7 +107,7 @@ def index_steps(
         name = f"{quoted(row['schema'])}.{quoted(row['name'])}"
         wasted = f"{size_words(row['wasted'])} of {size_words(row['bytes'])} wasted, by estimate"
         steps.append(
-            Step(
+            PlannedStep(
                 subject,
                 "reindex",
                 f"{row['schema']}.{row['name']}",

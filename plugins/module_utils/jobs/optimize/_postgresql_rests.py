@@ -36,7 +36,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.job im
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step import (
     DONE,
     Ended,
-    Step,
+    PlannedStep,
 )
 
 LOCKED = "55P03"
@@ -61,7 +61,7 @@ class Rests:
     def __init__(self, job: Job, psql: Psql, subject: str, place: Dict[str, Any]) -> None:
         self.job, self.psql, self.subject, self.place = job, psql, subject, place
 
-    def begin(self, step: Step) -> Dict[str, Any]:
+    def begin(self, step: PlannedStep) -> Dict[str, Any]:
         """Write down what is there before a REINDEX; return the entry.
 
         Raises: AccessRefusedError, OptimizeError: then it may not begin.
@@ -202,9 +202,9 @@ class Rests:
             return "it could not be dropped"
         return f"it could not be dropped: {holders_words(found)} a lock on its table"
 
-    def _step(self, entry: Dict[str, Any], one: Dict[str, Any]) -> Step:
+    def _step(self, entry: Dict[str, Any], one: Dict[str, Any]) -> PlannedStep:
         name = f"{quoted(one['schema'])}.{quoted(one['name'])}"
-        return Step(
+        return PlannedStep(
             self.subject,
             "drop",
             f"{one['schema']}.{one['name']}",
@@ -217,7 +217,7 @@ class Rests:
             int(entry["table_oid"]),
         )
 
-    def _drop_one(self, step: Step) -> Tried:
+    def _drop_one(self, step: PlannedStep) -> Tried:
         """Drop one, if nobody builds on its table, and it is still the same."""
         busy = self.psql.ask(BUILDING.format(oid=step.table_oid, name=NAME))
         if busy["any"]:
@@ -234,7 +234,7 @@ class Rests:
         return Tried(why(state), again=state == LOCKED)
 
 
-def _not_now(step: Step) -> Ended:
+def _not_now(step: PlannedStep) -> Ended:
     return Ended(step, DONE)
 
 

@@ -14,5 +14,5 @@ class StandbyError(OptimizeError):
     """The database is a copy of another one: it is skipped, and that is as it should be."""
 
 
-class CancelledError(OptimizeError):
+class OptimizeCancelledError(OptimizeError):
     """Whoever asked for the job has ended it."""

@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step i
     PLANNED,
     SKIPPED,
     Ended,
-    Step,
+    PlannedStep,
     duration_words,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.window import Window
@@ -89,7 +89,7 @@ class Job:
         """Return the seconds that an action takes, by what it took before on this host."""
         return size_bytes / (self.record.rate(action) or BYTES_PER_SECOND)
 
-    def work_off(self, steps: Sequence[Step], work: Callable[[Step], Ended]) -> None:
+    def work_off(self, steps: Sequence[PlannedStep], work: Callable[[PlannedStep], Ended]) -> None:
         """Do the steps one after the other, or only plan them."""
         for number, step in enumerate(steps[:MOST_STEPS], 1):
             if self.check_mode:
@@ -109,7 +109,7 @@ class Job:
             why = f"{len(steps)} statements are due; {MOST_STEPS} are tried at a time"
             self.note(steps[0].subject, SKIPPED, why)
 
-    def try_step(self, step: Step, turn: Callable[[], Tried]) -> Ended:
+    def try_step(self, step: PlannedStep, turn: Callable[[], Tried]) -> Ended:
         """Try a step as often as the site allows, as long as it would end within the window."""
         began = time.monotonic()
         tried = Tried()
@@ -127,7 +127,7 @@ class Job:
         outcome = CANCELLED if tried.cancelled else SKIPPED
         return Ended(step, outcome, tried.cause, time.monotonic() - began)
 
-    def _too_late(self, step: Step) -> str:
+    def _too_late(self, step: PlannedStep) -> str:
         if self.window.left <= 0:
             return f"the window is over since {self.window.words}"
         return (

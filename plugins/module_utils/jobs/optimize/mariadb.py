@@ -27,7 +27,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.job import Job, Tried
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step import (
     Ended,
-    Step,
+    PlannedStep,
     size_words,
 )
 
@@ -64,7 +64,7 @@ WHY = {
 LOCKED, CANCELLED = ("1205",), ("1317", "1969")
 
 
-class ServerError(AccessRefusedError):
+class MariaStatementError(AccessRefusedError):
     """A statement failed. number: of the server's error; empty if it was none of the server's."""
 
     def __init__(self, number: str) -> None:
@@ -99,7 +99,7 @@ class MariaWork:
             raise StandbyError("it is a replica, or read-only")
         self.is_here = name == os.uname().nodename and os.path.isdir(self.folder)
 
-    def due(self) -> List[Step]:
+    def due(self) -> List[PlannedStep]:
         """Return the statements that are due, the longest neglected first."""
         steps = []
         rows = sorted(self._tables(), key=lambda row: (row["analyzed"], row["name"]))
@@ -120,7 +120,7 @@ class MariaWork:
                 steps.append(self._optimize(row, free))
         return steps
 
-    def _analyze(self, row: Dict[str, Any], days: float) -> Step:
+    def _analyze(self, row: Dict[str, Any], days: float) -> PlannedStep:
         why = (
             f"changed since its statistics were made {days:.0f} days ago"
             if row["analyzed"]
@@ -128,15 +128,19 @@ class MariaWork:
         )
         seconds = self.job.estimate("mariadb analyze", min(row["bytes"], 64 << 20))
         statement = f"ANALYZE NO_WRITE_TO_BINLOG TABLE {row['name']}"
-        return Step(self.subject, "analyze", row["shown"], statement, why, "a metadata lock (reads and writes go on)",
-                    row["bytes"], seconds)  # fmt: skip
+        lock = "a metadata lock (reads and writes go on)"
+        return PlannedStep(
+            self.subject, "analyze", row["shown"], statement, why, lock, row["bytes"], seconds
+        )
 
-    def _optimize(self, row: Dict[str, Any], free: float) -> Step:
+    def _optimize(self, row: Dict[str, Any], free: float) -> PlannedStep:
         seconds = self.job.estimate("mariadb rewrite", row["bytes"])
         statement = f"OPTIMIZE NO_WRITE_TO_BINLOG TABLE {row['name']}"
         why = f"{free:.0%} of its file are free"
-        return Step(self.subject, "rewrite", row["shown"], statement, why,
-                    "exclusive for a moment at its begin and end", row["bytes"], seconds)  # fmt: skip
+        lock = "exclusive for a moment at its begin and end"
+        return PlannedStep(
+            self.subject, "rewrite", row["shown"], statement, why, lock, row["bytes"], seconds
+        )
 
     def _tables(self, only: str = "") -> List[Dict[str, Any]]:
         """Return the tables. only: one of them, as it is shown."""
@@ -152,14 +156,14 @@ class MariaWork:
             })  # fmt: skip
         return found
 
-    def do(self, step: Step) -> Ended:
+    def do(self, step: PlannedStep) -> Ended:
         """Do one statement."""
         before = self._measured(step)
         ended = self.job.try_step(step, lambda: self._try(step))
         ended.before, ended.after = before, self._measured(step)
         return ended
 
-    def _measured(self, step: Step) -> Dict[str, Any]:
+    def _measured(self, step: PlannedStep) -> Dict[str, Any]:
         try:
             [row] = self._tables(step.name)
         except (AccessRefusedError, ValueError):
@@ -171,7 +175,7 @@ class MariaWork:
             "statistics_seconds": row["now"] - row["analyzed"] if row["analyzed"] else None,
         }
 
-    def _try(self, step: Step) -> Tried:
+    def _try(self, step: PlannedStep) -> Tried:
         params = self.job.params
         oldest = max(float(row[0]) for row in self._ask(OLDEST))
         if oldest > params["patience_seconds"]:
@@ -196,7 +200,7 @@ class MariaWork:
         )
         try:
             said = self._ask(settings + step.statement, left)
-        except ServerError as exc:
+        except MariaStatementError as exc:
             return Tried(str(exc), again=exc.number in LOCKED, cancelled=exc.number in CANCELLED)
         bad = [row for row in said if len(row) == 4 and row[2].lower() == "error"]
         if bad:  # it says so in its rows, and ends well
@@ -247,7 +251,7 @@ class MariaWork:
                 "1040",
             ):
                 raise AccessRefusedError(scrub(" ".join(err.split())[:300], database))
-            raise ServerError(number.group(1))
+            raise MariaStatementError(number.group(1))
         return [line.split("\t") for line in out.splitlines()]
 
 

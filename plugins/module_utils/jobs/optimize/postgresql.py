@@ -58,7 +58,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step i
     SKIPPED,
     UNKNOWN,
     Ended,
-    Step,
+    PlannedStep,
 )
 
 DROP_SHARE, DROP_SECONDS = 0.1, 30.0
@@ -118,13 +118,13 @@ class PostgresWork:
         self.place = {"server": about["system"], "database": about["database"]}
         self.rests = Rests(job, self.psql, self.subject, self.place)
 
-    def due_tables(self) -> List[Step]:
+    def due_tables(self) -> List[PlannedStep]:
         """Return the statements that are due on tables."""
         actions = [one for one in ("analyze", "vacuum") if self.job.wants(one)]
         rows = self._tables(0) if actions else []
         return table_steps(rows, self.job.limits, actions, self.subject, self.job.estimate)
 
-    def due_indexes(self) -> List[Step]:
+    def due_indexes(self) -> List[PlannedStep]:
         """Return the statements that are due on indexes."""
         found = self._indexes(0)
         if found["unseen"]:
@@ -164,7 +164,7 @@ class PostgresWork:
         found: Dict[str, Any] | None = self.job.record.said["reindexed"].get(self._key(oid))
         return found
 
-    def keep_table(self, step: Step) -> Ended:
+    def keep_table(self, step: PlannedStep) -> Ended:
         """Run ANALYZE or VACUUM."""
         runs, before = self._measured_table(step)
         ended = self.job.try_step(step, lambda: self._try_table(step))
@@ -178,7 +178,7 @@ class PostgresWork:
                 ended.cause = f"{rest} dead rows are left: an old transaction, slot or standby may still need them"
         return ended
 
-    def _counted(self, step: Step, runs: int) -> Tuple[Dict[str, Any], bool]:
+    def _counted(self, step: PlannedStep, runs: int) -> Tuple[Dict[str, Any], bool]:
         """Return the measures after a statement, and whether the server has counted it: it skips what is not ours."""
         ends = time.monotonic() + COUNTED_SECONDS
         while True:
@@ -187,7 +187,7 @@ class PostgresWork:
                 return after, now > runs
             time.sleep(0.2)
 
-    def _measured_table(self, step: Step) -> Tuple[int, Dict[str, Any]]:
+    def _measured_table(self, step: PlannedStep) -> Tuple[int, Dict[str, Any]]:
         """Return how often statements such as ours have worked on a table, and its measures."""
         try:
             [row] = self._tables(step.oid)
@@ -198,7 +198,7 @@ class PostgresWork:
             found["oldest_transaction"] = row["age"]
         return row["runs"], found
 
-    def _try_table(self, step: Step) -> Tried:
+    def _try_table(self, step: PlannedStep) -> Tried:
         if self.psql.ask(VACUUMED.format(oid=step.oid))["any"]:
             return Tried("another VACUUM works on it")
         return self._acted(step, self._settings(self.job.params["lock_timeout_seconds"]))
@@ -210,7 +210,7 @@ class PostgresWork:
         }
 
     def _acted(
-        self, step: Step, settings: Dict[str, Any], seconds: float = 0.0, **how: Any
+        self, step: PlannedStep, settings: Dict[str, Any], seconds: float = 0.0, **how: Any
     ) -> Tried:
         """Run the statement of a step, and say how that ended. seconds: until when; the window's end without them."""
         window = self.job.window
@@ -231,7 +231,7 @@ class PostgresWork:
             return Tried(f"no lock within {wait:g} s{held}", again=True)
         return Tried(why(state))
 
-    def _holders(self, step: Step) -> str:
+    def _holders(self, step: PlannedStep) -> str:
         oids = f"{step.oid}, {step.table_oid}" if step.table_oid else str(step.oid)
         try:
             found = self.psql.ask(HOLDERS.format(oids=oids, all="false"))
@@ -239,7 +239,7 @@ class PostgresWork:
             return ""
         return f": {holders_words(found)} one" if found else ""
 
-    def reindex(self, step: Step) -> Ended:
+    def reindex(self, step: PlannedStep) -> Ended:
         """Build an index anew beside itself, and leave nothing of it behind."""
         before = self._measured_index(step.oid)
         ended = self.job.try_step(step, lambda: self._try_reindex(step))
@@ -256,7 +256,7 @@ class PostgresWork:
             ended.after, ended.cause = {"bytes": None}, f"not measured afterwards: {exc}"
         return ended
 
-    def _try_reindex(self, step: Step) -> Tried:
+    def _try_reindex(self, step: PlannedStep) -> Tried:
         """Try it once, if nothing stands in the way, and drop what a failed one leaves."""
         job = self.job
         if self._named(step) != step.oid:  # a try before this one has come as far as that
@@ -295,7 +295,7 @@ class PostgresWork:
             self.rests.drop(entry)
         return tried
 
-    def _named(self, step: Step) -> int:
+    def _named(self, step: PlannedStep) -> int:
         """Return the OID of the index of a step's name: a REINDEX gives it another one."""
         name = step.statement.rpartition("CONCURRENTLY ")[2].replace("'", "''")
         return int(self.psql.ask(f"select to_json('{name}'::regclass::oid::bigint)"))

@@ -25,7 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize._postg
     last_acts,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors import (
-    CancelledError,
+    OptimizeCancelledError,
     OptimizeError,
     StandbyError,
 )
@@ -56,7 +56,7 @@ def optimize(job: Job) -> str:
             job.progress("dropping what is left", None)
             last_acts(job, rests)
             why = ""
-        except CancelledError as exc:
+        except OptimizeCancelledError as exc:
             why = str(exc)
             for one in rests:
                 one.report()
@@ -105,7 +105,7 @@ def _noted(job: Job, name: str) -> Iterator[None]:
     """Note why nothing was done of a database, and go on with the next one."""
     try:
         yield
-    except CancelledError:
+    except OptimizeCancelledError:
         raise
     except StandbyError as exc:
         job.note(name, SKIPPED, str(exc))
@@ -123,7 +123,7 @@ def ended_by_signals() -> Iterator[None]:
     def end(number: int, _frame: Any) -> None:
         for one in asked:
             signal.signal(one, signal.SIG_IGN)
-        raise CancelledError(f"cancelled by {signal.Signals(number).name}")
+        raise OptimizeCancelledError(f"cancelled by {signal.Signals(number).name}")
 
     before = {number: signal.signal(number, end) for number in asked}
     try:

@@ -24,7 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.job import Job, Tried
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step import (
     Ended,
-    Step,
+    PlannedStep,
     size_words,
 )
 
@@ -64,7 +64,7 @@ class SqliteWork:
             raise OptimizeError(f"{self.path}: belongs to another account; only root can become it")
         self.owner = (info.st_uid, info.st_gid)
 
-    def due(self) -> List[Step]:
+    def due(self) -> List[PlannedStep]:
         """Return what is due.
 
         Raises: OptimizeError if that cannot be seen.
@@ -93,9 +93,9 @@ class SqliteWork:
             )
         return steps
 
-    def _step(self, action: str, statement: str, why: str, lock: str, size: int) -> Step:
+    def _step(self, action: str, statement: str, why: str, lock: str, size: int) -> PlannedStep:
         seconds = self.job.estimate(f"sqlite {action}", size)
-        return Step(self.subject, action, self.path, statement, why, lock, size, seconds)
+        return PlannedStep(self.subject, action, self.path, statement, why, lock, size, seconds)
 
     def _log_bytes(self) -> int:
         try:
@@ -103,7 +103,7 @@ class SqliteWork:
         except HostError:
             return 0
 
-    def do(self, step: Step) -> Ended:
+    def do(self, step: PlannedStep) -> Ended:
         """Do one statement."""
         before = self._measures()
         ended = self.job.try_step(step, lambda: self._try(step))
@@ -134,7 +134,7 @@ class SqliteWork:
             "tables_without_statistics": len(seen["due"]),
         }
 
-    def _try(self, step: Step) -> Tried:
+    def _try(self, step: PlannedStep) -> Tried:
         if step.action == "rewrite":
             space = self.job.host.statvfs(os.path.dirname(self.path))
             free = space.f_bavail * space.f_frsize

@@ -16,7 +16,7 @@ BYTES_PER_SECOND = 16 << 20
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedStep:
     """One statement.
 
     subject: the database, as observations name it. action: such as `reindex`. name: of the object. why: what makes it
@@ -50,7 +50,7 @@ class Ended:
     before, after: measures of the object, such as `bytes`, `dead_rows`; None for one that could not be read.
     """
 
-    step: Step
+    step: PlannedStep
     outcome: str
     cause: str = ""
     seconds: float = 0.0
