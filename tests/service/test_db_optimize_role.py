@@ -111,6 +111,7 @@ def test_a_host_that_opts_in_is_planned_then_done_and_judged(site: OptimizeSite)
     assert ("database_connect", site.subject) in results
 
 
+@pytest.mark.thorough
 def test_ansible_alone_does_the_same_and_then_nothing(site: OptimizeSite) -> None:
     command = [
         str(Path(sys.executable).with_name("ansible-playbook")),
