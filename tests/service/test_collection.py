@@ -219,6 +219,18 @@ def asked(folder: Path, url: str) -> dict[str, tuple[dict[str, Any], str]]:
             {"databases": [{"kind": "sqlite", "name": f"{folder}/jobs.db"}], "discover": False},
             f"sqlite {folder}/jobs.db",
         ),
+        **{
+            f"{name}_info": (
+                {"databases": [{"kind": "sqlite", "name": f"{folder}/jobs.db"}], "discover": False},
+                subject,
+            )
+            for name, subject in (
+                ("database_activity", ""),
+                ("database_objects", f"sqlite {folder}/jobs.db"),
+                ("database_statements", ""),
+            )
+        },
+        "database_optimization_info": ({"folder": f"{folder}/optimize"}, ""),
         "feeds_info": (
             {"source": "build/shop", "place": f"{folder}/report.json"},
             f"{folder}/report.json",

@@ -103,7 +103,13 @@ class Rests:
             self.job.record.save()
         share = seen["share"]
         phase = str(seen["phase"] or "")[:40]
-        self.job.progress(f"{label}: {phase}", share if share is None else min(1.0, share))
+        self.job.progress(
+            {
+                "title": label,
+                "step": phase,
+                "share": share if share is None else min(1.0, share),
+            }
+        )
 
     def entries(self) -> List[Dict[str, Any]]:
         """Return what was begun in this database and has left something, or may have."""

@@ -32,7 +32,7 @@ MOST_STEPS = 500
 """Of one kind in one database: the most urgent are tried first, the others are due again at the next run."""
 
 
-def nothing_said(_step: str, _share: float | None) -> None:
+def nothing_said(_said: Dict[str, Any]) -> None:
     """Take what the job does, and how far it is (0 to 1), where nobody shows it."""
 
 
@@ -61,7 +61,7 @@ class Job:
     record: Record
     host: Host
     check_mode: bool = False
-    progress: Callable[[str, float | None], None] = nothing_said
+    progress: Callable[[Dict[str, Any]], None] = nothing_said
     ended: List[Ended] = field(default_factory=list)
     notes: List[Dict[str, str]] = field(default_factory=list)
     findings: List[Dict[str, str]] = field(default_factory=list)
@@ -98,7 +98,14 @@ class Job:
             if self.window.left <= 0:
                 self.ended.append(Ended(step, SKIPPED, self._too_late(step)))
                 continue
-            self.progress(f"{step.action} {step.name} ({number} of {len(steps)})", None)
+            self.progress(
+                {
+                    "title": f"{step.action} {step.name}",
+                    "number": number,
+                    "of": len(steps),
+                    "step": "at work",
+                }
+            )
             ended = work(step)
             self.ended.append(ended)
             if ended.outcome == DONE:

@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors
 )
 
 FOLDER = "/var/lib/upkeep/optimize"
-RECORD, LOCK = "record.json", "lock"
+RECORD, LOCK, RUNNING = "record.json", "lock", "running.json"
 LIMIT_BYTES = 4_000_000
 MOST_REINDEXED = 2000
 

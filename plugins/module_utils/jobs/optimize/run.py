@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from typing import Any, Dict, Iterator, List, Sequence
 
@@ -30,6 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors
     StandbyError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.job import Job
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.record import RUNNING
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step import (
     DONE,
     PLANNED,
@@ -39,6 +41,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.step i
     change_words,
     measure_words,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.progress import ProgressFile
 
 
 def optimize(job: Job) -> str:
@@ -50,10 +53,12 @@ def optimize(job: Job) -> str:
         _all(job, [])
         return ""
     rests: List[Rests] = []
+    shown = ProgressFile(os.path.join(job.record.folder, RUNNING))
+    job.progress = shown.tell
     with job.record.alone(), ended_by_signals():
         try:
             _all(job, rests)
-            job.progress("dropping what is left", None)
+            job.progress({"title": "indexes that are left over", "step": "dropping"})
             last_acts(job, rests)
             why = ""
         except OptimizeCancelledError as exc:
@@ -61,6 +66,7 @@ def optimize(job: Job) -> str:
             for one in rests:
                 one.report()
         finally:
+            shown.end()
             subjects = [one.step.subject for one in job.ended] + [
                 one["subject"] for one in job.notes
             ]
