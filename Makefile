@@ -41,6 +41,7 @@ test-busy:  ## the same beside two processes that keep two processors busy
 
 packages:
 	@tools/install-test-packages
+	@tools/install-test-servers
 
 # In one go where nothing is there yet: what `make daily` needs is among it.
 $(VENV)/dev: pyproject.toml galaxy.yml hatch_build.py

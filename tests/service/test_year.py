@@ -306,8 +306,8 @@ def test_what_is_left_out_and_who_signed_alone_is_listed(year: Year) -> None:
     ]
     assert lines("2027-12") == [
         "daily-logs run 12 20-31 blackout: Year's end",
-        "restore-verification run 1 26-26 blackout: Year's end",
         "database-optimization run 1 26-26 blackout: Year's end",
+        "restore-verification run 1 26-26 blackout: Year's end",
     ]
     assert lines("2027-06") == []
 

@@ -204,6 +204,7 @@ def test_only_the_clean_up_of_logs_restores_and_optimization_change_hosts(site: 
         "daily-logs",
         "daily-backups",
         "restore-verification",
+        "database-optimization",
     ]
 
 

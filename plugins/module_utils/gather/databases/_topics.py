@@ -58,7 +58,7 @@ def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obs
     lists = side_by_side(
         {
             name: partial(_names, host, database, asking.seconds)
-            for name, (database, _) in asked.items()
+            for name, (database, _known) in asked.items()
         },
         asking.seconds + 2,
     )
