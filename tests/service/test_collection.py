@@ -161,7 +161,9 @@ def test_each_plugin_is_documented_from_the_archive(installed: Plain) -> None:
     described = json.loads(documented.stdout)
     assert described.keys() == modules
     assert all(one["doc"]["short_description"] and one["examples"] for one in described.values())
-    assert json.loads(roles.stdout).keys() == {f"{NAME}.backup_verify", f"{NAME}.log_rotation"}
+    assert json.loads(roles.stdout).keys() == {
+        f"{NAME}.{role}" for role in ("backup_verify", "db_optimize", "log_rotation")
+    }
     for said in (listed, documented, roles):
         assert (said.returncode, said.stderr) == (0, "")
 
@@ -217,6 +219,18 @@ def asked(folder: Path, url: str) -> dict[str, tuple[dict[str, Any], str]]:
             {"databases": [{"kind": "sqlite", "name": f"{folder}/jobs.db"}], "discover": False},
             f"sqlite {folder}/jobs.db",
         ),
+        **{
+            f"{name}_info": (
+                {"databases": [{"kind": "sqlite", "name": f"{folder}/jobs.db"}], "discover": False},
+                subject,
+            )
+            for name, subject in (
+                ("database_activity", ""),
+                ("database_objects", f"sqlite {folder}/jobs.db"),
+                ("database_statements", ""),
+            )
+        },
+        "database_optimization_info": ({"folder": f"{folder}/optimize"}, ""),
         "feeds_info": (
             {"source": "build/shop", "place": f"{folder}/report.json"},
             f"{folder}/report.json",

@@ -167,7 +167,9 @@ def run(
         with _Intake(
             run_id, task.folder or task.site, store, workspace, progress, stop, began_at
         ) as intake:
-            order = replace(_order(task, workspace, limit), answered=answered, silent=silent)
+            order = replace(
+                _order(task, workspace, limit, run_id), answered=answered, silent=silent
+            )
             _run(task, order, intake, stop)
     return run_id
 
@@ -766,12 +768,13 @@ def _at_a_time_of(observed: Observed, now: datetime) -> Observed:
     return replace(observed, observed_at=now, results=tuple(results))
 
 
-def _order(task: Task, workspace: Path, limit: str) -> ansible.Order:
+def _order(task: Task, workspace: Path, limit: str, run_id: int) -> ansible.Order:
     """Return what Ansible is to do."""
     variables: dict[str, Any] = {
         **task.variables,
         "upkeep_procedure": task.procedure,
         "upkeep_hosts": task.hosts,
+        "upkeep_run": str(run_id),  # a job writes down which run has left something
         # Not the name that an inventory uses: extra variables would win over a host's own.
         "upkeep_default_timeout_seconds": task.host_timeout_seconds,
     }

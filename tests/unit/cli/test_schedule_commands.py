@@ -615,7 +615,7 @@ def test_the_feeds_events_come_when_the_procedures_are_due():
         due = list(due_times(timing, begin, end))
         assert [one for one in walked if begin < one <= end] == due
         compared += 1
-    assert compared == 16
+    assert compared == 18
 
 
 def test_what_is_skipped_and_where_it_ends_stand_in_the_feed():

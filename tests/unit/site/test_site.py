@@ -42,7 +42,7 @@ def problems_of_schedule(folder: Path, text: str) -> list[str]:
         ("procedures:\n  daily:\n    title: x\n    duration: 0 min\n", "schedule.yml:4: procedures.daily.duration: found '0 min'; expected more than nothing"),
         ("procedures:\n  daily:\n    title: x\n    missed: rnu\n", "schedule.yml:4: procedures.daily.missed: found 'rnu'; expected 'run', 'skip' or a duration such as '6 h'; did you mean 'run'?"),
         ("procedures:\n  daily:\n    title: x\n    playbook: daly\n", "schedule.yml:4: procedures.daily.playbook: found 'daly'; expected a collection's playbook or a file such as playbooks/mine.yml; did you mean 'astral.upkeep.daily'?"),
-        ("procedures:\n  daily:\n    title: x\n    playbook: astral.upkeep.dayly\n", "schedule.yml:4: procedures.daily.playbook: found 'astral.upkeep.dayly'; expected one of astral.upkeep.backup_restore, astral.upkeep.backup_verify, astral.upkeep.daily, astral.upkeep.log_rotation, astral.upkeep.observe; did you mean 'astral.upkeep.daily'?"),
+        ("procedures:\n  daily:\n    title: x\n    playbook: astral.upkeep.dayly\n", "schedule.yml:4: procedures.daily.playbook: found 'astral.upkeep.dayly'; expected one of astral.upkeep.backup_restore, astral.upkeep.backup_verify, astral.upkeep.daily, astral.upkeep.db_optimize, astral.upkeep.log_rotation, astral.upkeep.observe; did you mean 'astral.upkeep.daily'?"),
         ("procedures:\n  daily:\n    title: x\n    playbook: ../mine.yml\n", "schedule.yml:4: procedures.daily.playbook: found '../mine.yml'; expected a file within the site"),
         ("procedures:\n  daily: x\n", "schedule.yml:2: procedures.daily: found 'x'; expected a mapping"),
         ("procedures: {}\n", "schedule.yml:1: procedures: found {}; expected at least one"),

@@ -81,7 +81,7 @@ CHECK = Check(
     gather="database_objects",
     shape=DatabaseObjects,
     since="0.1.0",
-    why="Each index makes writes slower, and takes memory and disk.",
+    why=("An index that another one makes needless costs its writes, memory and disk for nothing."),
     cannot_see=(
         "Indexes with the same columns in another order. Those of partitions, which go with that "
         "of the whole table."

@@ -84,7 +84,9 @@ CHECK = Check(
     gather="database_objects",
     shape=DatabaseObjects,
     since="0.1.0",
-    why="Empty room is read with the rest: queries become slower, and memory and backups larger.",
+    why=(
+        "A swollen index is read with its empty room: it takes more of the memory, and scans become slower."
+    ),
     cannot_see=(
         "Indexes other than B-trees. What has changed since the last vacuum. The estimate may be "
         "off by some percent."
