@@ -105,6 +105,7 @@ def test_each_row_of_the_page_is_read() -> None:
     rows = re.findall(r"^\| (?!planted )", faults, re.MULTILINE)
 
     assert len(rows) == sum(len(told(chapter)) for chapter in CHAPTERS)
+    assert f"There are {len(rows)} faults." in TEXT
 
 
 def test_each_test_that_it_names_is_there_and_the_pages_lead_to_it() -> None:
