@@ -136,9 +136,18 @@ def environment_of(settings: Mapping[str, str]) -> Dict[str, str]:
 
 def message(question: str, seconds: float) -> str:
     """Return the question with its settings, as the statements of one message without their separators."""
-    return f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))};" + ";".join(
+    return f"SET LOCAL statement_timeout = {_milliseconds(seconds)};" + ";".join(
         (*SETTINGS, question.strip())
     )
+
+
+def _milliseconds(seconds: float) -> int:
+    """Return a timeout in whole seconds, below one in tenths.
+
+    Before version 18, pg_stat_statements counts each value as a statement of its own: many would push out others.
+    """
+    step = 1000 if seconds >= 1 else 100
+    return max(step, int(seconds * 1000) // step * step)
 
 
 def _through_psycopg(

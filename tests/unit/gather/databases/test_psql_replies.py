@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     OK,
     Reply,
+    message,
     parse_psql,
 )
 
@@ -34,3 +35,14 @@ def test_an_array_of_several_lines_is_one_value() -> None:
         "late": Reply("57014"),
     }
     assert replies.connect_seconds == pytest.approx(0.994)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"),
+    [(59.984, 59000), (59.0, 59000), (1.0, 1000), (0.999, 900), (0.1, 100), (0.02, 100)],
+)
+def test_a_timeout_is_one_of_few(seconds: float, milliseconds: int) -> None:
+    """pg_stat_statements before version 18 counts each value as a statement of its own."""
+    said = message("select 1", seconds)
+
+    assert said.startswith(f"SET LOCAL statement_timeout = {milliseconds};SET ")
