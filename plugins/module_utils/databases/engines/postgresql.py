@@ -116,10 +116,10 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
     """
     if database.get("name"):
         return [database]
-    process, value = _listed(host, database, seconds)
+    process, value = listed(host, database, seconds)
     if process is None:  # psql does not tell it
         # A pool gives the second client the connection of the first; a port that is not the server's leads elsewhere.
-        again = _listed(host, database, seconds)[1]["process"]
+        again = listed(host, database, seconds)[1]["process"]
         pooled = again == value["process"] or value["port"] != (database.get("port") or PORT)
     else:
         # A pool cannot name the server's process when a client connects: it has none yet.
@@ -136,7 +136,7 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
     return found
 
 
-def _listed(
+def listed(
     host: Host, database: Dict[str, Any], seconds: float
 ) -> tuple[int | None, Dict[str, Any]]:
     """Return which process of the server connecting has named, and the answer about its databases."""
