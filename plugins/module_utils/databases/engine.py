@@ -161,9 +161,10 @@ def run_client(host: Host, command: List[str], seconds: float, **how: Any) -> tu
             raise
         refuse_starved(host, command[0], seconds)
         raise AccessRefusedError(late(seconds)) from exc
-    if ran.status != 0 and "timeout expired" in ran.err:
+    if ran.status != 0 and is_late(ran.err):
         refuse_starved(host, command[0], seconds)
-        raise AccessRefusedError(late(seconds))
+        connecting = (how.get("environment") or {}).get("PGCONNECT_TIMEOUT", seconds)
+        raise AccessRefusedError(late(min(seconds, float(connecting))))
     if ran.status != 0:
         raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
     return ran.out, time.monotonic() - started
@@ -172,6 +173,13 @@ def run_client(host: Host, command: List[str], seconds: float, **how: Any) -> tu
 def connect_seconds(database: Mapping[str, Any], seconds: float) -> int:
     """Return how long connecting may take, where all may take this many seconds."""
     return max(1, int(min(seconds, database.get("connect_seconds") or seconds)))
+
+
+def is_late(said: str) -> bool:
+    """Return whether a client's error says that connecting took too long; 110 is the system's number of that."""
+    return bool(
+        re.search(r"timeout expired|[Cc]onnection timed out|system error: 110|\(110\b", said)
+    )
 
 
 def late(seconds: float) -> str:

@@ -22,7 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 AT_ONCE = 32
 ANSWER_LIMIT_BYTES = 1_000_000
-STARVED_SHARE = 0.25
+STARVED_SHARE = 0.5
 """Of its time that a call has waited for a processor: then nothing is known about what it asked."""
 STARVED = "this host was too busy to ask within {:g} s"
 LATE = "no answer within {:g} s"

@@ -19,6 +19,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     connect_seconds,
+    is_late,
     late,
     refuse_starved,
 )
@@ -134,6 +135,9 @@ def ask_all(
             refuse_starved(host, command[0], room)
             raise AccessRefusedError(late(seconds)) from exc
         answered = parse(ran.out, nonce)
+        if ran.status != 0 and not answered and is_late(ran.err):
+            refuse_starved(host, command[0], room)
+            raise AccessRefusedError(late(connect_seconds(database, seconds)))
         if ran.status != 0 and not answered:
             raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
         if ran.status != 0:

@@ -21,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Patience,
     connect_seconds,
+    is_late,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -176,11 +177,6 @@ def _through_psycopg(
             raise patience.refused() from exc
         raise AccessRefusedError(str(exc)) from exc
     return Replies(replies, connected - started, process)
-
-
-def is_late(said: str) -> bool:
-    """Return whether a client's error says that connecting took too long."""
-    return bool(re.search(r"timeout expired|[Cc]onnection timed out", said))
 
 
 def _one(psycopg: Any, connection: Any, question: str, left: float) -> Reply:

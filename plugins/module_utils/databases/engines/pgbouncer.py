@@ -17,11 +17,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     Engine,
     Patience,
     TopicAnswers,
+    is_late,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     environment_of,
-    is_late,
     settings_of,
     sockets,
 )
