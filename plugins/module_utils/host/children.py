@@ -162,7 +162,7 @@ def _work(call: Callable[[], Any], writer: int) -> None:
 
 
 def _late(child: _Child, timeout_seconds: float) -> Answer:
-    """Return why a call has no answer in its time: what it asked, or this host."""
+    """Return why a call has no answer on time: what it asked, or this host."""
     took = time.monotonic() - child.began
     starved = waited_seconds(child.process) > STARVED_SHARE * took
     return Answer(error=(STARVED if starved else LATE).format(timeout_seconds))
