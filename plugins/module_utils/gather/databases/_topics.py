@@ -13,6 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Engine,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import (
     ENGINES,
     server,
@@ -103,7 +104,11 @@ def _read(host: Host, engine: Engine, database: Dict[str, Any], asking: Asking) 
         answers = engine.read(host, database, asking.gather, asking.seconds)
         return {"connected": True, **answers.as_data()}
     except AccessRefusedError as exc:
-        return {"connected": False, "reason": str(exc)}
+        return {"connected": False, "reason": _reason(exc, asking.seconds)}
+
+
+def _reason(exc: AccessRefusedError, seconds: float) -> str:
+    return str(exc) if exc.cause else told(str(exc), seconds).reason
 
 
 def _data(answer: Answer, database: Dict[str, Any]) -> Dict[str, Any]:
