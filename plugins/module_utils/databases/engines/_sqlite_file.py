@@ -17,6 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals i
     NO_FILE,
     NO_RIGHT,
     NO_SQLITE,
+    OTHER,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -50,7 +51,7 @@ def flags_of(host: Host, path: str) -> tuple[str, bool]:
                 LONE_LOG,
             )
     except HostError as exc:
-        raise AccessRefusedError(str(exc), _CAUSES.get(exc.why, "")) from exc
+        raise AccessRefusedError(str(exc), _CAUSES.get(exc.why, OTHER)) from exc
     return ALONE if alone else SHARED, write_ahead
 
 
@@ -62,7 +63,7 @@ def is_new(host: Host, path: str) -> bool:
     try:
         return host.stat(path).st_size == 0
     except HostError as exc:
-        raise AccessRefusedError(str(exc), _CAUSES.get(exc.why, "")) from exc
+        raise AccessRefusedError(str(exc), _CAUSES.get(exc.why, OTHER)) from exc
 
 
 def _refuse_special(host: Host, path: str) -> int:

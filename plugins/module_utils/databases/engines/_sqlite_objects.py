@@ -34,6 +34,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals i
     HOT_JOURNAL,
     LOCKED,
     NO_RIGHT,
+    OTHER,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -57,13 +58,13 @@ class _UnreadError(Exception):
 
 
 def cause_of(exc: Exception) -> str:
-    """Return why SQLite gave no answer as one word; empty if no step follows from it."""
+    """Return why SQLite gave no answer, as one word of refusals.py."""
     return {
         "its application holds a lock": LOCKED,
         HOT: HOT_JOURNAL,
         "it is damaged": DAMAGED_FILE,
         "it cannot be opened": NO_RIGHT,
-    }.get(why_of(exc), "")
+    }.get(why_of(exc), OTHER)
 
 
 def why_of(exc: Exception) -> str:

@@ -114,12 +114,11 @@ _OF_FILES = {
 
 def _next(seen: DatabaseAnswer) -> str:
     """Return the next step for its cause; empty if the check's own holds."""
-    cause = refusals.DENIED if seen.denied and not seen.cause else seen.cause
+    cause, place = seen.cause, seen.subject.partition(" ")[2]
+    if seen.kind == "sqlite" and cause not in (refusals.DAMAGED, *UNJUDGED[1:]):
+        return _of_file(cause, place) if cause else ""
     if cause in STEPS:
         return STEPS[cause]
-    place = seen.subject.partition(" ")[2]
-    if seen.kind == "sqlite":
-        return _of_file(cause, place)
     address = re.sub(r"^[^/]*@", "", place)
     if cause == refusals.NO_NAME:
         return step([remedies.NO_NAME, address.rpartition(":")[0]])

@@ -75,7 +75,7 @@ def test_messages_state_value_and_limit() -> None:
     [
         (
             refused(denied=True),
-            failed(Severity.CRITICAL, 'FATAL: role "root" does not exist', remedy=CORRECT),
+            failed(Severity.CRITICAL, 'FATAL: role "root" does not exist', remedy=LISTENS),
         ),
         (
             refused(declared=False),
@@ -160,8 +160,8 @@ STEPS = [
     ("sqlite /srv/a b.db", "no file", FILE),
     ("sqlite /srv/a b.db", "no right", "namei -l '/srv/a b.db'  # "),
     ("sqlite /srv/a b.db", "damaged", "decide: restore the file"),
-    ("sqlite /srv/a b.db", "other", "decide: see the server's log"),
-    ("sqlite /srv/a b.db", "", "decide: see what it is"),
+    ("sqlite /srv/a b.db", "other", "decide: see what it is"),
+    ("sqlite /srv/a\nb.db", "no sqlite", "decide: see what it is"),
 ]
 
 
