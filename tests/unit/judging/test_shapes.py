@@ -21,8 +21,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.judging import shapes
 from upkeep.checks.databases._sessions import placed
+from upkeep.judging import shapes
 from upkeep.judging.canaries import canary_of
 from upkeep.judging.check import Check, load
 from upkeep.judging.judge import judge

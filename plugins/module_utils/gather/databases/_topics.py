@@ -42,7 +42,8 @@ def of_servers(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obser
     """Return one observation per server of the declared and found databases that has topics of this gather."""
     declared, whole = wanted(params, host)
     servers: Databases = {}
-    for database, known in declared.values():
+    clear_first = sorted(declared.values(), key=lambda one: bool(one[0].get("ambiguous")))
+    for database, known in clear_first:
         if ENGINES[database["kind"]].topics.get(asking.gather):
             servers.setdefault(server(database), (database, known))
     return _observed(servers, whole, host, asking)
@@ -60,13 +61,14 @@ def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obs
         {
             name: partial(_names, host, database, asking.seconds)
             for name, (database, _known) in asked.items()
+            if not database.get("ambiguous")
         },
         asking.seconds + 2,
     )
     single: Databases = {}
     for name, (database, known) in asked.items():
         # One that refuses us is asked again, and says why.
-        for one in lists[name].value or [database]:
+        for one in (lists[name].value if name in lists else None) or [database]:
             single.setdefault(subject(one), (one, known))
     return _observed(single, whole, host, asking)
 
@@ -100,6 +102,8 @@ def _observed(databases: Databases, whole: bool, host: Host, asking: Asking) -> 
 def _read(host: Host, engine: Engine, database: Dict[str, Any], asking: Asking) -> Dict[str, Any]:
     if engine.read is None:
         raise AccessRefusedError(f"nothing is read of {engine.kind}")
+    if database.get("ambiguous"):
+        return {"connected": False, "reason": database["ambiguous"]}
     try:
         answers = engine.read(host, database, asking.gather, asking.seconds)
         return {"connected": True, **answers.as_data()}

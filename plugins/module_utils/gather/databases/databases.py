@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    AMBIGUOUS,
     DENIED,
     FULL,
     LIMIT_BYTES,
@@ -75,6 +76,8 @@ def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
 
     Raises: HostError without a program to ask with.
     """
+    if database.get("ambiguous"):
+        return _refusal(database["ambiguous"], database, AMBIGUOUS)
     try:
         return {
             "connected": True,

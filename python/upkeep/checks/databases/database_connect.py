@@ -39,6 +39,8 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
     """Judge whether it answers, then whether rightly, then how fast."""
     if not seen.connected:
         reason = short(seen.reason or "no connection", 200)
+        if seen.cause == refusals.AMBIGUOUS:
+            return unknown(f"not asked: {reason}", remedy=STEPS[refusals.AMBIGUOUS])
         if seen.cause in UNJUDGED:
             return unknown(f"not opened: {reason}", remedy=_next(seen))
         if seen.declared:
@@ -93,6 +95,7 @@ UNJUDGED = (refusals.LOCKED, refusals.HOT_JOURNAL, refusals.LONE_LOG)
 _SEE_LOG = "decide: see the server's log for why it let nobody in"
 _OPEN = "decide: start its application, which puts it right when it opens the database"
 STEPS = {
+    refusals.AMBIGUOUS: "decide: leave one of its entries in `databases`, or name the user in each of them",
     refusals.DENIED: "decide: correct the user or the password of its entry in `databases`, or the account's rights",
     refusals.NO_DATABASE: "decide: correct the name of its entry in `databases`, or make the database",
     refusals.FULL: after("database_pool"),
