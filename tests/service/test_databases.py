@@ -227,6 +227,7 @@ def test_postgresql_has_no_such_database(postgresql: Server, way: str) -> None:
     [seen] = see({**postgresql.database, "name": "nowhere"})
 
     assert connect(seen).message == 'FATAL: database "nowhere" does not exist'
+    assert connect(seen).remedy.startswith("decide: correct the name")
 
 
 def test_postgresql_is_down(way: str) -> None:
@@ -359,6 +360,7 @@ def test_mariadb_refuses_a_wrong_password(mariadb: Server) -> None:
 
     assert connect(seen).severity is Severity.CRITICAL
     assert connect(seen).message.startswith("ERROR 1045 (28000): Access denied for user 'clerk'")
+    assert connect(seen).remedy.startswith("decide: correct the user or the password")
     assert seen.data["denied"] is True
     assert "wrong-canary-word" not in repr(seen)
 
@@ -472,6 +474,7 @@ def test_redis_refuses(redis: Server, password: str, reason: str) -> None:
 
     assert connect(seen).severity is Severity.CRITICAL
     assert connect(seen).message == reason
+    assert connect(seen).remedy.startswith("decide: correct the user or the password")
     assert seen.data["denied"] is True
 
 
@@ -594,8 +597,9 @@ def test_sqlite_is_locked(tmp_path: Path) -> None:
         busy = {"kind": "sqlite", "name": str(tmp_path / "busy.db")}
         [seen] = see(busy, seconds=SECONDS)
 
-    assert connect(seen).severity is Severity.CRITICAL
-    assert connect(seen).message == "database is locked"
+    assert connect(seen).status is Status.UNKNOWN
+    assert connect(seen).message == "not opened: its application holds a lock"
+    assert connect(seen).remedy.startswith("lsof ")
 
 
 @pytest.mark.parametrize(
@@ -616,6 +620,7 @@ def test_sqlite_is_not_one(tmp_path: Path, content: bytes | None, reason: str) -
 
     assert connect(seen).severity is Severity.CRITICAL
     assert connect(seen).message.endswith(reason)
+    assert "just text" not in repr(seen.data) + seen.raw
 
 
 def test_no_secret_reaches_a_command_line(

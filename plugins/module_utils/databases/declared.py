@@ -41,6 +41,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "discover": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "int", "default": 8},
 }
+AMBIGUOUS = "declared more than once, each time in another way: nobody knows which one holds"
 
 
 def wanted(
@@ -48,9 +49,15 @@ def wanted(
 ) -> Tuple[Dict[str, Tuple[Dict[str, Any], bool]], bool]:
     """Return by subject the declared databases, then those found on the host of a kind that none is declared of.
 
-    Each with whether it is declared; and whether no other one can be there. Nobody's password is tried.
+    Each with whether it is declared; and whether no other one can be there. Nobody's password is tried. One that is
+    declared more than once, and not in the same way, has `ambiguous`, which says so: it is not known how to ask it.
     """
-    found = {subject(database): (database, True) for database in params["databases"]}
+    found: Dict[str, Tuple[Dict[str, Any], bool]] = {}
+    for database in params["databases"]:
+        name = subject(database)
+        first = found.setdefault(name, (database, True))[0]
+        if first != database:
+            found[name] = ({**first, "ambiguous": AMBIGUOUS}, True)
     if not params["discover"]:
         return found, True
     kinds = {database["kind"] for database in params["databases"]}

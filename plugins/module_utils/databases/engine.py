@@ -24,7 +24,14 @@ LONGEST_LOOK_SECONDS = 8.0
 
 
 class AccessRefusedError(Exception):
-    """The database could not be used; the text is its own reason, or the system's."""
+    """The database could not be used; the text is its own reason, or the system's.
+
+    cause: why, in one word of refusals.py, where the text is ours; else empty.
+    """
+
+    def __init__(self, text: str = "", cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class NotLookedAtError(Exception):

@@ -40,12 +40,17 @@ def server(database: Dict[str, Any]) -> str:
 
 
 def subject(database: Dict[str, Any]) -> str:
-    """Return `postgresql shop@127.0.0.1:5432/orders`, without what is not declared."""
+    """Return `postgresql shop@127.0.0.1:5432/orders`, without what is not declared.
+
+    Of a socket that has no port, a colon ends the path: `mariadb shop@/run/mysqld/mysqld.sock:/orders`.
+    """
     if database["kind"] == "sqlite":
         return f"sqlite {database['name']}"
     user = f"{database['user']}@" if database.get("user") else ""
     name = f"/{database['name']}" if database.get("name") else ""
-    return f"{database['kind']} {user}{_place(database)}{name}"
+    place = _place(database)
+    ended = ":" if name and place.startswith("/") and place == database.get("address") else ""
+    return f"{database['kind']} {user}{place}{ended}{name}"
 
 
 def _place(database: Dict[str, Any]) -> str:

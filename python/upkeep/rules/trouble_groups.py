@@ -6,7 +6,7 @@ One function for results, findings, members of alerts and rows of reviews: who s
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -107,13 +107,15 @@ def grouped(
 ) -> list[TroubleGroup[T]]:
     """Return the things by check → cause → hosts, in the order of the first of each.
 
-    Checks that read nothing on a host, for one reason, are one group. Groups that differ in nothing but the host are
-    one, where there are hosts_at of them.
+    Checks that read nothing on a host, for one reason, are one group; so are those that follow from a check that is
+    among the things. Groups that differ in nothing but the host are one, where there are hosts_at of them.
     """
+    found_all = [(thing, tell(thing)) for thing in things]
+    present = {(told.host, told.check) for _thing, told in found_all}
     by_cause: dict[object, list[tuple[int, T, Told]]] = {}
-    for number, thing in enumerate(things):
-        told = tell(thing)
-        by_cause.setdefault(_cause_on_host(number, told), []).append((number, thing, told))
+    for number, (thing, told) in enumerate(found_all):
+        cause = _cause_on_host(number, told, present)
+        by_cause.setdefault(cause, []).append((number, thing, told))
     alike: dict[object, list[list[tuple[int, T, Told]]]] = {}
     for found in by_cause.values():
         alike.setdefault(_cause_on_any_host(told for _number, _thing, told in found), []).append(
@@ -135,11 +137,17 @@ def grouped(
     ]
 
 
-def _cause_on_host(number: int, told: Told) -> object:
-    """Return what is the same for all checks that one thing blinds on a host; of anything else, its number."""
-    if told.status is Status.UNKNOWN and told.check:
-        return told.host, told.subject, told.message, told.apart
-    return number
+def _cause_on_host(number: int, told: Told, present: Set[tuple[str, str]]) -> object:
+    """Return what is the same for all checks that one thing blinds on a host; of anything else, its number.
+
+    present: host and check of all things. What follows from one of them is one thing, whatever its subjects are called:
+    that one says of each what it is.
+    """
+    if told.status is not Status.UNKNOWN or not told.check:
+        return number
+    if (told.host, cause_of(told.remedy)) in present:
+        return told.host, told.remedy, told.apart
+    return told.host, told.subject, told.message, told.apart
 
 
 def _cause_on_any_host(found: Iterable[Told]) -> object:

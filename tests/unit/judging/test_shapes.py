@@ -21,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from upkeep.checks.databases._sessions import placed
 from upkeep.judging import shapes
 from upkeep.judging.canaries import canary_of
 from upkeep.judging.check import Check, load
@@ -83,16 +84,18 @@ def test_what_yesterdays_program_observed_is_judged_as_it_was(gather: str) -> No
             for one in verdicts:
                 found = results_of([(check, one["limits"])], seen, line["now"])
                 assert [as_recorded(result) for result in found] == (
-                    [reworded(one["result"])] if one["result"] else []
+                    [reworded(one["result"], line["subject"])] if one["result"] else []
                 )
 
     assert len(lines) == 400
 
 
-def reworded(result: dict[str, Any]) -> dict[str, Any]:
+def reworded(result: dict[str, Any], subject: str) -> dict[str, Any]:
+    """Return what the check says now. What a client of databases runs is at the server's own place since."""
     texts = {"message": result["message"], "remedy": result["remedy"]}
     for before, now in REWORDED:
         texts = {name: text.replace(before, now) for name, text in texts.items()}
+    texts["remedy"] = placed(texts["remedy"], subject)
     return result | texts
 
 

@@ -198,3 +198,41 @@ def test_the_first_line_of_a_run_is_the_cause() -> None:
 
     shown = [one.check for one in troubles.worst()]
     assert shown == ["zoo", "backup_restored", "backup_restore_time"]
+
+
+def refusal(subject: str, check: str = "database_connect", message: str = "refused") -> Trouble:
+    """A database that lets nobody in, or what is not checked of it for that."""
+    if check == "database_connect":
+        return trouble(check=check, subject=subject, message=message)
+    remedy = after("database_connect")
+    return trouble(
+        check=check, status=Status.UNKNOWN, subject=subject, message=message, remedy=remedy
+    )
+
+
+BLIND = [
+    refusal("mariadb shop@10.0.0.5:3306", "database_pool", "not checked: refused"),
+    refusal("mariadb 10.0.0.5:3306", "database_locks", "not checked: refused"),
+    refusal("mariadb 10.0.0.5:3306", "database_purge", "not checked: refused"),
+    refusal("mariadb shop@10.0.0.5:3306", "database_fragmentation", "not checked: late"),
+]
+
+
+def test_what_follows_from_a_refusal_is_one_group_behind_it() -> None:
+    cause = refusal("mariadb shop@10.0.0.5:3306")
+
+    groups = grouped(causes_first([*BLIND, cause], Trouble.tell))
+
+    blind = tuple(one.check for one in BLIND)
+    assert [one.checks for one in groups] == [("database_connect",), blind]
+    assert groups[1].things == tuple(BLIND)
+
+
+def test_what_follows_from_what_is_not_told_names_each_subject() -> None:
+    groups = grouped(BLIND)
+
+    assert [one.first.subject for one in groups] == [
+        "mariadb shop@10.0.0.5:3306",
+        "mariadb 10.0.0.5:3306",
+        "mariadb shop@10.0.0.5:3306",
+    ]

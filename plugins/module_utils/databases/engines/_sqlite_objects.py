@@ -25,12 +25,23 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._s
     ALONE,
     SHARED,
     flags_of,
+    is_new,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    DAMAGED as DAMAGED_FILE,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    HOT_JOURNAL,
+    LOCKED,
+    NO_RIGHT,
+    OTHER,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 HELD_SECONDS = 2.0
 """How long the application may be kept from writing."""
 STEPS = 2_000
+HOT = "a writer ended before it was done; the next one puts that right, and a reader does not"
 MOST = 100
 LIMIT_CHARACTERS = 200
 # The name of an object may be there, a row's number not: it may be a key.
@@ -46,6 +57,16 @@ class _UnreadError(Exception):
     """A topic could not be read; the text says why, in our words."""
 
 
+def cause_of(exc: Exception) -> str:
+    """Return why SQLite gave no answer, as one word of refusals.py."""
+    return {
+        "its application holds a lock": LOCKED,
+        HOT: HOT_JOURNAL,
+        "it is damaged": DAMAGED_FILE,
+        "it cannot be opened": NO_RIGHT,
+    }.get(why_of(exc), OTHER)
+
+
 def why_of(exc: Exception) -> str:
     """Return why SQLite gave no answer, in our words: its own can hold what is in the database."""
     text = str(exc)
@@ -57,6 +78,7 @@ def why_of(exc: Exception) -> str:
             "foreign key mismatch",
             "a foreign key refers to columns that are no unique key of its table",
         ),
+        ("readonly", HOT),
         ("unable to open", "it cannot be opened"),
         ("disk I/O error", "the disk gave an error"),
     ):
@@ -134,6 +156,9 @@ def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> 
     flags, write_ahead = flags_of(host, path)
     ends = time.monotonic() + seconds
     answers = TopicAnswers(about={"version": f"{sqlite3.sqlite_version} (this reader's)"})
+    if is_new(host, path):
+        answers.not_offered = dict.fromkeys(TOPICS, "the file is empty: nothing was written yet")
+        return answers
     answers.values["write_ahead_log"] = log_of(host, path) if write_ahead else {"mode": "none"}
     for name in ("free_pages", "foreign_key_rows", "integrity"):
         half = time.monotonic() + (ends - time.monotonic()) * (1.0 if name == "integrity" else 0.4)

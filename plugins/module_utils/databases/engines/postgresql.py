@@ -35,6 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     of_extension,
     unloaded,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 GRANT_CHARACTERS = 1000
@@ -159,7 +160,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
         try:
             _take(answers, second, host, as_second(database), seconds)
         except AccessRefusedError as exc:
-            why = f"the role of explain_as was refused: {exc}"
+            why = f"the role of explain_as was refused: {told(str(exc), seconds).reason}"
             answers.unread.update({one.name: why[:400] for one in second})
         answers.about = about
     return answers

@@ -113,7 +113,7 @@ def _reply(stream: Any) -> str:
         return bulk[:-2].decode("utf-8", "replace")
     if not line:
         raise ValueError("the server closed the connection")
-    raise ValueError(f"not an answer of Redis: {line[:60]!r}")
+    raise ValueError("not an answer of Redis")
 
 
 def parse_redis(text: str) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _list(stream: Any, *words: str) -> list[str]:
         raise AccessRefusedError(line[1:].strip().decode("utf-8", "replace"))
     count = line[1:].strip()
     if line[:1] != b"*" or not count.isdigit() or int(count) > 100:
-        raise ValueError(f"not an answer of Redis: {line[:60]!r}")
+        raise ValueError("not an answer of Redis")
     return [_reply(stream) for _number in range(int(count))]
 
 

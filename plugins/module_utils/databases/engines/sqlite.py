@@ -19,7 +19,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._s
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._sqlite_objects import (
     TOPICS,
+    cause_of,
     read,
+    why_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
@@ -41,7 +43,7 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
         finally:
             connection.close()
     except sqlite3.Error as exc:
-        raise AccessRefusedError(str(exc)) from exc
+        raise AccessRefusedError(why_of(exc), cause_of(exc)) from exc
     return {
         "answer": answer,
         "version": f"{sqlite3.sqlite_version} (this reader's)",

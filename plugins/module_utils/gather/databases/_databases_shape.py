@@ -14,10 +14,11 @@ class DatabaseAnswer:
     """What one database said. Sizes are bytes, durations seconds; what a kind does not tell is None, or empty.
 
     kind: such as `postgresql`. declared: the site names it; else it was found on the host. connected: it let us in; if
-    not, reason is its own, denied says that it refused the account, and saturated that no connection was left.
-    answer: to the trivial query. connections: those in use; reserved_connections: those that ordinary users cannot
-    have. states: connections by what they do. rejected: connections refused since its start. most_connections: the most
-    that were in use at once. objects: tables, views, indexes. write_ahead: it keeps a write-ahead log.
+    not, reason says why, cause the same in one word of refusals.py. denied: it refused the account. saturated: no
+    connection was left. answer: to the trivial query. connections: those in use; reserved_connections: those that
+    ordinary users cannot have. states: connections by what they do. rejected: connections refused since its start.
+    most_connections: the most that were in use at once. objects: tables, views, indexes. write_ahead: it keeps a
+    write-ahead log.
     """
 
     VERSION: ClassVar[int] = 1
@@ -27,6 +28,7 @@ class DatabaseAnswer:
     subject: str = ""
     declared: bool = False
     reason: str = ""
+    cause: str = ""
     denied: bool = False
     saturated: bool = False
     answer: Union[int, str, None] = None

@@ -16,6 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     NotLookedAtError,
     TopicAnswers,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import (
     ENGINES,
     server,
@@ -48,7 +49,8 @@ def of_servers(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obser
     """Return one observation per server of the declared and found databases that has topics of this gather."""
     declared, whole = wanted(params, host)
     servers: Databases = {}
-    for database, known in declared.values():
+    clear_first = sorted(declared.values(), key=lambda one: bool(one[0].get("ambiguous")))
+    for database, known in clear_first:
         if ENGINES[database["kind"]].topics.get(asking.gather):
             servers.setdefault(server(database), (database, known))
     ends = time.monotonic() + asking.all_seconds
@@ -72,7 +74,7 @@ def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obs
         {
             name: partial(_names, host, database, params["timeout_seconds"])
             for name, (database, _known) in asked.items()
-            if not database.get("name")
+            if not database.get("name") and not database.get("ambiguous")
         },
         {name: database for name, (database, _known) in asked.items()},
         params["timeout_seconds"],
@@ -132,13 +134,18 @@ def _observed(databases: Databases, host: Host, asking: Asking, ends: float) -> 
 def _read(host: Host, engine: Engine, database: Dict[str, Any], asking: Asking) -> Dict[str, Any]:
     if engine.read is None:
         raise AccessRefusedError(f"nothing is read of {engine.kind}")
-    if database.get("refused"):
-        return {"connected": False, "reason": database["refused"]}
+    for refusal in ("refused", "ambiguous"):
+        if database.get(refusal):
+            return {"connected": False, "reason": database[refusal]}
     try:
         answers = engine.read(host, database, asking.gather, asking.seconds)
         return {"connected": True, **answers.as_data()}
     except AccessRefusedError as exc:
-        return {"connected": False, "reason": str(exc)}
+        return {"connected": False, "reason": _reason(exc, asking.seconds)}
+
+
+def _reason(exc: AccessRefusedError, seconds: float) -> str:
+    return str(exc) if exc.cause else told(str(exc), seconds).reason
 
 
 def _data(answer: Answer, database: Dict[str, Any]) -> Dict[str, Any]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from functools import partial
 from typing import Any
@@ -19,6 +18,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared i
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    AMBIGUOUS,
+    DENIED,
+    FULL,
+    LIMIT_BYTES,
+    REASON_CHARACTERS,
+    Refusal,
+    told,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._asking import (
@@ -76,6 +84,8 @@ def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
 
     Raises: HostError without a program to ask with.
     """
+    if database.get("ambiguous"):
+        return _refusal(database["ambiguous"], database, AMBIGUOUS)
     try:
         return {
             "connected": True,
@@ -83,21 +93,20 @@ def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
             **ENGINES[database["kind"]].ask(host, database, seconds),
         }
     except AccessRefusedError as exc:
-        return _refusal(str(exc), database)
+        return _refusal(str(exc), database, exc.cause, seconds)
 
 
-def _refusal(text: str, database: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of a database that could not be used; its reason in one line."""
+def _refusal(
+    text: str, database: dict[str, Any], cause: str = "", seconds: float | None = None
+) -> dict[str, Any]:
+    """Return the data of a database that could not be used. cause: of a text of ours. seconds: it had to answer."""
     engine = ENGINES[database["kind"]]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    meant = [
-        line for line in lines if re.search(r"FATAL|ERROR|error|refused|failed", line)
-    ] or lines
-    reason = re.sub(r"^.*?connection (to server .*? |.*)failed: ", "", meant[-1]) if meant else ""
+    refusal = Refusal(text, cause) if cause else told(text, seconds)
+    text = text[:LIMIT_BYTES]
     return {
         "connected": False,
-        "reason": (reason or "no reason given")[:400],
-        "denied": bool(engine.denied.search(text)),
-        "saturated": bool(engine.saturated.search(text)),
-        "raw": text,
+        "reason": refusal.reason[:REASON_CHARACTERS],
+        "cause": refusal.cause,
+        "denied": refusal.cause == DENIED or bool(engine.denied.search(text)),
+        "saturated": refusal.cause == FULL or bool(engine.saturated.search(text)),
     }

@@ -14,6 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared i
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import subject
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize import (
@@ -80,6 +81,8 @@ def _all(job: Job, rests: List[Rests]) -> None:
     for database, _declared in found.values():
         name = subject(database)
         with _noted(job, name):
+            if database.get("ambiguous"):
+                raise OptimizeError(database["ambiguous"])
             for one in _databases(job, database):
                 with _noted(job, subject(one)):
                     if job.window.left <= 0:
@@ -115,7 +118,9 @@ def _noted(job: Job, name: str) -> Iterator[None]:
         raise
     except StandbyError as exc:
         job.note(name, SKIPPED, str(exc))
-    except (OptimizeError, AccessRefusedError, HostError) as exc:
+    except AccessRefusedError as exc:
+        job.note(name, UNKNOWN, str(exc) if exc.cause else told(str(exc)).reason)
+    except (OptimizeError, HostError) as exc:
         job.note(name, UNKNOWN, " ".join(str(exc).split())[:400])
     except (ValueError, TypeError, KeyError, IndexError) as exc:
         job.note(name, UNKNOWN, f"an answer is not understood ({type(exc).__name__})")

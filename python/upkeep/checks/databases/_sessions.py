@@ -18,11 +18,16 @@ MIB = 1024 * 1024
 PSQL = "runuser -u postgres -- psql"
 """By the administrator on the server's own host, at its usual place; `placed` says another one."""
 MARIADB = "mariadb"
-HERE = ("localhost", "127.0.0.1", "[::1]", "/run/postgresql", "/var/run/postgresql")
-PORTS = {"postgresql": "5432", "mariadb": "3306"}
-_PLACE = re.compile(
-    r"(postgresql|mariadb) (?:[^@]*@)?(\[[^]]*\]|/?[^:/][^:]*?)(?::(\d+))?(?:/[^/]*)?"
+REDIS = "redis-cli"
+HERE = ("localhost", "127.0.0.1", "[::1]")
+FOLDERS = ("/run/postgresql", "/var/run/postgresql")
+"""Where the client of PostgreSQL looks for a socket."""
+PORTS = {"postgresql": "5432", "pgbouncer": "6432", "mariadb": "3306", "redis": "6379"}
+_SUBJECT = re.compile(
+    r"(?P<kind>\w+) (?:[^/]*@)?(?P<address>\[[^]]*\]|/.*?|[^/:]+)(?::(?P<port>\d*)(?:/.*)?)?",
+    re.DOTALL,
 )
+_POOLER = re.compile(r"psql(?: -p \d+)?(?= )")
 
 
 def who(one: OpenTransaction | LockWait) -> str:
@@ -55,28 +60,51 @@ def mariadb(words: str, statement: str) -> str:
 
 
 def placed(remedy: str, subject: str) -> str:
-    """Return a remedy of psql or mariadb with the server's place, if that is not the usual one on its host.
+    """Return a remedy of psql, mariadb or redis-cli with the server's place, if that is not the usual one on its host.
 
-    subject: `postgresql 127.0.0.1:5433`, perhaps with an account and a database.
+    subject: `postgresql 127.0.0.1:5433`, `mariadb /srv/shop.sock`, perhaps with an account and a database. If the place
+    is nothing to paste, the words alone: the command would ask another server.
     """
-    found = _PLACE.fullmatch(subject)
-    if found is None:
-        return remedy
-    kind, address, port = found.groups()
-    program = PSQL if kind == "postgresql" else MARIADB
+    found = _SUBJECT.fullmatch(subject)
     line, comment, words = remedy.partition(COMMENT)
-    if not line.startswith(f"{program} "):
+    if found is None or not comment:
         return remedy
-    used, options = program, ""
+    kind, address, port = found["kind"], found["address"], found["port"] or ""
+    programs = {"postgresql": PSQL, "pgbouncer": "psql", "mariadb": MARIADB, "redis": REDIS}
+    program = programs.get(kind, "")
+    if not program or not line.startswith(f"{program} "):
+        return remedy
+    rest = line[len(program) :]
+    if kind == "pgbouncer":
+        rest = _POOLER.sub("", line, count=1)  # its port is always said
+    if address not in HERE and not quote(address.strip("[]")):
+        return words if words.startswith(DECIDE) else DECIDE + words
+    used = _used(kind, program, address)
+    return f"{used}{_options(kind, address, port)}{rest}{comment}{words}"
+
+
+def _used(kind: str, program: str, address: str) -> str:
+    """Return the client; of a server on another host, nobody can become its administrator here."""
+    is_here = address.startswith("/") or address in HERE
+    return program if kind != "postgresql" or is_here else "psql -U postgres"
+
+
+def _options(kind: str, address: str, port: str) -> str:
+    """Return the client's options for a place, none for the usual one; a client takes a port by TCP alone."""
+    of_postgresql = kind in ("postgresql", "pgbouncer")
+    option = "p" if of_postgresql or kind == "redis" else "P"
+    other = kind == "pgbouncer" or (port and port != PORTS[kind])
+    said = f" -{option} {port or PORTS[kind]}" if other else ""
     if address.startswith("/"):
-        option = "-h" if kind == "postgresql" else "-S"
-        options = "" if address in HERE else f" {option} {quote(address)}"
-    elif address not in HERE:
-        used = "psql -U postgres" if kind == "postgresql" else program
-        options = f" -h {quote(address.strip('[]'))}"
-    if port and port != PORTS[kind]:
-        options += f" -{'p' if kind == 'postgresql' else 'P'} {port}"
-    return f"{used}{options}{line[len(program) :]}{comment}{words}"
+        if of_postgresql:
+            return (f" -h {quote(address)}" if address not in FOLDERS else "") + said
+        return f" -{'S' if kind == 'mariadb' else 's'} {quote(address)}"
+    if address not in HERE:
+        return f" -h {quote(address.strip('[]'))}{said}"
+    if of_postgresql or not (said or address == "[::1]"):
+        return said
+    tcp = "127.0.0.1" if address == "localhost" else address.strip("[]")
+    return f" -h {tcp}{said}"
 
 
 def sqlite(subject: str, words: str, statement: str) -> str:

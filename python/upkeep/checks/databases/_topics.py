@@ -56,7 +56,12 @@ def of_topic(name: str) -> Callable[[Judge], Judge]:
 
 
 def _unread(seen: Seen, name: str) -> Verdict | None:
-    """Return why the topic is not there; None if the kind of database has none."""
+    """Return why the topic is not there; None if the kind of database has none, even if it let nobody in."""
+    engine = ENGINES.get(seen.kind)
+    if engine is None:
+        return unknown(f"a kind of database that is not known: {short(seen.kind, 40)}")
+    if not any(name in topics for topics in engine.topics.values()):
+        return None
     if not seen.connected:
         reason = short(seen.reason or "no connection", 200)
         return unknown(f"not checked: {reason}", remedy=after("database_connect"))
@@ -66,12 +71,7 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
         hidden = seen.unseen.get(name)
         why = short(seen.unread[name], 200)
         return unknown(f"could not be read: {why}", remedy=_let(hidden) if hidden else "")
-    engine = ENGINES.get(seen.kind)
-    if engine is None:
-        return unknown(f"a kind of database that is not known: {short(seen.kind, 40)}")
-    if any(name in topics for topics in engine.topics.values()):
-        return unknown("was not observed")
-    return None
+    return unknown("was not observed")
 
 
 def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:

@@ -1,7 +1,8 @@
 """Databases let their users in and answer, in good time.
 
 A declared database that cannot be used is critical: whoever declared it needs it. One that was only found on the host
-and that refuses the account Upkeep works as answers, but has not been asked anything: unknown.
+and that refuses the account Upkeep works as answers, but has not been asked anything: unknown. So is a file of SQLite
+that its application has locked, or has left as only a writer can take it up.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases import refusals
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
     DatabaseAnswer,
 )
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import counted, short
-from upkeep.model.remedies import connection
+from upkeep.model import remedies
+from upkeep.model.remedies import after, connection, look, quote, step
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -36,15 +39,19 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
     """Judge whether it answers, then whether rightly, then how fast."""
     if not seen.connected:
         reason = short(seen.reason or "no connection", 200)
+        if seen.cause == refusals.AMBIGUOUS:
+            return unknown(f"not asked: {reason}", remedy=STEPS[refusals.AMBIGUOUS])
+        if seen.cause in UNJUDGED:
+            return unknown(f"not opened: {reason}", remedy=_next(seen))
         if seen.declared:
-            return failed(Severity.CRITICAL, reason, remedy=_listens(seen))
+            return failed(Severity.CRITICAL, reason, remedy=_next(seen))
         if seen.denied:
             return unknown(
                 f"answers, but refuses this account: {reason}",
                 remedy="decide: declare it in `databases` with its kind, user and password, or set `discover: false`",
             )
         text = f"found on the host, but does not answer: {reason}"
-        return failed(Severity.HIGH, text, remedy=_listens(seen))
+        return failed(Severity.HIGH, text, remedy=_next(seen))
     engine = ENGINES.get(seen.kind)
     if engine is None or seen.answer != engine.expected:
         expected = engine.expected if engine else None
@@ -81,6 +88,61 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
         f"answers in {total:.3f} s, at most {limits.medium_seconds:g} s (version {version}{role})",
         *measures,
     )
+
+
+UNJUDGED = (refusals.LOCKED, refusals.HOT_JOURNAL, refusals.LONE_LOG)
+"""Files of SQLite that are well for their application, and that we could not read."""
+_SEE_LOG = "decide: see the server's log for why it let nobody in"
+_OPEN = "decide: start its application, which puts it right when it opens the database"
+STEPS = {
+    refusals.AMBIGUOUS: "decide: leave one of its entries in `databases`, or name the user in each of them",
+    refusals.DENIED: "decide: correct the user or the password of its entry in `databases`, or the account's rights",
+    refusals.NO_DATABASE: "decide: correct the name of its entry in `databases`, or make the database",
+    refusals.FULL: after("database_pool"),
+    refusals.TLS: "decide: correct `tls` of its entry in `databases`, or give the server a certificate that is trusted",
+    refusals.STARTING: "decide: wait until it has started; see the server's log if it takes long",
+    refusals.CLOSED: _SEE_LOG,
+    refusals.OTHER: _SEE_LOG,
+    refusals.HOT_JOURNAL: _OPEN,
+    refusals.LONE_LOG: _OPEN,
+    refusals.DAMAGED: "decide: restore the file from its newest backup that is whole; see the disk's log for the cause",
+}
+"""By cause. What has a place in it is in `_next`."""
+_OF_FILES = {
+    refusals.NO_FILE: "ls -ld",
+    refusals.NO_SQLITE: "ls -ld",
+    refusals.LOCKED: "lsof",
+}
+
+
+def _next(seen: DatabaseAnswer) -> str:
+    """Return the next step for its cause; empty if the check's own holds."""
+    cause, place = seen.cause, seen.subject.partition(" ")[2]
+    if seen.kind == "sqlite" and cause not in (refusals.DAMAGED, *UNJUDGED[1:]):
+        return _of_file(cause, place) if cause else ""
+    if cause in STEPS:
+        return STEPS[cause]
+    address = re.sub(r"^[^/]*@", "", place)
+    if cause == refusals.NO_NAME:
+        return step([remedies.NO_NAME, address.rpartition(":")[0]])
+    if cause == refusals.NO_RIGHT and address.startswith("/"):
+        return step([remedies.DENIED, address.partition(":")[0]])
+    if address.startswith("/") and ":" not in address:
+        return connection(address)
+    return _listens(seen)
+
+
+def _of_file(cause: str, path: str) -> str:
+    """Return the next step for a file of SQLite, which has no server that could be started."""
+    if cause in (refusals.MISSING, refusals.NO_RIGHT):
+        return step([remedies.MISSING if cause == refusals.MISSING else remedies.DENIED, path])
+    words = "see who holds it, and why for so long"
+    if cause != refusals.LOCKED:
+        words = "see what it is; correct the path in `databases`, or restore the file from a backup"
+    quoted = quote(path)
+    if cause in _OF_FILES and quoted:
+        return look(f"{_OF_FILES[cause]} {quoted}", words)
+    return f"decide: {words}"
 
 
 def _listens(seen: DatabaseAnswer) -> str:

@@ -22,6 +22,11 @@ from upkeep.model.remedies import look
 from upkeep.model.text import size
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
+SEE = look(
+    "redis-cli info memory",
+    "see what uses it; raise maxmemory, let keys expire, or choose a policy that removes some",
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -59,7 +64,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     if grade:
         severity, limit = grade
         full = "then writes are refused" if memory.limit_bytes else "then the system ends it"
-        return failed(severity, f"{text}, {full}; limit {limit:g} %", *measures)
+        return failed(severity, f"{text}, {full}; limit {limit:g} %", *measures, remedy=SEE)
     return passed(f"{text}; limit {limits.medium_percent:g} %", *measures)
 
 
@@ -78,10 +83,7 @@ CHECK = Check(
     cannot_see="Whether keys were removed that are still needed: the measure `evicted` counts them.",
     measures={"used": MeasureKind.SHARE, "evicted": MeasureKind.COUNTER},
     source="redis.io: Key eviction; INFO memory; our limits",
-    remedy=look(
-        "redis-cli info memory",
-        "see what uses it; raise maxmemory, let keys expire, or choose a policy that removes some",
-    ),
+    remedy="decide: raise maxmemory, let keys expire, or choose a policy that removes some",
     limits=Limits(),
     judge=judge,
     gather="database_activity",

@@ -13,9 +13,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseOptimization,
     LeftIndex,
 )
+from upkeep.checks.databases._sessions import placed, psql
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
-from upkeep.model.remedies import look, quote
 from upkeep.model.text import counted
 from upkeep.model.verdicts import (
     Measure,
@@ -44,7 +44,7 @@ def judge(seen: DatabaseOptimization, limits: Limits, now: datetime) -> Verdict:
         text = (
             f"invalid index {short(one.index, 120)}, {_made_by(one)}: {short(one.why, 200)}{more}"
         )
-        return failed(Severity.MEDIUM, text, left, remedy=_drop(one))
+        return failed(Severity.MEDIUM, text, left, remedy=_drop(one, seen.subject))
     if seen.rests:
         one = seen.rests[0]
         return unknown(
@@ -74,16 +74,12 @@ def _made_by(one: LeftIndex) -> str:
     )
 
 
-def _drop(one: LeftIndex) -> str:
-    """Return how to drop it; empty if its name is nothing to paste."""
+def _drop(one: LeftIndex, subject: str) -> str:
+    """Return how to drop it; words alone if its name is nothing to paste."""
     name = one.index.partition(", ")[0]
-    statement, database = quote(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"), quote(one.database)
-    if not statement or not database:
-        return ""
-    return look(
-        f"runuser -u postgres -- psql -p {one.port} -d {database} -c {statement}",
-        "decide: drop it now; it waits for the transactions that use its table",
-    )
+    words = "decide: drop it now; it waits for the transactions that use its table"
+    remedy = psql(words, f"DROP INDEX CONCURRENTLY IF EXISTS {name}", database=one.database)
+    return placed(remedy, subject or f"postgresql localhost:{one.port}")
 
 
 CHECK = Check(

@@ -29,6 +29,10 @@ from upkeep.model.verdicts import (
     unknown,
 )
 
+SEE = look(
+    "redis-cli config get dir",
+    "see whether this folder has room and may be written, and what the server's log says",
+)
 SAVE = "decide: let it save more often (`save` in redis.conf), or write a copy now by BGSAVE"
 
 
@@ -62,7 +66,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         (kept.last_rewrite == "err", Severity.MEDIUM, "its log was not written anew, so it grows"),
     ):
         if bad:
-            return failed(severity, f"{text}; expected: ok", *measures)
+            return failed(severity, f"{text}; expected: ok", *measures, remedy=SEE)
     if kept.append_only:
         return passed("its log is written, and the last copy was: ok", *measures)
     if kept.save_points == "":
@@ -82,10 +86,7 @@ CHECK = Check(
     cannot_see="Whether the copy can be read. Whether a server that is set to keep nothing should keep something.",
     measures={"unsaved changes": MeasureKind.STATE, "age": MeasureKind.STATE},
     source="redis.io: INFO persistence; Redis persistence",
-    remedy=look(
-        "redis-cli config get dir",
-        "see whether this folder has room and may be written, and what the server's log says",
-    ),
+    remedy="decide: see whether its folder has room and may be written, and what its log says",
     limits=Limits(),
     judge=judge,
     gather="database_activity",

@@ -13,6 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry i
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
     DatabaseAnswer,
 )
+from upkeep.checks.databases._sessions import placed
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import counted, short
 from upkeep.model.remedies import after, look
@@ -42,7 +43,7 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
             return failed(
                 Severity.CRITICAL,
                 f"no connection is left: {short(seen.reason, 200)}",
-                remedy=_holders(seen.kind),
+                remedy=_holders(seen),
             )
         reason = short(seen.reason or "no connection", 200)
         return unknown(f"not checked: {reason}", remedy=after("database_connect"))
@@ -67,17 +68,17 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
         if percent >= limit:
             held = f", {idle} idle in transaction" if idle else ""
             text = f"{state}{held}; limit {limit:g} %"
-            return failed(severity, text, *measures, remedy=_holders(seen.kind))
+            return failed(severity, text, *measures, remedy=_holders(seen))
     return passed(f"{state}; limit {limits.medium_percent:g} %", *measures)
 
 
 SEE = "see who holds them; then end what holds connections and does nothing, or allow more"
 
 
-def _holders(kind: str) -> str:
+def _holders(seen: DatabaseAnswer) -> str:
     """Return how to see who holds connections; empty for a kind that is not known."""
-    engine = ENGINES.get(kind)
-    return look(engine.holders, SEE) if engine and engine.holders else ""
+    engine = ENGINES.get(seen.kind)
+    return placed(look(engine.holders, SEE), seen.subject) if engine and engine.holders else ""
 
 
 CHECK = Check(

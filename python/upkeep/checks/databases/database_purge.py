@@ -20,6 +20,11 @@ from upkeep.model.remedies import look
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
+SEE = look(
+    "mariadb -e 'select trx_mysql_thread_id, trx_started from information_schema.innodb_trx order by 2 limit 5'",
+    "end transactions that stay open; else raise innodb_purge_threads",
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -50,7 +55,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     )
     if grade:
         severity, limit = grade
-        return failed(severity, f"{text}; limit {limit:.0f}", measure)
+        return failed(severity, f"{text}; limit {limit:.0f}", measure, remedy=SEE)
     return passed(f"{text}; limit {limits.medium_transactions}", measure)
 
 
@@ -61,10 +66,7 @@ CHECK = Check(
     cannot_see="Which table they are of.",
     measures={"history": MeasureKind.STATE},
     source="MariaDB, InnoDB Purge, Innodb_history_list_length; Percona's limit of 1 million",
-    remedy=look(
-        "mariadb -e 'select trx_mysql_thread_id, trx_started from information_schema.innodb_trx order by 2 limit 5'",
-        "end transactions that stay open; else raise innodb_purge_threads",
-    ),
+    remedy="decide: end transactions that stay open; else raise innodb_purge_threads",
     limits=Limits(),
     judge=judge,
     gather="database_activity",

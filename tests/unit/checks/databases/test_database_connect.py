@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from pasted import problems
 from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
@@ -28,6 +29,9 @@ def database(**data: object) -> Observation:
     return Observation("postgresql localhost:5432", {**answered, **data})
 
 
+CORRECT = (
+    "decide: correct the user or the password of its entry in `databases`, or the account's rights"
+)
 LISTENS = "ss -ltnp 'sport = :5432'  # see whether anybody listens there"
 
 
@@ -133,3 +137,58 @@ def test_one_that_was_found_and_refuses_us_is_unknown() -> None:
     assert verdict.status is Status.UNKNOWN
     assert verdict.message == 'answers, but refuses this account: FATAL: role "root" does not exist'
     assert "discover: false" in verdict.remedy
+
+
+FILE = "ls -ld '/srv/a b.db'  # "
+STEPS = [
+    ("postgresql a@localhost:5432/shop", "denied", CORRECT),
+    ("redis localhost:6379", "denied", CORRECT),
+    ("postgresql localhost:5432", "refused", LISTENS),
+    ("postgresql localhost:5432", "late", LISTENS),
+    ("postgresql db1:5432/shop", "refused", "nc -vz -w 5 db1 5432  # "),
+    ("mariadb /srv/s.sock", "refused", "ss -xl src /srv/s.sock  # see whether anybody listens"),
+    ("postgresql localhost:5432/x", "no database", "decide: correct the name"),
+    ("postgresql u@db9:5432", "no name", "getent ahosts db9  # "),
+    ("postgresql localhost:5432", "full", "fix what database_pool says first"),
+    ("postgresql localhost:5432", "starting", "decide: wait until it has started"),
+    ("postgresql localhost:5432", "closed", "decide: see the server's log"),
+    ("postgresql localhost:5432", "other", "decide: see the server's log"),
+    ("redis localhost:6379", "tls", "decide: correct `tls`"),
+    ("mariadb a@/srv/s.sock:/shop", "no right", "namei -l /srv/s.sock  # "),
+    ("sqlite /srv/a b.db", "missing", FILE),
+    ("sqlite /srv/a b.db", "no sqlite", FILE),
+    ("sqlite /srv/a b.db", "no file", FILE),
+    ("sqlite /srv/a b.db", "no right", "namei -l '/srv/a b.db'  # "),
+    ("sqlite /srv/a b.db", "damaged", "decide: restore the file"),
+    ("sqlite /srv/a b.db", "other", "decide: see what it is"),
+    ("sqlite /srv/a\nb.db", "no sqlite", "decide: see what it is"),
+]
+
+
+@pytest.mark.parametrize(("subject", "cause", "begins"), STEPS)
+def test_the_next_step_is_of_the_cause(subject: str, cause: str, begins: str) -> None:
+    data = {"connected": False, "declared": True, "reason": "so", "cause": cause}
+    kind = subject.partition(" ")[0]
+
+    verdict = judge(Observation(subject, {"kind": kind, **data}), Limits(), NOW)
+
+    assert verdict.severity is Severity.CRITICAL
+    assert verdict.remedy.startswith(begins)
+    assert problems(verdict.remedy) == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "begins"),
+    [
+        ("locked", "lsof /srv/a.db  # "),
+        ("hot journal", "decide: start its application"),
+        ("lone log", "decide: start its application"),
+    ],
+)
+def test_a_file_that_is_well_for_its_application_is_unknown(cause: str, begins: str) -> None:
+    data = {"kind": "sqlite", "connected": False, "declared": True, "reason": "so", "cause": cause}
+
+    verdict = judge(Observation("sqlite /srv/a.db", data), Limits(), NOW)
+
+    assert (verdict.status, verdict.message) == (Status.UNKNOWN, "not opened: so")
+    assert verdict.remedy.startswith(begins)
