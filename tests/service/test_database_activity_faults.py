@@ -103,9 +103,17 @@ FAULTS = (
     Fault(
         "a forgotten prepared transaction",
         "database_prepared",
-        "it's forgotten of keeper in postgres has been prepared for",
-        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'it''s forgotten'"),
-        ("ROLLBACK PREPARED 'it''s forgotten'",),
+        "forgotten-4711 of keeper in postgres has been prepared for",
+        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'forgotten-4711'"),
+        ("ROLLBACK PREPARED 'forgotten-4711'",),
+        {"medium_minutes": 0.0001},
+    ),
+    Fault(
+        "a forgotten prepared transaction whose name is free text",
+        "database_prepared",
+        "a transaction of keeper in postgres has been prepared for",
+        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'it''s of 078-05-1120'"),
+        ("ROLLBACK PREPARED 'it''s of 078-05-1120'",),
         {"medium_minutes": 0.0001},
     ),
     Fault(
@@ -266,6 +274,52 @@ def judged(check: str, seen: Observation, limits: dict[str, Any] | None = None) 
     verdict = verdict_of(module.CHECK, seen, module.Limits(**(limits or {})), NOW)
     assert verdict is not None
     return verdict
+
+
+NAMES = {
+    "psql": "psql",
+    "pgAdmin 4 - DB:shop": "pgAdmin 4 - DB:shop",
+    "web@app-1.example/v2.3": "web@app-1.example/v2.3",
+    "a" * 40: "a" * 40,
+    "": "",
+    "a" * 41: "",
+    "patient 12345": "",
+    "CANARYAPPN990070": "",
+    "4711": "",
+    "O'Hara": "",
+    "psql\nCANARY": "",
+    "Müller": "",
+}
+"""By the name that a client gives, what is told of it: PostgreSQL itself makes `?` of what is not ASCII."""
+
+
+@pytest.mark.parametrize("given", NAMES, ids=range(len(NAMES)))
+def test_of_the_name_that_a_client_gives_only_a_plain_one_is_told(
+    server: MajorServer, given: str
+) -> None:
+    with closing(server.connect()) as other, closing(server.connect()) as third:
+        other.execute("SELECT set_config('application_name', %s, false)", [given])
+        third.execute("SELECT set_config('application_name', %s, false)", [given])
+        other.execute("BEGIN")
+        other.execute("CREATE TABLE named (id int)")
+        other.execute("SELECT pg_advisory_lock(4711)")
+        thread = threading.Thread(target=third.execute, args=["SELECT pg_advisory_lock(4711)"])
+        thread.start()
+        waits = f"SELECT 1 FROM pg_locks WHERE pid = {third.info.backend_pid} AND NOT granted"
+        eventually(lambda: server.execute(waits), "that it waits")
+        seen = see(server)
+        other.execute("SELECT pg_advisory_unlock(4711)")
+        thread.join()
+        other.execute("ROLLBACK")
+
+    locks = seen.data["locks"]
+    told = {
+        one["application"]
+        for one in (*seen.data["transactions"], *locks["waiters"], *locks["holders"])
+        if one["account"] == ADMINISTRATOR
+    }
+    assert told == {NAMES[given]}
+    assert "CANARY" not in str(seen.data)
 
 
 class Sessions:

@@ -245,7 +245,7 @@ FAULTS = (
         "database_triggers",
         "trigger audit of public.member is off",
         ("ALTER TABLE member ENABLE TRIGGER audit",),
-        {"ignore": ["of_client"]},
+        {"ignore": ["of_client", "session*"]},
     ),
     Fault(
         "foreign keys that are off",
@@ -263,7 +263,7 @@ FAULTS = (
         "database_triggers",
         "rule kept of public.member is off",
         ("ALTER TABLE member ENABLE RULE kept",),
-        {"ignore": ["of_client"]},
+        {"ignore": ["of_client", "*audit", "heard", "session*"]},
     ),
     Fault(
         "an event trigger that is off",
@@ -275,7 +275,59 @@ FAULTS = (
         "database_triggers",
         "event trigger guard is off",
         ("ALTER EVENT TRIGGER guard ENABLE",),
-        {"ignore": ["of_client"]},
+        {"ignore": ["of_client", "*audit", "heard", "session*"]},
+    ),
+    Fault(
+        "a trigger that fires on replicas only",
+        (
+            "CREATE TABLE copied (id int)",
+            "CREATE TRIGGER heard BEFORE INSERT ON copied FOR EACH ROW EXECUTE FUNCTION noted()",
+            "ALTER TABLE copied ENABLE REPLICA TRIGGER heard",
+        ),
+        "database_triggers",
+        "trigger heard of public.copied fires on replicas only",
+        ("ALTER TABLE copied ENABLE TRIGGER heard",),
+        {"ignore": ["of_client", "audit", "part_audit", "session*"]},
+    ),
+    Fault(
+        "a trigger that is off in one partition",
+        (
+            "CREATE TABLE parted (id int) PARTITION BY RANGE (id)",
+            "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10)",
+            "CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20)",
+            "CREATE TRIGGER part_audit AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION noted()",
+            "ALTER TABLE parted_1 DISABLE TRIGGER part_audit",
+        ),
+        "database_triggers",
+        "trigger part_audit of public.parted_1 is off",
+        ("ALTER TABLE parted_1 ENABLE TRIGGER part_audit",),
+        {"ignore": ["of_client", "audit", "heard", "session*"]},
+    ),
+    Fault(
+        "a database whose sessions have no triggers",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica',"
+            " current_database()); END $$",
+        ),
+        "database_triggers",
+        "all triggers and foreign keys are off for DATABASE test_",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_replication_role',"
+            " current_database()); END $$",
+        ),
+    ),
+    Fault(
+        "an account in a database whose sessions have no triggers",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER ROLE upkeep_clerk IN DATABASE %I SET"
+            " session_replication_role = replica', current_database()); END $$",
+        ),
+        "database_triggers",
+        "all triggers and foreign keys are off for ROLE upkeep_clerk IN DATABASE test_",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER ROLE upkeep_clerk IN DATABASE %I RESET"
+            " session_replication_role', current_database()); END $$",
+        ),
     ),
 )
 

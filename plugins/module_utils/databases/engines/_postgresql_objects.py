@@ -137,23 +137,41 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('name', 
   order by nspname, relname, conname), '[]')) from worst"""
 
 # Of a foreign key that is switched off, the server's own triggers are: on the table itself, or on the one it refers to.
+# What fires on replicas only, fires for subscriptions; where there is none, it never does. A partition's own is off by
+# itself if that of the whole table is on. The setting switches off all of them, for whom it is made.
+OFF = """({0} = 'D' or {0} = 'R' and not (select subscribed from here))"""
 TRIGGERS = f"""
 with {OURS.strip()},
+here as materialized (
+  select oid, exists (select subdbid from pg_subscription where subdbid = d.oid) as subscribed
+  from pg_database d where datname = current_database()),
 off as (
   select case when t.tgisinternal then 'foreign key' else 'trigger' end as kind,
-    coalesce(k.conname, t.tgname) as what, t.tgrelid as relid
+    coalesce(k.conname, t.tgname) as what, t.tgrelid as relid, t.tgenabled = 'R' as replica
   from pg_trigger t left join pg_constraint k on k.oid = t.tgconstraint and t.tgisinternal
-  where t.tgenabled = 'D' and t.tgparentid = 0
+    left join pg_trigger whole on whole.oid = t.tgparentid
+  where {OFF.format("t.tgenabled")} and (whole.oid is null or not {OFF.format("whole.tgenabled")})
   union
-  select 'rule', rulename, ev_class from pg_rewrite where ev_enabled = 'D'),
+  select 'rule', rulename, ev_class, ev_enabled = 'R' from pg_rewrite where {OFF.format("ev_enabled")}),
 one as (
-  select off.kind, off.what, o.nspname, c.relname from off join pg_class c on c.oid = off.relid
-    join ours o on o.oid = c.relnamespace
+  select off.kind, quote_ident(off.what) as what, off.replica, {NAME} as of
+  from off join pg_class c on c.oid = off.relid join ours o on o.oid = c.relnamespace
   union all
-  select 'event trigger', evtname, null, null from pg_event_trigger where evtenabled = 'D'),
-worst as (select * from one order by kind, relname, what limit {AT_MOST})
-select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table', coalesce({NAME}, ''),
-    'name', quote_ident(what), 'kind', kind) order by kind, relname, what), '[]')) from worst"""
+  select 'event trigger', quote_ident(evtname), evtenabled = 'R', '' from pg_event_trigger
+  where {OFF.format("evtenabled")}
+  union all
+  select 'setting', 'session_replication_role', false, concat_ws(' IN ',
+      case when setrole <> 0 then 'ROLE ' || quote_ident(pg_get_userbyid(setrole)) when setdatabase = 0 then 'ROLE ALL'
+      end, case when setdatabase <> 0 then 'DATABASE ' || quote_ident(current_database()) end)
+  from pg_db_role_setting, here
+  where setdatabase in (0, here.oid) and 'session_replication_role=replica' = any (setconfig)
+  union all
+  select 'setting', name, false, 'SYSTEM' from pg_settings
+  where name = 'session_replication_role' and setting = 'replica' and source in ('configuration file', 'command line')),
+worst as (
+  select * from one order by kind not in ('setting', 'foreign key'), kind desc, of, what limit {AT_MOST})
+select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table', of, 'name', what, 'kind', kind,
+  'replica', replica) order by kind not in ('setting', 'foreign key'), kind desc, of, what), '[]')) from worst"""
 
 OBJECTS = (
     Topic("sequences", {0: SEQUENCES}, grant=SEES_SEQUENCES, second=True),

@@ -204,11 +204,16 @@ class UnvalidatedConstraint:
 
 @dataclass(frozen=True)
 class DisabledTrigger:
-    """What is switched off. kind: `trigger`, `foreign key`, `rule`, or `event trigger`, which has no table."""
+    """What is switched off. kind: `trigger`, `foreign key`, `rule`, or `event trigger`, which has no table.
+
+    replica: it fires on replicas only. A `setting` switches all off, for whom `table` says as ALTER does: `ROLE clerk
+    IN DATABASE shop`, `ROLE ALL`, `DATABASE shop`, `SYSTEM`.
+    """
 
     name: str
     kind: str
     table: str = ""
+    replica: bool = False
 
 
 # --- of MariaDB and SQLite -------------------------------------------------------------------------------------------
