@@ -276,6 +276,49 @@ def judged(check: str, seen: Observation, limits: dict[str, Any] | None = None) 
     return verdict
 
 
+@pytest.mark.parametrize("of", ["DATABASE postgres", f"ROLE {MONITOR}", "ROLE ALL"])
+def test_what_is_set_for_whom_asks_is_not_taken_for_the_servers(
+    server: MajorServer, of: str
+) -> None:
+    limits = ACCEPTED["database_settings"]
+    with planted(server, (f"ALTER {of} SET synchronous_commit = off",)):
+        own = judged("database_settings", see(server), limits)
+    with planted(server, (f"ALTER {of} SET synchronous_commit = on",)):
+        hidden = judged("database_settings", see(server), limits)
+        grants = hidden.remedy.partition(": ")[2].partition(": ")[2].split("; ")
+        with planted(server, tuple(grants)):
+            seen = judged("database_settings", see(server), limits)
+        with planted(server, setting("synchronous_commit", "off", "", "").steps):
+            servers = eventually(
+                lambda: (
+                    one
+                    if (one := judged("database_settings", see(server), limits)).status
+                    is Status.FAIL
+                    else None
+                ),
+                "the server's",
+            )
+    with planted(
+        server,
+        (
+            f"ALTER {of} RESET synchronous_commit",
+            *setting("synchronous_commit", "off", "", "").undo,
+            f"REVOKE ALL ON pg_file_settings FROM {MONITOR}",
+            f"REVOKE ALL ON FUNCTION pg_show_all_file_settings() FROM {MONITOR}",
+        ),
+    ):
+        pass
+
+    assert own.message.startswith("synchronous_commit is off for ")
+    assert own.message.count("synchronous_commit") == 1
+    assert f"ALTER {of} RESET synchronous_commit" in own.remedy
+    assert hidden.status is Status.UNKNOWN
+    assert hidden.message.startswith("1 that the account may not see is not judged")
+    assert seen.status is Status.PASS
+    assert servers.message.startswith("synchronous_commit is off, expected on")
+    assert "ALTER SYSTEM SET synchronous_commit = on" in servers.remedy
+
+
 NAMES = {
     "psql": "psql",
     "pgAdmin 4 - DB:shop": "pgAdmin 4 - DB:shop",

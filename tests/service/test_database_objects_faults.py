@@ -329,6 +329,29 @@ FAULTS = (
             " session_replication_role', current_database()); END $$",
         ),
     ),
+    Fault(
+        "a sequence that has no number left",
+        (
+            "CREATE SEQUENCE steps INCREMENT 10000 MINVALUE 0 MAXVALUE 32767 START 30000",
+            "SELECT nextval('steps')",
+        ),
+        "database_sequences",
+        "fail public.steps (bigint) has given 91.6 % of its numbers, 0 are left",
+        ("DROP SEQUENCE steps",),
+    ),
+    Fault(
+        "a key whose type is a domain of integer",
+        (
+            "CREATE DOMAIN number AS int",
+            "CREATE DOMAIN badge_number AS number",
+            "CREATE SEQUENCE badge_numbers",
+            "CREATE TABLE badges (id badge_number PRIMARY KEY DEFAULT nextval('badge_numbers'))",
+            "SELECT setval('badge_numbers', 2147483000)",
+        ),
+        "database_key_columns",
+        "public.badges.id (integer) has used 100.0 % of its numbers by its sequence",
+        ("DROP TABLE badges",),
+    ),
 )
 
 

@@ -147,7 +147,12 @@ ACTIVITY = (
     Topic("checkpoints", {0: CHECKPOINTS_13, 170000: CHECKPOINTS_17}),
     Topic("cache", {0: CACHE}),
     Topic("checksums", {0: CHECKSUMS}),
-    Topic("settings", {0: SETTINGS}),
+    Topic(
+        "settings",
+        {0: SETTINGS},
+        grant="GRANT SELECT ON pg_file_settings TO {account};"
+        " GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO {account}",
+    ),
     Topic(
         "logins",
         {0: LOGINS},
