@@ -193,7 +193,11 @@ FAULTS = (
         "database_unused_indexes",
         "public.client_unused (1.3 MiB) of public.client",
         ("DROP INDEX IF EXISTS client_unused, client_lower, client_once, client_both",),
-        {"min_days": 0.0, "low_mib": 1.0, "ignore": ["public.visited*", "public.client_[!u]*"]},
+        {
+            "min_days": 0.0,
+            "low_mib": 1.0,
+            "ignore": ["public.visited*", "public.client_[!u]*", "public.split*"],
+        },
     ),
     Fault(
         "a table that is read as a whole each time",
@@ -351,6 +355,20 @@ FAULTS = (
         "database_key_columns",
         "public.badges.id (integer) has used 100.0 % of its numbers by its sequence",
         ("DROP TABLE badges",),
+    ),
+    Fault(
+        "two indexes of a partitioned table",
+        (
+            "CREATE TABLE split (id int) PARTITION BY RANGE (id)",
+            "CREATE TABLE split_1 PARTITION OF split FOR VALUES FROM (0) TO (1000000)",
+            "INSERT INTO split SELECT i FROM generate_series(1, 100000) AS i",
+            "CREATE INDEX split_id ON split (id)",
+            "CREATE INDEX split_again ON split (id)",
+            "ANALYZE split",
+        ),
+        "database_duplicate_indexes",
+        "public.split_again (2.2 MiB) of public.split has the columns of public.split_id",
+        ("DROP INDEX IF EXISTS split_again, split_id",),
     ),
 )
 

@@ -145,6 +145,7 @@ class DuplicateIndex:
     size_bytes: int
     constraint: str = ""
     is_constraint: bool = False
+    is_partitioned: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class UnusedIndex:
     name: str
     table: str
     size_bytes: int
+    is_partitioned: bool = False
 
 
 @dataclass(frozen=True)
