@@ -103,9 +103,17 @@ FAULTS = (
     Fault(
         "a forgotten prepared transaction",
         "database_prepared",
-        "it's forgotten of keeper in postgres has been prepared for",
-        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'it''s forgotten'"),
-        ("ROLLBACK PREPARED 'it''s forgotten'",),
+        "forgotten-4711 of keeper in postgres has been prepared for",
+        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'forgotten-4711'"),
+        ("ROLLBACK PREPARED 'forgotten-4711'",),
+        {"medium_minutes": 0.0001},
+    ),
+    Fault(
+        "a forgotten prepared transaction whose name is free text",
+        "database_prepared",
+        "a transaction of keeper in postgres has been prepared for",
+        ("BEGIN", "SELECT txid_current()", "PREPARE TRANSACTION 'it''s of 078-05-1120'"),
+        ("ROLLBACK PREPARED 'it''s of 078-05-1120'",),
         {"medium_minutes": 0.0001},
     ),
     Fault(
@@ -266,6 +274,95 @@ def judged(check: str, seen: Observation, limits: dict[str, Any] | None = None) 
     verdict = verdict_of(module.CHECK, seen, module.Limits(**(limits or {})), NOW)
     assert verdict is not None
     return verdict
+
+
+@pytest.mark.parametrize("of", ["DATABASE postgres", f"ROLE {MONITOR}", "ROLE ALL"])
+def test_what_is_set_for_whom_asks_is_not_taken_for_the_servers(
+    server: MajorServer, of: str
+) -> None:
+    limits = ACCEPTED["database_settings"]
+    with planted(server, (f"ALTER {of} SET synchronous_commit = off",)):
+        own = judged("database_settings", see(server), limits)
+    with planted(server, (f"ALTER {of} SET synchronous_commit = on",)):
+        hidden = judged("database_settings", see(server), limits)
+        grants = hidden.remedy.partition(": ")[2].partition(": ")[2].split("; ")
+        with planted(server, tuple(grants)):
+            seen = judged("database_settings", see(server), limits)
+        with planted(server, setting("synchronous_commit", "off", "", "").steps):
+            servers = eventually(
+                lambda: (
+                    one
+                    if (one := judged("database_settings", see(server), limits)).status
+                    is Status.FAIL
+                    else None
+                ),
+                "the server's",
+            )
+    with planted(
+        server,
+        (
+            f"ALTER {of} RESET synchronous_commit",
+            *setting("synchronous_commit", "off", "", "").undo,
+            f"REVOKE ALL ON pg_file_settings FROM {MONITOR}",
+            f"REVOKE ALL ON FUNCTION pg_show_all_file_settings() FROM {MONITOR}",
+        ),
+    ):
+        pass
+
+    assert own.message.startswith("synchronous_commit is off for ")
+    assert own.message.count("synchronous_commit") == 1
+    assert f"ALTER {of} RESET synchronous_commit" in own.remedy
+    assert hidden.status is Status.UNKNOWN
+    assert hidden.message.startswith("1 that the account may not see is not judged")
+    assert seen.status is Status.PASS
+    assert servers.message.startswith("synchronous_commit is off, expected on")
+    assert "ALTER SYSTEM SET synchronous_commit = on" in servers.remedy
+
+
+NAMES = {
+    "psql": "psql",
+    "pgAdmin 4 - DB:shop": "pgAdmin 4 - DB:shop",
+    "web@app-1.example/v2.3": "web@app-1.example/v2.3",
+    "a" * 40: "a" * 40,
+    "": "",
+    "a" * 41: "",
+    "patient 12345": "",
+    "CANARYAPPN990070": "",
+    "4711": "",
+    "O'Hara": "",
+    "psql\nCANARY": "",
+    "Müller": "",
+}
+"""By the name that a client gives, what is told of it: PostgreSQL itself makes `?` of what is not ASCII."""
+
+
+@pytest.mark.parametrize("given", NAMES, ids=range(len(NAMES)))
+def test_of_the_name_that_a_client_gives_only_a_plain_one_is_told(
+    server: MajorServer, given: str
+) -> None:
+    with closing(server.connect()) as other, closing(server.connect()) as third:
+        other.execute("SELECT set_config('application_name', %s, false)", [given])
+        third.execute("SELECT set_config('application_name', %s, false)", [given])
+        other.execute("BEGIN")
+        other.execute("CREATE TABLE named (id int)")
+        other.execute("SELECT pg_advisory_lock(4711)")
+        thread = threading.Thread(target=third.execute, args=["SELECT pg_advisory_lock(4711)"])
+        thread.start()
+        waits = f"SELECT 1 FROM pg_locks WHERE pid = {third.info.backend_pid} AND NOT granted"
+        eventually(lambda: server.execute(waits), "that it waits")
+        seen = see(server)
+        other.execute("SELECT pg_advisory_unlock(4711)")
+        thread.join()
+        other.execute("ROLLBACK")
+
+    locks = seen.data["locks"]
+    told = {
+        one["application"]
+        for one in (*seen.data["transactions"], *locks["waiters"], *locks["holders"])
+        if one["account"] == ADMINISTRATOR
+    }
+    assert told == {NAMES[given]}
+    assert "CANARY" not in str(seen.data)
 
 
 class Sessions:

@@ -193,7 +193,11 @@ FAULTS = (
         "database_unused_indexes",
         "public.client_unused (1.3 MiB) of public.client",
         ("DROP INDEX IF EXISTS client_unused, client_lower, client_once, client_both",),
-        {"min_days": 0.0, "low_mib": 1.0, "ignore": ["public.visited*", "public.client_[!u]*"]},
+        {
+            "min_days": 0.0,
+            "low_mib": 1.0,
+            "ignore": ["public.visited*", "public.client_[!u]*", "public.split*"],
+        },
     ),
     Fault(
         "a table that is read as a whole each time",
@@ -245,7 +249,7 @@ FAULTS = (
         "database_triggers",
         "trigger audit of public.member is off",
         ("ALTER TABLE member ENABLE TRIGGER audit",),
-        {"ignore": ["of_client"]},
+        {"ignore": ["of_client", "session*"]},
     ),
     Fault(
         "foreign keys that are off",
@@ -263,7 +267,7 @@ FAULTS = (
         "database_triggers",
         "rule kept of public.member is off",
         ("ALTER TABLE member ENABLE RULE kept",),
-        {"ignore": ["of_client"]},
+        {"ignore": ["of_client", "*audit", "heard", "session*"]},
     ),
     Fault(
         "an event trigger that is off",
@@ -275,7 +279,96 @@ FAULTS = (
         "database_triggers",
         "event trigger guard is off",
         ("ALTER EVENT TRIGGER guard ENABLE",),
-        {"ignore": ["of_client"]},
+        {"ignore": ["of_client", "*audit", "heard", "session*"]},
+    ),
+    Fault(
+        "a trigger that fires on replicas only",
+        (
+            "CREATE TABLE copied (id int)",
+            "CREATE TRIGGER heard BEFORE INSERT ON copied FOR EACH ROW EXECUTE FUNCTION noted()",
+            "ALTER TABLE copied ENABLE REPLICA TRIGGER heard",
+        ),
+        "database_triggers",
+        "trigger heard of public.copied fires on replicas only",
+        ("ALTER TABLE copied ENABLE TRIGGER heard",),
+        {"ignore": ["of_client", "audit", "part_audit", "session*"]},
+    ),
+    Fault(
+        "a trigger that is off in one partition",
+        (
+            "CREATE TABLE parted (id int) PARTITION BY RANGE (id)",
+            "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10)",
+            "CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20)",
+            "CREATE TRIGGER part_audit AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION noted()",
+            "ALTER TABLE parted_1 DISABLE TRIGGER part_audit",
+        ),
+        "database_triggers",
+        "trigger part_audit of public.parted_1 is off",
+        ("ALTER TABLE parted_1 ENABLE TRIGGER part_audit",),
+        {"ignore": ["of_client", "audit", "heard", "session*"]},
+    ),
+    Fault(
+        "a database whose sessions have no triggers",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica',"
+            " current_database()); END $$",
+        ),
+        "database_triggers",
+        "all triggers and foreign keys are off for DATABASE test_",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_replication_role',"
+            " current_database()); END $$",
+        ),
+    ),
+    Fault(
+        "an account in a database whose sessions have no triggers",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER ROLE upkeep_clerk IN DATABASE %I SET"
+            " session_replication_role = replica', current_database()); END $$",
+        ),
+        "database_triggers",
+        "all triggers and foreign keys are off for ROLE upkeep_clerk IN DATABASE test_",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER ROLE upkeep_clerk IN DATABASE %I RESET"
+            " session_replication_role', current_database()); END $$",
+        ),
+    ),
+    Fault(
+        "a sequence that has no number left",
+        (
+            "CREATE SEQUENCE steps INCREMENT 10000 MINVALUE 0 MAXVALUE 32767 START 30000",
+            "SELECT nextval('steps')",
+        ),
+        "database_sequences",
+        "fail public.steps (bigint) has given 91.6 % of its numbers, 0 are left",
+        ("DROP SEQUENCE steps",),
+    ),
+    Fault(
+        "a key whose type is a domain of integer",
+        (
+            "CREATE DOMAIN number AS int",
+            "CREATE DOMAIN badge_number AS number",
+            "CREATE SEQUENCE badge_numbers",
+            "CREATE TABLE badges (id badge_number PRIMARY KEY DEFAULT nextval('badge_numbers'))",
+            "SELECT setval('badge_numbers', 2147483000)",
+        ),
+        "database_key_columns",
+        "public.badges.id (integer) has used 100.0 % of its numbers by its sequence",
+        ("DROP TABLE badges",),
+    ),
+    Fault(
+        "two indexes of a partitioned table",
+        (
+            "CREATE TABLE split (id int) PARTITION BY RANGE (id)",
+            "CREATE TABLE split_1 PARTITION OF split FOR VALUES FROM (0) TO (1000000)",
+            "INSERT INTO split SELECT i FROM generate_series(1, 100000) AS i",
+            "CREATE INDEX split_id ON split (id)",
+            "CREATE INDEX split_again ON split (id)",
+            "ANALYZE split",
+        ),
+        "database_duplicate_indexes",
+        "public.split_again (2.2 MiB) of public.split has the columns of public.split_id",
+        ("DROP INDEX IF EXISTS split_again, split_id",),
     ),
 )
 

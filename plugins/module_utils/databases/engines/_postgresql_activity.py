@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_names import (
+    plain,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_replication import (
     ARCHIVER,
     REPLICATION,
@@ -34,11 +37,13 @@ select json_build_object(
   'unseen', (select count(*) from session where not may),
   'rows', (select coalesce(json_agg(one), '[]') from (
     select pid, coalesce(usename, '') as account, coalesce(datname, '') as database,
-      left(application_name, 60) as application, state,
+      {application} as application, state,
       extract(epoch from clock_timestamp() - xact_start)::float8 as seconds,
       extract(epoch from clock_timestamp() - state_change)::float8 as state_seconds,
       age(backend_xmin) as holds_xids
-    from open where by_age <= 25 or by_idle <= 25 order by xact_start) as one))"""
+    from open where by_age <= 25 or by_idle <= 25 order by xact_start) as one))""".replace(
+    "{application}", plain("application_name")
+)
 
 # pg_blocking_pids stops all who lock for a moment, so it is called for those who wait, and not for more than 100.
 # {waited} is since when a lock is waited for.
@@ -52,7 +57,7 @@ select json_build_object('unseen', {unseen}, 'rows', json_build_object(
   'waiting', (select count(distinct pid) from asked),
   'waiters', (select coalesce(json_agg(one), '[]') from (
     select w.pid, coalesce(a.usename, '') as account, coalesce(a.datname, '') as database,
-      coalesce(left(a.application_name, 60), '') as application,
+      coalesce({holder}, '') as application,
       extract(epoch from clock_timestamp() - w.since)::float8 as seconds,
       coalesce((select w.mode || ' of ' || format('%I.%I', n.nspname, c.relname)
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -63,11 +68,13 @@ select json_build_object('unseen', {unseen}, 'rows', json_build_object(
     order by w.since nulls last) as one),
   'holders', (select coalesce(json_agg(one), '[]') from (
     select pid, coalesce(usename, '') as account, coalesce(datname, '') as database,
-      coalesce(left(application_name, 60), '') as application, state,
+      coalesce({application}, '') as application, state,
       extract(epoch from clock_timestamp() - xact_start)::float8 as seconds,
       extract(epoch from clock_timestamp() - state_change)::float8 as state_seconds
     from pg_stat_activity where pid in (select unnest(blocked_by) from blocked)
-      and pid not in (select pid from waiting)) as one)))"""
+      and pid not in (select pid from waiting)) as one)))""".replace(
+    "{application}", plain("application_name")
+).replace("{holder}", plain("a.application_name"))
 LOCKS_14 = LOCKS.replace("{waited}", "l.waitstart").replace("{unseen}", "0")
 LOCKS_13 = LOCKS.replace("{waited}", "a.query_start").replace(
     "{unseen}", "(select count(*) from asked where since is null)"
@@ -75,9 +82,9 @@ LOCKS_13 = LOCKS.replace("{waited}", "a.query_start").replace(
 
 PREPARED = """
 select coalesce(json_agg(one), '[]') from (
-  select left(gid, 200) as gid, owner as account, database, age(transaction) as holds_xids,
+  select {gid} as gid, owner as account, database, age(transaction) as holds_xids,
     extract(epoch from clock_timestamp() - prepared)::float8 as seconds
-  from pg_prepared_xacts order by prepared limit 50) as one"""
+  from pg_prepared_xacts order by prepared limit 50) as one""".replace("{gid}", plain("gid"))
 
 WRAPAROUND = """
 select json_build_object(
@@ -140,7 +147,12 @@ ACTIVITY = (
     Topic("checkpoints", {0: CHECKPOINTS_13, 170000: CHECKPOINTS_17}),
     Topic("cache", {0: CACHE}),
     Topic("checksums", {0: CHECKSUMS}),
-    Topic("settings", {0: SETTINGS}),
+    Topic(
+        "settings",
+        {0: SETTINGS},
+        grant="GRANT SELECT ON pg_file_settings TO {account};"
+        " GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO {account}",
+    ),
     Topic(
         "logins",
         {0: LOGINS},

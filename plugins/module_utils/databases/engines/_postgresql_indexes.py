@@ -53,14 +53,20 @@ WITHOUT_PLACES = r"regexp_replace({}::text, ':(location|stmt_location|stmt_len|l
 ALIKE = f"""indrelid, relam, coalesce({WITHOUT_PLACES.format("indpred")}, ''),
     coalesce({WITHOUT_PLACES.format("indexprs")}, '')"""
 
+# The index of a partitioned table is as large as those of its partitions.
 # Which of those that are alike is kept: the primary key, a constraint, one that others need, a unique one, the oldest.
 # The other can go if what it guarantees is guaranteed by the one that is kept.
 DUPLICATES = f"""
 with {OURS.strip()},
+parts as materialized (
+  select pg_partition_root(oid) as root, sum(relpages) as pages from pg_class where relkind = 'i' and relispartition
+  group by 1),
 one as materialized (
-  select i.*, c.relam, c.relname, c.relpages, o.nspname, i.indkey::text as keys, i.indclass::text as classes,
+  select i.*, c.relam, c.relname, coalesce(parts.pages, c.relpages)::bigint as relpages,
+    c.relkind = 'I' as is_partitioned, o.nspname, i.indkey::text as keys, i.indclass::text as classes,
     i.indcollation::text as collations, i.indoption::text as options, NULLS_ALIKE as nulls_alike
   from pg_index i join pg_class c on c.oid = i.indexrelid join ours o on o.oid = c.relnamespace
+    left join parts on parts.root = c.oid
   where i.indisvalid and i.indisready and not c.relispartition and c.relpersistence <> 't'),
 kept as materialized (
   select *, indisprimary or indisexclusion or indisreplident
@@ -92,7 +98,7 @@ prefix as (
 select jsonb_build_object('rows', coalesce(jsonb_agg(worst order by size_bytes desc, name), '[]')) from (
   select quote_ident(d.nspname) || '.' || quote_ident(d.relname) as name,
     quote_ident(d.nspname) || '.' || quote_ident(t.relname) as table,
-    quote_ident(k.nspname) || '.' || quote_ident(k.relname) as kept, found.kind, d.is_constraint,
+    quote_ident(k.nspname) || '.' || quote_ident(k.relname) as kept, found.kind, d.is_constraint, d.is_partitioned,
     quote_ident(d.relname) as constraint, d.relpages * {PAGE} as size_bytes
   from (select * from same union all select * from prefix) as found join kept d using (indexrelid)
     join kept k on k.indexrelid = found.keeper join pg_class t on t.oid = d.indrelid
@@ -114,8 +120,9 @@ select jsonb_build_object(
   'seconds', extract(epoch from clock_timestamp() - (select since from counted))::float8,
   'standbys', (select count(*) from pg_stat_replication where application_name is distinct from 'pg_basebackup'),
   'indexes', (select coalesce(jsonb_agg(worst order by size_bytes desc, name), '[]') from (
-    select {BOTH_NAMES}, size_bytes from (
-      select n.nspname, c.relname, t.relname as of, never.pages * {PAGE} as size_bytes
+    select {BOTH_NAMES}, is_partitioned, size_bytes from (
+      select n.nspname, c.relname, t.relname as of, c.relkind = 'I' as is_partitioned,
+        never.pages * {PAGE} as size_bytes
       from never join pg_class c on c.oid = never.root join pg_index i on i.indexrelid = c.oid
         join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
       order by never.pages desc, c.relname limit {AT_MOST}) as found) as worst))"""

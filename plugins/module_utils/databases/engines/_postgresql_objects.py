@@ -40,7 +40,9 @@ far as (
   select *, case when seqincrement > 0 then (last::numeric - seqmin) / nullif(numbers, 0)
     else (seqmax::numeric - last) / nullif(numbers, 0) end::float8 as share
   from given where last is not null),
-worst as (select * from far order by share desc nulls first, relname limit {AT_MOST})
+worst as (
+  select * from far order by case when seqincrement > 0 then seqmax - last::numeric else last::numeric - seqmin end
+      >= abs(seqincrement), share desc nulls first, relname limit {AT_MOST})
 select jsonb_build_object(
   'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
   'unlocked', (select count(*) from one where may and place > {LOCKS} and numbers < 9e15),
@@ -60,9 +62,16 @@ numbered as (
   union
   select d.adrelid, d.adnum, p.refobjid from pg_depend p join pg_attrdef d on d.oid = p.objid
   where p.classid = 'pg_attrdef'::regclass and p.refclassid = 'pg_class'::regclass and p.refobjsubid = 0),
+based as (
+  with recursive base (oid, typbasetype, typtype, type) as (
+    select oid, typbasetype, typtype, oid from pg_type where typtype = 'd'
+    union all
+    select b.oid, t.typbasetype, t.typtype, t.oid from base b join pg_type t on t.oid = b.typbasetype
+    where b.typtype = 'd')
+  select oid, type from base where typtype <> 'd'),
 keyed as (select indrelid as relid, indkey[0]::int as attnum from pg_index where indisprimary and indnkeyatts = 1),
 small as materialized (
-  select o.nspname, c.relname, c.relkind, a.attname, a.atttypid, s.seqrelid,
+  select o.nspname, c.relname, c.relkind, a.attname, coalesce(d.type, a.atttypid) as atttypid, s.seqrelid,
     most, row_number() over (order by s.seqrelid nulls last) as place,
     case when s.seqrelid is not null then has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
       else has_column_privilege(c.oid, a.attnum, 'SELECT') and not (c.relrowsecurity and row_security_active(c.oid))
@@ -71,12 +80,14 @@ small as materialized (
     join pg_class c on c.oid = wanted.relid and c.relkind in ('r', 'p') and c.relpersistence <> 't'
     join ours o on o.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attnum = wanted.attnum and not a.attisdropped
-      and a.atttypid in ('int2'::regtype, 'int4'::regtype)
-    cross join lateral (select case a.atttypid when 'int2'::regtype then 32767 else 2147483647 end as most) as type
+    left join based d on d.oid = a.atttypid
+    cross join lateral (
+      select case coalesce(d.type, a.atttypid) when 'int2'::regtype then 32767 else 2147483647 end as most) as type
     left join (
       select n.relid, n.attnum, q.* from numbered n join pg_sequence q on q.seqrelid = n.sequence) as s
       on s.relid = c.oid and s.attnum = a.attnum
-  where case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
+  where coalesce(d.type, a.atttypid) in ('int2'::regtype, 'int4'::regtype)
+    and case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
 hidden as materialized (select nspname, seqrelid from small where not may),
 far as (
   select *, 'sequence' as known_by, abs(pg_sequence_last_value(seqrelid)::float8) / most as share
@@ -137,23 +148,42 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('name', 
   order by nspname, relname, conname), '[]')) from worst"""
 
 # Of a foreign key that is switched off, the server's own triggers are: on the table itself, or on the one it refers to.
+# What fires on replicas only, fires for subscriptions; where there is none, it never does. A partition's own is off by
+# itself if that of the whole table is on; before version 15, it is an internal one. The setting switches off all of
+# them, for whom it is made.
+OFF = """({0} = 'D' or {0} = 'R' and not (select subscribed from here))"""
 TRIGGERS = f"""
 with {OURS.strip()},
+here as materialized (
+  select oid, exists (select subdbid from pg_subscription where subdbid = d.oid) as subscribed
+  from pg_database d where datname = current_database()),
 off as (
-  select case when t.tgisinternal then 'foreign key' else 'trigger' end as kind,
-    coalesce(k.conname, t.tgname) as what, t.tgrelid as relid
+  select case when k.oid is null then 'trigger' else 'foreign key' end as kind,
+    coalesce(k.conname, t.tgname) as what, t.tgrelid as relid, t.tgenabled = 'R' as replica
   from pg_trigger t left join pg_constraint k on k.oid = t.tgconstraint and t.tgisinternal
-  where t.tgenabled = 'D' and t.tgparentid = 0
+    left join pg_trigger whole on whole.oid = t.tgparentid
+  where {OFF.format("t.tgenabled")} and (whole.oid is null or not {OFF.format("whole.tgenabled")})
   union
-  select 'rule', rulename, ev_class from pg_rewrite where ev_enabled = 'D'),
+  select 'rule', rulename, ev_class, ev_enabled = 'R' from pg_rewrite where {OFF.format("ev_enabled")}),
 one as (
-  select off.kind, off.what, o.nspname, c.relname from off join pg_class c on c.oid = off.relid
-    join ours o on o.oid = c.relnamespace
+  select off.kind, quote_ident(off.what) as what, off.replica, {NAME} as of
+  from off join pg_class c on c.oid = off.relid join ours o on o.oid = c.relnamespace
   union all
-  select 'event trigger', evtname, null, null from pg_event_trigger where evtenabled = 'D'),
-worst as (select * from one order by kind, relname, what limit {AT_MOST})
-select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table', coalesce({NAME}, ''),
-    'name', quote_ident(what), 'kind', kind) order by kind, relname, what), '[]')) from worst"""
+  select 'event trigger', quote_ident(evtname), evtenabled = 'R', '' from pg_event_trigger
+  where {OFF.format("evtenabled")}
+  union all
+  select 'setting', 'session_replication_role', false, concat_ws(' IN ',
+      case when setrole <> 0 then 'ROLE ' || quote_ident(pg_get_userbyid(setrole)) when setdatabase = 0 then 'ROLE ALL'
+      end, case when setdatabase <> 0 then 'DATABASE ' || quote_ident(current_database()) end)
+  from pg_db_role_setting, here
+  where setdatabase in (0, here.oid) and 'session_replication_role=replica' = any (setconfig)
+  union all
+  select 'setting', name, false, 'SYSTEM' from pg_settings
+  where name = 'session_replication_role' and setting = 'replica' and source in ('configuration file', 'command line')),
+worst as (
+  select * from one order by kind not in ('setting', 'foreign key'), kind desc, of, what limit {AT_MOST})
+select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table', of, 'name', what, 'kind', kind,
+  'replica', replica) order by kind not in ('setting', 'foreign key'), kind desc, of, what), '[]')) from worst"""
 
 OBJECTS = (
     Topic("sequences", {0: SEQUENCES}, grant=SEES_SEQUENCES, second=True),

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_names import (
+    plain,
+)
+
 # A standby's own receiver, and those who receive from here. A copy that is being made is none of them. Who commits
 # waits for as many synchronous standbys as the setting names; without them, for ever.
 # How late a standby is that has replayed all it has received, is not to be told from the last transaction's time.
@@ -18,7 +22,7 @@ needed as (
   from (select current_setting('synchronous_standby_names') as names) as one
   where names <> '' and current_setting('synchronous_commit') not in ('off', 'local')),
 sender as (
-  select coalesce(nullif(left(application_name, 60), ''), 'a standby') || coalesce(' at ' || host(client_addr), '')
+  select coalesce(nullif({application}, ''), 'a standby') || coalesce(' at ' || host(client_addr), '')
       as name, state, sync_state, false as receiving,
     greatest(0, pg_wal_lsn_diff(position.lsn, coalesce(replay_lsn, flush_lsn, write_lsn, sent_lsn)))::bigint
       as lag_bytes,
@@ -43,7 +47,7 @@ select json_build_object(
     union all select name, state, true, false, lag_bytes, lag_seconds from receiver
     union all select left(names, 120), 'missing', false, true, null, null from needed, may
       where not standby and stats and n > (select count(*) from sender where sync_state in ('sync', 'quorum')))
-    as one))"""
+    as one))""".replace("{application}", plain("application_name"))
 
 # What later versions know besides is read from the row as it is.
 SLOTS = """

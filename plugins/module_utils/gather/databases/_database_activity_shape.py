@@ -28,6 +28,7 @@ class OpenTransaction:
     pid: of the session, as the server counts. state: such as `active`, `idle in transaction`; None if the account may
     not see it. seconds: since the transaction began. state_seconds: since the state began. holds_xids: how many
     transactions have begun since the oldest that it may still see: vacuum cannot remove what they left.
+    application: as its client calls itself; empty if that may be more than a name.
     """
 
     pid: int
@@ -69,7 +70,10 @@ class LockWaits:
 
 @dataclass(frozen=True)
 class PreparedTransaction:
-    """A transaction prepared for two-phase commit. seconds: since then. holds_xids: as of an open transaction."""
+    """A transaction prepared for two-phase commit. seconds: since then. holds_xids: as of an open transaction.
+
+    gid: its name; empty if that may be more than a name.
+    """
 
     gid: str
     account: str = ""

@@ -145,6 +145,7 @@ class DuplicateIndex:
     size_bytes: int
     constraint: str = ""
     is_constraint: bool = False
+    is_partitioned: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class UnusedIndex:
     name: str
     table: str
     size_bytes: int
+    is_partitioned: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,11 +206,16 @@ class UnvalidatedConstraint:
 
 @dataclass(frozen=True)
 class DisabledTrigger:
-    """What is switched off. kind: `trigger`, `foreign key`, `rule`, or `event trigger`, which has no table."""
+    """What is switched off. kind: `trigger`, `foreign key`, `rule`, or `event trigger`, which has no table.
+
+    replica: it fires on replicas only. A `setting` switches all off, for whom `table` says as ALTER does: `ROLE clerk
+    IN DATABASE shop`, `ROLE ALL`, `DATABASE shop`, `SYSTEM`.
+    """
 
     name: str
     kind: str
     table: str = ""
+    replica: bool = False
 
 
 # --- of MariaDB and SQLite -------------------------------------------------------------------------------------------

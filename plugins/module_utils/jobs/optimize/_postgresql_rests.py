@@ -252,7 +252,11 @@ def made_by(entry: Dict[str, Any]) -> str:
 
 def holders_words(found: List[Dict[str, Any]]) -> str:
     """Return `session 4711 of shop (psql) holds`."""
-    named = [f"session {one['pid']} of {one['account']} ({one['application']})" for one in found]
+    named = [
+        f"session {one['pid']} of {one['account']}"
+        + (f" ({one['application']})" if one["application"] else "")
+        for one in found
+    ]
     return f"{', '.join(named)} {'holds' if len(named) == 1 else 'hold'}"
 
 

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_names import (
+    plain,
+)
+
 ABOUT = """
 select json_build_object('number', current_setting('server_version_num')::int, 'standby', pg_is_in_recovery(),
   'port', current_setting('port')::int, 'system', (select system_identifier::text from pg_control_system()),
@@ -99,7 +103,7 @@ OLDEST = """
 select json_build_object(
   'unseen', (select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
     and state is null and coalesce(backend_type, 'client backend') = 'client backend'),
-  'pid', pid, 'account', usename, 'application', left(application_name, 60), 'seconds', seconds)
+  'pid', pid, 'account', usename, 'application', {application}, 'seconds', seconds)
 from (select 1) as always left join lateral (
   select pid, usename, application_name, extract(epoch from clock_timestamp() - xact_start)::float8 as seconds
   from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
@@ -107,7 +111,7 @@ from (select 1) as always left join lateral (
   union all
   select null, owner, 'a prepared transaction', extract(epoch from clock_timestamp() - prepared)::float8
   from pg_prepared_xacts where database = current_database()
-  order by 4 desc limit 1) as oldest on true"""
+  order by 4 desc limit 1) as oldest on true""".replace("{application}", plain("application_name"))
 
 VACUUMED = """
 select json_build_object('any', count(*)) from pg_stat_progress_vacuum
@@ -115,12 +119,12 @@ where relid = {oid} and datname = current_database()"""
 
 # Who holds a lock on these; without `all`, one that keeps the job's statements out.
 HOLDERS = """
-select coalesce(json_agg(json_build_object('pid', pid, 'account', usename, 'application', left(application_name, 60))),
+select coalesce(json_agg(json_build_object('pid', pid, 'account', usename, 'application', {application})),
   '[]') from (select distinct a.pid, a.usename, a.application_name from pg_locks l
   join pg_stat_activity a on a.pid = l.pid where l.locktype = 'relation' and l.granted and l.relation in ({oids})
   and a.pid <> pg_backend_pid() and a.datname = current_database() and ({all} or l.mode in (
     'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
-  order by a.pid limit 3) as holder"""
+  order by a.pid limit 3) as holder""".replace("{application}", plain("application_name"))
 
 # Sessions of the job that work on, although their client has ended; they are cancelled.
 ORPHANS = """

@@ -62,23 +62,47 @@ class Rows(Generic[Row]):
     ) -> Verdict:
         """Return the verdict of the first level that has a row; a level is severity, which rows are bad, and its limit.
 
-        The rows are in the order in which they are told. If all that fit in the list are left out, others may be bad.
+        Those of later levels are counted too. The rows are in the order in which they are told.
+        If all that fit in the list are left out, others may be bad.
         """
         if any(map(_is_odd, self.rows)):
             return unknown("a number that cannot be was reported")
         rows = [one for one in self.rows if not is_left_out(one.name, self.ignore)]
-        for severity, is_bad, limit in levels:
-            bad = [one for one in rows if is_bad(one)]
-            if bad:
-                named = "; ".join(map(self.said, bad[:NAMED]))
-                least = "at least " if len(self.rows) >= AT_MOST else ""
-                more = f"; and {least}{len(bad) - NAMED} more" if len(bad) > NAMED else ""
-                text = f"{named}{more}; {limit}"
-                return failed(severity, text, *measures, remedy=self.fix(bad[0]))
+        bad = self._by_limit(rows, levels)
+        if bad:
+            severity, worst, _limit = bad[0]
+            return failed(severity, self._told(bad), *measures, remedy=self.fix(worst[0]))
         if len(self.rows) >= AT_MOST and not rows:
             return unknown(f"only {AT_MOST} were reported, and `ignore` leaves out all of them")
         left_out = len(self.rows) - len(rows)
         return passed(f"{healthy}; {left_out} left out" if left_out else healthy, *measures)
+
+    def _by_limit(
+        self, rows: Sequence[Row], levels: Sequence[tuple[Severity, Callable[[Row], bool], str]]
+    ) -> list[tuple[Severity, list[Row], str]]:
+        """Return the bad rows by the limit that each is over first; a limit that two levels have is one."""
+        found: list[tuple[Severity, list[Row], str]] = []
+        left = list(rows)
+        for severity, is_bad, limit in levels:
+            bad = [one for one in left if is_bad(one)]
+            left = [one for one in left if one not in bad]
+            if bad and found and found[-1][2] == limit:
+                found[-1][1].extend(bad)
+            elif bad:
+                found.append((severity, bad, limit))
+        return found
+
+    def _told(self, bad: Sequence[tuple[Severity, list[Row], str]]) -> str:
+        """Return the worst by name, and how many there are besides, by limit."""
+        (_severity, worst, limit), *others = bad
+        least = "at least " if len(self.rows) >= AT_MOST else ""
+        text = "; ".join(map(self.said, worst[:NAMED]))
+        if len(worst) > NAMED:
+            text += f"; and {least}{len(worst) - NAMED} more"
+        text = f"{text}; {limit}"
+        for _severity, rows, lower in others:
+            text += f"; and {least}{len(rows)} more, {lower}"
+        return text
 
 
 def is_left_out(name: str, patterns: Sequence[str]) -> bool:
@@ -101,8 +125,8 @@ def name_of(name: str) -> str:
     return short(name, 130)
 
 
-def psql(subject: str, statement: str, words: str) -> str:
-    """Return the remedy that runs a statement in the subject; nothing, so that the check's own holds, if it cannot.
+def psql(subject: str, statement: str, words: str, *more: str) -> str:
+    """Return the remedy that runs statements in the subject; nothing, so that the check's own holds, if it cannot.
 
     subject: `postgresql upkeep@127.0.0.1:5432/shop`.
     """
@@ -110,7 +134,7 @@ def psql(subject: str, statement: str, words: str) -> str:
     database = found.group(1) if found else ""
     if not quote(database) or not quote(statement):
         return ""
-    return of_administrator(words, statement, database=database)
+    return of_administrator(words, statement, *more, database=database)
 
 
 def standby_verdict(what: str) -> Verdict:

@@ -72,7 +72,8 @@ def _fix(subject: str, one: DuplicateIndex) -> str:
         statement = f"ALTER TABLE {one.table} DROP CONSTRAINT {one.constraint}"
         return psql(subject, statement, "decide: the other one guarantees the same")
     words = "decide: see first that nothing names it, such as a hint or ON CONFLICT ON CONSTRAINT"
-    return psql(subject, f"DROP INDEX CONCURRENTLY {one.name}", words)
+    how = "" if one.is_partitioned else "CONCURRENTLY "  # the server refuses it for those
+    return psql(subject, f"DROP INDEX {how}{one.name}", words)
 
 
 CHECK = Check(

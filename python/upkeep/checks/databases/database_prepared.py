@@ -48,13 +48,19 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     )
     if oldest and grade:
         severity, limit = grade
+        named = short(oldest.gid, 80) or "a transaction"
         text = (
-            f"{short(oldest.gid, 80)} of {short(oldest.account or 'an account', 60)} in "
+            f"{named} of {short(oldest.account or 'an account', 60)} in "
             f"{short(oldest.database or 'a database', 60)} has been prepared for {duration(seconds)}, "
             f"at most {limit / 60:g} min; {counted(len(rows), 'transaction is', 'transactions are')} prepared"
         )
         words = "decide: COMMIT PREPARED or ROLLBACK PREPARED, as its coordinator decided"
-        statement = f"ROLLBACK PREPARED {literal(oldest.gid)}"
+        # Without its name, which may be more than a name, the administrator has to look for it.
+        statement = (
+            f"ROLLBACK PREPARED {literal(oldest.gid)}"
+            if oldest.gid
+            else "select gid, prepared, owner from pg_prepared_xacts order by prepared"
+        )
         return failed(
             severity, text, *measures, remedy=psql(words, statement, database=oldest.database)
         )

@@ -3,6 +3,9 @@
 Some settings make a server faster, or let it start with damaged files, and lose data for it. Checks those, for the
 server and for single roles and databases, whether it talks over the network without TLS, and whether a changed setting
 waits for a restart.
+
+Where the account or the database that is asked has a value of its own, the server's is read in its files: that needs
+SELECT of `pg_file_settings`, and without it, the server's is unknown.
 """
 
 from __future__ import annotations
@@ -120,7 +123,8 @@ def _set(one: SettingState, value: str) -> str:
     """Return how to set it, if that needs no restart."""
     words = f"decide: set it to {value}, unless the site accepts the loss; then list it in `ignore`"
     if one.role or one.database:
-        of = f"ROLE {identifier(one.role)}" if one.role else f"DATABASE {identifier(one.database)}"
+        role = "ALL" if one.role == "ALL" else identifier(one.role)
+        of = f"ROLE {role}" if one.role else f"DATABASE {identifier(one.database)}"
         of += f" IN DATABASE {identifier(one.database)}" if one.role and one.database else ""
         return psql(words, f"ALTER {of} RESET {one.name}")
     if one.name == "data_checksums":

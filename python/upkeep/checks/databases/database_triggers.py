@@ -1,7 +1,8 @@
 """Triggers and rules are switched on.
 
 What was switched off for a migration is easily forgotten. Checks for triggers, the checks of foreign keys, rules and
-event triggers that are off.
+event triggers that are off or fire on replicas only, and for whom `session_replication_role` switches off all of them.
+A database that subscribes to another one is a replica.
 """
 
 from __future__ import annotations
@@ -32,23 +33,35 @@ class Limits:
 
 @of_topic("triggers")
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
-    """Judge what is off: foreign keys first, for then nothing keeps the tables together."""
+    """Judge what is off: all of them and foreign keys first, for then nothing keeps the tables together."""
     found = seen.triggers or []
     rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
     return rows.judged(
         "0 triggers or rules are off, at most 0",
-        (Severity.HIGH, lambda one: one.kind == "foreign key", "at most 0"),
+        (Severity.HIGH, lambda one: one.kind in ("setting", "foreign key"), "at most 0"),
         (Severity.MEDIUM, lambda one: True, "at most 0"),
         measures=[Measure("off", len(found))],
     )
 
 
 def _said(one: DisabledTrigger) -> str:
+    if one.kind == "setting":
+        return f"all triggers and foreign keys are off for {_whom(one)}: {short(one.name, 64)} is replica"
     of = f" of {name_of(one.table)}" if one.table else ""
-    return f"{short(one.kind, 20)} {short(one.name, 64)}{of} is off"
+    how = "fires on replicas only" if one.replica else "is off"
+    return f"{short(one.kind, 20)} {short(one.name, 64)}{of} {how}"
+
+
+def _whom(one: DisabledTrigger) -> str:
+    """Return for whom a setting is made, such as `ROLE clerk IN DATABASE shop`."""
+    return "all" if one.table == "SYSTEM" else name_of(one.table)
 
 
 def _fix(subject: str, one: DisabledTrigger) -> str:
+    if one.kind == "setting":
+        words = "decide: look for rows that refer to nothing; its sessions must connect again"
+        more = ["select pg_reload_conf()"] if one.table == "SYSTEM" else []
+        return psql(subject, f"ALTER {one.table} RESET {one.name}", words, *more)
     if one.kind == "event trigger":
         return psql(
             subject, f"ALTER EVENT TRIGGER {one.name} ENABLE", "decide: it was off meanwhile"

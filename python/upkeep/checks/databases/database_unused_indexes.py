@@ -78,7 +78,8 @@ def _fix(seen: DatabaseObjects, one: UnusedIndex) -> str:
     words = "decide: see first that no yearly task needs it"
     if seen.unused_indexes is not None and seen.unused_indexes.standbys:
         words = "decide: see first that idx_scan of pg_stat_user_indexes is 0 on each standby too"
-    return psql(seen.subject, f"DROP INDEX CONCURRENTLY {one.name}", words)
+    how = "" if one.is_partitioned else "CONCURRENTLY "  # the server refuses it for those
+    return psql(seen.subject, f"DROP INDEX {how}{one.name}", words)
 
 
 CHECK = Check(

@@ -53,3 +53,13 @@ def test_a_name_that_is_nothing_to_paste_leaves_words() -> None:
     verdict = verdict_of(PreparedTransaction("a\nb", "shop", "shop", 4000))
 
     assert verdict.remedy.startswith("decide: COMMIT PREPARED or ROLLBACK PREPARED")
+
+
+def test_one_whose_name_is_not_told_is_looked_for() -> None:
+    verdict = verdict_of(PreparedTransaction("", "shop", "shop", 4000))
+
+    assert verdict.message.startswith("a transaction of shop in shop has been prepared for")
+    assert verdict.remedy == (
+        "runuser -u postgres -- psql -d shop -c 'select gid, prepared, owner from pg_prepared_xacts order by prepared'"
+        "  # decide: COMMIT PREPARED or ROLLBACK PREPARED, as its coordinator decided"
+    )

@@ -90,6 +90,7 @@ def test_the_worst_comes_first_with_how_to_set_it() -> None:
     ("role", "database", "place", "remedy"),
     [
         ("shop", "", "role shop", "ALTER ROLE shop RESET synchronous_commit"),
+        ("ALL", "", "role ALL", "ALTER ROLE ALL RESET synchronous_commit"),
         ("", "or ders", "database or ders", 'ALTER DATABASE "or ders" RESET synchronous_commit'),
         ("shop", "orders", "role shop in database orders",
          "ALTER ROLE shop IN DATABASE orders RESET synchronous_commit"),

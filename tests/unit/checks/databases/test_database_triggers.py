@@ -36,6 +36,7 @@ def verdict_of(*rows: DisabledTrigger, limits: Limits | None = None, **more: Any
         ({'kind': 'rule'}, Severity.MEDIUM),
         ({'kind': 'event trigger', 'table': ''}, Severity.MEDIUM),
         ({'kind': 'foreign key'}, Severity.HIGH),
+        ({'kind': 'setting', 'table': 'ROLE ALL'}, Severity.HIGH),
     ],
 )  # fmt: skip
 def test_limits(more: dict[str, Any], severity: Severity | None) -> None:
@@ -71,3 +72,38 @@ def test_nothing_passes() -> None:
 )
 def test_each_kind_is_switched_on_by_its_statement(kind: str, table: str, statement: str) -> None:
     assert f"'{statement}'" in verdict_of(one(kind=kind, table=table)).remedy
+
+
+def test_all_that_are_off_are_counted_whatever_their_severity() -> None:
+    rows = [one(kind=kind) for kind in ("foreign key", "trigger", "rule", "event trigger", "rule")]
+
+    assert verdict_of(*rows).message == (
+        "foreign key audit of public.member is off; trigger audit of public.member is off; "
+        "rule audit of public.member is off; and 2 more; at most 0"
+    )
+
+
+def test_what_fires_on_replicas_only_is_said() -> None:
+    verdict = verdict_of(one(replica=True))
+
+    assert verdict.message == "trigger audit of public.member fires on replicas only; at most 0"
+
+
+@pytest.mark.parametrize(
+    ("of", "said", "statements"),
+    [
+        ("DATABASE shop", "DATABASE shop", ["ALTER DATABASE shop RESET session_replication_role"]),
+        ("ROLE ALL", "ROLE ALL", ["ALTER ROLE ALL RESET session_replication_role"]),
+        ("ROLE a IN DATABASE shop", "ROLE a IN DATABASE shop", ["ALTER ROLE a IN DATABASE shop RESET session_replication_role"]),
+        ("SYSTEM", "all", ["ALTER SYSTEM RESET session_replication_role", "select pg_reload_conf()"]),
+    ],
+)  # fmt: skip
+def test_for_whom_all_are_off_by_a_setting(of: str, said: str, statements: list[str]) -> None:
+    verdict = verdict_of(one(kind="setting", name="session_replication_role", table=of))
+
+    assert verdict.message == (
+        f"all triggers and foreign keys are off for {said}: session_replication_role is replica; at most 0"
+    )
+    assert verdict.remedy.startswith(
+        "runuser -u postgres -- psql -d shop" + "".join(f" -c '{each}'" for each in statements)
+    )
