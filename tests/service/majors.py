@@ -40,6 +40,7 @@ SETTINGS = {
     "shared_buffers": "16MB",
     "shared_preload_libraries": "pg_stat_statements",
     "track_io_timing": "on",
+    "log_line_prefix": "%m [%p] %u@%d ",
 }
 
 

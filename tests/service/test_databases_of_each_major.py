@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
 import pytest
+from psycopg import sql
 from service.majors import CLERK, MAJORS, MONITOR, MajorServer, shared_server
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines import (
@@ -15,6 +17,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines im
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
     database_activity,
     database_objects,
+    database_statements,
+    databases,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
@@ -96,3 +100,63 @@ def test_an_account_without_rights_says_what_it_lacks(server: MajorServer, way: 
 
     assert seen.data["sequences"] == []
     assert seen.data["unseen"]["sequences"]["objects"] == 1
+
+
+def said_in_log(server: MajorServer, since: int, account: str) -> list[str]:
+    """Return what the server has complained of to an account since its log had this many bytes."""
+    with (server.home / "log").open("rb") as log:
+        log.seek(since)
+        lines = log.read().decode(errors="replace").splitlines()
+    complaints = re.compile(rf" {account}@\S+ (WARNING|ERROR|FATAL|PANIC):")
+    return [line for line in lines if complaints.search(line)]
+
+
+@pytest.mark.parametrize("right", ["", "IN ROLE pg_monitor"])
+def test_nothing_that_is_asked_stands_in_the_log_of_the_server(
+    server: MajorServer, right: str
+) -> None:
+    name, closed = server.fresh(), server.fresh()
+    server.execute(f"REVOKE CONNECT ON DATABASE {closed} FROM public")
+    account = f"{name}_asks"
+    server.execute(f"CREATE ROLE {account} LOGIN PASSWORD 'no' {right}")
+    server.execute("CREATE SEQUENCE ticket; CREATE TABLE paper (id int4 PRIMARY KEY)", name)
+    since = (server.home / "log").stat().st_size
+
+    for gather in (databases, database_activity, database_objects, database_statements):
+        for one in (name, ""):
+            [seen, *_others] = see(gather, server.declared(one, account, password="no"))
+            assert seen.data["connected"] is True
+
+    assert said_in_log(server, since, account) == []
+
+
+@pytest.mark.parametrize("server", [13, 18], indirect=True)
+def test_a_database_that_lets_the_account_not_in_is_not_tried(server: MajorServer) -> None:
+    closed = server.fresh()
+    server.execute(f"REVOKE CONNECT ON DATABASE {closed} FROM public")
+
+    seen = {one.subject: one.data for one in see(database_objects, server.declared("", CLERK))}
+
+    data = seen[f"postgresql {CLERK}@127.0.0.1:{server.port}/{closed}"]
+    assert data["connected"] is False
+    assert data["reason"] == (f"permission denied: GRANT CONNECT ON DATABASE {closed} TO {CLERK}")
+
+
+@pytest.mark.parametrize("server", [13, 18], indirect=True)
+def test_the_grant_names_each_schema_and_can_be_run(server: MajorServer) -> None:
+    name = server.fresh()
+    schemas = [*(f"branch_{number}" for number in range(15)), "\x1b[31mred\\", 'say "x"', "order"]
+    for one in schemas:
+        schema = sql.Identifier(one)
+        server.execute(sql.SQL("CREATE SCHEMA {}").format(schema), name)
+        server.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, sql.Identifier(CLERK)), name)  # fmt: skip
+        server.execute(sql.SQL("CREATE SEQUENCE {}.ticket").format(schema), name)
+    [seen] = see(database_objects, server.declared(name, CLERK))
+    unseen = seen.data["unseen"]["sequences"]
+    assert unseen["objects"] == len(schemas)
+    assert unseen["grant"].isprintable()
+
+    server.execute(unseen["grant"], name)
+
+    [seen] = see(database_objects, server.declared(name, CLERK))
+    assert "sequences" not in seen.data["unseen"]

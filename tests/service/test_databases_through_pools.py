@@ -32,11 +32,17 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
     database_activity,
+    database_objects,
     databases,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.databases import database_connect, database_pool, database_pooler
+from upkeep.checks.databases import (
+    database_connect,
+    database_pool,
+    database_pooler,
+    database_sequences,
+)
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -97,6 +103,7 @@ def pooled(server: MajorServer) -> Iterator[Pool]:
         f"{mode} = host=127.0.0.1 port={server.port} dbname=postgres pool_mode={mode} pool_size=1"
         for mode in MODES
     ]
+    lines += [f"* = host=127.0.0.1 port={server.port} pool_mode=transaction pool_size=1"]
     lines += ["nowhere = host=127.0.0.1 port=1 pool_mode=transaction", "[pgbouncer]"]
     settings = {"listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": server.home,
                 "auth_type": "scram-sha-256", "auth_file": home / "users", "stats_users": WATCHER,
@@ -140,7 +147,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def see(gather: Any, *declared: dict[str, Any], discover: bool = False) -> list[Observation]:
-    params = {"databases": list(declared), "discover": discover, "timeout_seconds": 30}
+    params = {
+        "databases": list(declared),
+        "discover": discover,
+        "timeout_seconds": 30,
+        "catalog_seconds": 30,
+    }
     return list(gather.gather(params, Host()))
 
 
@@ -162,7 +174,7 @@ def test_what_is_asked_leaves_nothing_for_the_next_client(pool: Pool, mode: str,
     after = pool.next_client(mode)
     assert judged(database_connect, answer).status is Status.PASS
     assert activity.data["connected"] is True
-    assert activity.data["unread"] == {"logins": "permission denied (SQLSTATE 42501)"}
+    assert activity.data["unread"] == {"logins": "permission denied"}
     assert (late["slow"].state, late["quick"].value) == ("57014", 1)
     assert before[1:] == UNTOUCHED
     assert after[1:] == UNTOUCHED
@@ -175,6 +187,39 @@ def test_the_servers_log_has_no_warning_of_us(pool: Pool) -> None:
         see(database_activity, pool.declared(mode))
 
     assert not re.search(r"WARNING|FATAL|PANIC", (pool.server.home / "log").read_text())
+
+
+def test_databases_behind_a_pool_are_not_looked_at_one_by_one(pool: Pool, way: str) -> None:
+    """PgBouncer would keep a connection to each of them for ten minutes."""
+    names = [pool.server.fresh() for _each in range(3)]
+
+    [seen] = see(database_objects, pool.declared(""))
+
+    assert seen.subject == f"postgresql {MONITOR}@127.0.0.1:{pool.port}"
+    assert set(seen.data["unread"].values()) == {postgresql.POOLED}
+    verdict = judged(database_sequences, seen)
+    assert verdict.status is Status.UNKNOWN
+    assert "declare those to look at, each by its name" in verdict.message
+    held = pool.server.execute(
+        "SELECT datname FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    )
+    assert not {name for (name,) in held} & set(names)
+    [named] = see(database_objects, pool.declared(names[0]))
+    assert named.data["connected"] is True
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pool_is_told_from_a_server_by_the_process_that_answers(
+    pool: Pool, mode: str, way: str
+) -> None:
+    through, value = postgresql.listed(Host(), pool.declared(mode), 30)
+    _through, again = postgresql.listed(Host(), pool.declared(mode), 30)
+    direct, own = postgresql.listed(Host(), pool.server.declared(), 30)
+    _direct, other = postgresql.listed(Host(), pool.server.declared(), 30)
+
+    assert again["process"] == value["process"] != through
+    assert own["process"] != other["process"]
+    assert direct == (None if way == "psql" else own["process"])
 
 
 def test_the_console_is_asked(pool: Pool, way: str) -> None:

@@ -164,7 +164,7 @@ def quicken(gather: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one_by_one(
-    calls: dict[str, Callable[[], Any]], timeout_seconds: float
+    calls: dict[str, Callable[[], Any]], timeout_seconds: float, bounds: object = None
 ) -> dict[str, children.Answer]:
     """Answer as side_by_side does, without a process for each call."""
     answers = {}

@@ -10,9 +10,17 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Pattern, Tuple
 
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import (
+    STARVED,
+    STARVED_SHARE,
+    waited_seconds,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 NOTHING = re.compile(r"(?!)")
+PERMISSION = "permission denied"
+LONGEST_LOOK_SECONDS = 8.0
+"""What counts at most of a limit, for how fast this host itself must be."""
 
 
 class AccessRefusedError(Exception):
@@ -24,6 +32,10 @@ class AccessRefusedError(Exception):
     def __init__(self, text: str = "", cause: str = "") -> None:
         super().__init__(text)
         self.cause = cause
+
+
+class NotLookedAtError(Exception):
+    """The databases of a server cannot be looked at one by one; the text says why, and what to do."""
 
 
 class NotReadError(Exception):
@@ -41,8 +53,9 @@ class Topic:
     `{schemas}` and `{objects}` for what the value has under these names. second: asked as the role that the site
     names in `explain_as`, and of its server; without one, it is asked as the others are.
     extension: of PostgreSQL, what it is read from: `{extension}` in its SQL stands for the schema that this is in, and
-    its SQL is by the extension's version (1.9 is 109). made: makes what is observed of the value; it may raise
-    NotReadError.
+    its SQL is by the extension's version (1.9 is 109). needs: of PostgreSQL, SQL that is true if it can be asked: what
+    cannot would stand as an error in the server's log at each look. lack: what is said then. made: makes what is
+    observed of the value; it may raise NotReadError.
     """
 
     name: str
@@ -50,6 +63,8 @@ class Topic:
     grant: str = ""
     second: bool = False
     extension: str = ""
+    needs: str = ""
+    lack: str = PERMISSION
     made: Callable[[Any], Any] | None = None
 
     def sql_for(self, number: int) -> str:
@@ -107,7 +122,8 @@ class Engine:
     found: returns the databases that listen on a host where their packages put them, and whether those are all;
     nobody's password is tried.
     topics: by gather, what it reads of this kind. read: reads the topics of a gather within this many seconds; raises
-    as `ask` does. databases: returns those of a server, each as it would be declared; one with a name is alone.
+    as `ask` does. databases: returns those of a server, each as it would be declared; one with a name is alone; raises
+    NotLookedAtError too. `refused` of one says why it lets nobody in, so that it need not be asked.
     denied, saturated: what a refusal says if the account was refused, or no connection was left.
     holders: a command that shows an administrator who holds connections.
     """
@@ -142,13 +158,69 @@ def as_second(database: Dict[str, Any]) -> Dict[str, Any]:
 def run_client(host: Host, command: List[str], seconds: float, **how: Any) -> tuple[str, float]:
     """Return what the client printed and how long it took.
 
-    Raises: AccessRefusedError with its reason.
+    Raises: AccessRefusedError with its reason, HostError if this host was too busy to ask.
     """
     started = time.monotonic()
     try:
         ran = host.run(command, timeout_seconds=seconds, **how)
     except HostError as exc:
-        raise AccessRefusedError(f"no answer within {seconds:g} s ({exc})") from exc
+        if host.which(command[0]) is None:
+            raise
+        refuse_starved(host, command[0], seconds)
+        raise AccessRefusedError(late(seconds)) from exc
+    if ran.status != 0 and is_late(ran.err):
+        refuse_starved(host, command[0], seconds)
+        connecting = (how.get("environment") or {}).get("PGCONNECT_TIMEOUT", seconds)
+        raise AccessRefusedError(late(min(seconds, float(connecting))))
     if ran.status != 0:
         raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
     return ran.out, time.monotonic() - started
+
+
+def connect_seconds(database: Mapping[str, Any], seconds: float) -> int:
+    """Return how long connecting may take, where all may take this many seconds."""
+    return max(1, int(min(seconds, database.get("connect_seconds") or seconds)))
+
+
+def is_late(said: str) -> bool:
+    """Return whether a client's error says that connecting took too long; 110 is the system's number of that."""
+    return bool(
+        re.search(r"timeout expired|[Cc]onnection timed out|system error: 110|\(110\b", said)
+    )
+
+
+def late(seconds: float) -> str:
+    """Return why there is no answer, of a question that had this many seconds."""
+    return f"no answer within {round(seconds, 1):g} s"
+
+
+def refuse_starved(host: Host, program: str, seconds: float) -> None:
+    """Say if this host itself is too busy: a client that is slow to start says nothing about the server.
+
+    Raises: HostError.
+    """
+    most = STARVED_SHARE * min(seconds, LONGEST_LOOK_SECONDS)
+    try:
+        host.run([program, "--version"], timeout_seconds=most)
+    except HostError as exc:
+        raise HostError(STARVED.format(round(seconds, 1))) from exc
+
+
+class Patience:
+    """How long a question that this process itself asks may take, and whether it had a processor to do it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._began, self._waited = time.monotonic(), waited_seconds()
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left; below 0 if none are."""
+        return self._began + self.seconds - time.monotonic()
+
+    def refused(self) -> Exception:
+        """Return the error of a question that was given up: of the server, or of this host."""
+        took = time.monotonic() - self._began
+        if waited_seconds() - self._waited > STARVED_SHARE * took:
+            return HostError(STARVED.format(round(self.seconds, 1)))
+        return AccessRefusedError(late(self.seconds))

@@ -10,17 +10,22 @@ child can be left behind.
 from __future__ import annotations
 
 import json
+import math
 import os
 import selectors
 import signal
 import time
-from dataclasses import dataclass
-from typing import Any, Callable
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError
 
 AT_ONCE = 32
 ANSWER_LIMIT_BYTES = 1_000_000
+STARVED_SHARE = 0.5
+"""Of its time that a call has waited for a processor: then nothing is known about what it asked."""
+STARVED = "this host was too busy to ask within {:g} s"
+LATE = "no answer within {:g} s"
 
 
 @dataclass(frozen=True)
@@ -31,20 +36,44 @@ class Answer:
     error: str = ""
 
 
-def side_by_side(calls: dict[str, Callable[[], Any]], timeout_seconds: float) -> dict[str, Answer]:
+@dataclass(frozen=True)
+class Bounds:
+    """How calls share a host's processors, and what they ask.
+
+    at_once: how many run at a time. grace_seconds: how much longer a call may take for itself than what it asks; it is
+    not told. total_seconds: after them, no call is begun. lanes: by call; of those in one lane, one runs at a time.
+    """
+
+    at_once: int = AT_ONCE
+    grace_seconds: float = 0.0
+    total_seconds: float = math.inf
+    lanes: Mapping[str, str] = field(default_factory=dict)
+
+
+def side_by_side(
+    calls: dict[str, Callable[[], Any]], timeout_seconds: float, bounds: Bounds = Bounds()
+) -> dict[str, Answer]:
     """Return each call's answer by name; a call still at work after timeout_seconds is killed or left behind.
 
-    The time counts from a call's start; at most AT_ONCE run at a time.
+    The time counts from a call's start.
     """
     waiting = list(calls)
     answers: dict[str, Answer] = {}
     running: dict[int, _Child] = {}
+    ends = time.monotonic() + bounds.total_seconds
     with selectors.DefaultSelector() as selector:
         while waiting or running:
-            while waiting and len(running) < AT_ONCE:
-                child = _start(waiting[0], calls[waiting.pop(0)], timeout_seconds)
+            if time.monotonic() >= ends:
+                late = Answer(error="not asked: those before it took all the time")
+                answers.update(dict.fromkeys(waiting, late))
+                waiting.clear()
+            for name in _next(waiting, [one.name for one in running.values()], bounds):
+                waiting.remove(name)
+                child = _start(name, calls[name], timeout_seconds + bounds.grace_seconds)
                 running[child.pipe] = child
                 selector.register(child.pipe, selectors.EVENT_READ)
+            if not running:
+                break
             first_end = min(child.ends for child in running.values())
             for key, _events in selector.select(max(0.0, first_end - time.monotonic())):
                 child = running[key.fd]
@@ -56,11 +85,38 @@ def side_by_side(calls: dict[str, Callable[[], Any]], timeout_seconds: float) ->
                     del running[child.pipe]
                     _leave(child)
             for child in [one for one in running.values() if time.monotonic() >= one.ends]:
-                answers[child.name] = Answer(error=f"no answer within {timeout_seconds:g} s")
+                answers[child.name] = _late(child, timeout_seconds)
                 selector.unregister(child.pipe)
                 del running[child.pipe]
                 _leave(child)
     return {name: answers[name] for name in calls}
+
+
+def _next(waiting: list[str], running: list[str], bounds: Bounds) -> list[str]:
+    """Return which calls are to be begun now."""
+    taken = {bounds.lanes[name] for name in running if name in bounds.lanes}
+    chosen: list[str] = []
+    for name in waiting:
+        if len(running) + len(chosen) >= bounds.at_once:
+            break
+        lane = bounds.lanes.get(name)
+        if lane is None or lane not in taken:
+            chosen.append(name)
+            if lane is not None:
+                taken.add(lane)
+    return chosen
+
+
+def waited_seconds(process: str | int = "self") -> float:
+    """Return for how long a process that could run has waited for a processor; 0 where the kernel does not tell it.
+
+    Source: Linux, Documentation/scheduler/sched-stats.rst.
+    """
+    try:
+        with open(f"/proc/{process}/schedstat", encoding="ascii") as file:
+            return int(file.read(200).split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 @dataclass
@@ -68,6 +124,7 @@ class _Child:
     name: str
     process: int
     pipe: int
+    began: float
     ends: float
     taken: bytes = b""
 
@@ -82,7 +139,8 @@ def _start(name: str, call: Callable[[], Any], timeout_seconds: float) -> _Child
         finally:
             os._exit(0)
     os.close(writer)
-    return _Child(name, process, reader, time.monotonic() + timeout_seconds)
+    began = time.monotonic()
+    return _Child(name, process, reader, began, began + timeout_seconds)
 
 
 def _work(call: Callable[[], Any], writer: int) -> None:
@@ -101,6 +159,13 @@ def _work(call: Callable[[], Any], writer: int) -> None:
     data = text.encode("ascii")
     while data:
         data = data[os.write(answer, data) :]
+
+
+def _late(child: _Child, timeout_seconds: float) -> Answer:
+    """Return why a call has no answer on time: what it asked, or this host."""
+    took = time.monotonic() - child.began
+    starved = waited_seconds(child.process) > STARVED_SHARE * took
+    return Answer(error=(STARVED if starved else LATE).format(timeout_seconds))
 
 
 def _answer(child: _Child) -> Answer:

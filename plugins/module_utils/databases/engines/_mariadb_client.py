@@ -18,6 +18,10 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+    connect_seconds,
+    is_late,
+    late,
+    refuse_starved,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -81,7 +85,7 @@ def command_of(host: Host, database: Mapping[str, Any], seconds: float) -> Tuple
     if database.get("password"):
         options.append(f"password={option_value(database['password'])}")
     command = [program, "--defaults-extra-file=/dev/stdin"] if options else [program]
-    command += ["--batch", f"--connect-timeout={max(1, int(seconds))}"]
+    command += ["--batch", f"--connect-timeout={connect_seconds(database, seconds)}"]
     if address.startswith("/"):
         command.append(f"--socket={address}")
     else:
@@ -128,8 +132,12 @@ def ask_all(
                 [*command, "--default-character-set=utf8mb4", execute], room, input_text=file
             )
         except HostError as exc:
-            raise AccessRefusedError(f"no answer within {seconds:g} s ({exc})") from exc
+            refuse_starved(host, command[0], room)
+            raise AccessRefusedError(late(seconds)) from exc
         answered = parse(ran.out, nonce)
+        if ran.status != 0 and not answered and is_late(ran.err):
+            refuse_starved(host, command[0], room)
+            raise AccessRefusedError(late(connect_seconds(database, seconds)))
         if ran.status != 0 and not answered:
             raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
         if ran.status != 0:

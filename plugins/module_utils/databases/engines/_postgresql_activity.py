@@ -144,6 +144,8 @@ ACTIVITY = (
     Topic(
         "logins",
         {0: LOGINS},
+        needs="has_table_privilege('pg_hba_file_rules', 'SELECT')"
+        " and has_function_privilege('pg_hba_file_rules()', 'EXECUTE')",
         grant="GRANT SELECT ON pg_hba_file_rules TO {account};"
         " GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO {account}",
     ),

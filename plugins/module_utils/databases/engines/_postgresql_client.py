@@ -19,6 +19,9 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+    Patience,
+    connect_seconds,
+    is_late,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -68,10 +71,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Replies:
-    """What all questions gave, by name, and how long connecting took; None if that was not measured."""
+    """What all questions gave, by name, and how long connecting took; None if that was not measured.
+
+    process: that of the server which connecting has named; None if the client does not tell it.
+    """
 
     by_name: Dict[str, Reply]
     connect_seconds: float | None = None
+    process: int | None = None
 
 
 def sockets(host: Host) -> List[Tuple[str, int, bool]]:
@@ -118,7 +125,7 @@ def settings_of(
         "user": database.get("user") or "",
         "password": database.get("password") or "",
         "sslmode": "require" if database.get("tls") else "",
-        "connect_timeout": str(max(2, int(seconds))),
+        "connect_timeout": str(max(2, connect_seconds(database, seconds))),
         "application_name": "upkeep",
     }
     return {name: value for name, value in settings.items() if value}
@@ -154,18 +161,22 @@ def _through_psycopg(
     psycopg: Any, settings: Mapping[str, str], questions: Mapping[str, str], seconds: float
 ) -> Replies:
     started = time.monotonic()
+    patience = Patience(min(seconds, float(settings["connect_timeout"])))
     replies: Dict[str, Reply] = {}
     try:
         with psycopg.connect(**settings, autocommit=True, prepare_threshold=None) as connection:
             connected = time.monotonic()
+            process = int(connection.info.backend_pid)
             for name, question in questions.items():
                 left = started + seconds - time.monotonic()
                 if len(replies) < len(questions) - 1:  # a slow one leaves time for the others
                     left /= 2
                 replies[name] = _one(psycopg, connection, question, left)
     except psycopg.Error as exc:
+        if is_late(str(exc)):
+            raise patience.refused() from exc
         raise AccessRefusedError(str(exc)) from exc
-    return Replies(replies, connected - started)
+    return Replies(replies, connected - started, process)
 
 
 def _one(psycopg: Any, connection: Any, question: str, left: float) -> Reply:

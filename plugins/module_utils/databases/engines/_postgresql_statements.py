@@ -146,6 +146,9 @@ STATEMENTS = (
         {108: WORST.replace("{info}", ""), 109: WORST.replace("{info}", INFO)},
         grant="GRANT pg_read_all_stats TO {account}",
         extension=EXTENSION,
+        # Before its library is loaded, only who has read its file knows its settings.
+        needs=f"exists (select from pg_settings where name = '{EXTENSION}.max')",
+        lack=f"{EXTENSION} is not loaded: {CONFIGURED}",
         made=made,
     ),
 )

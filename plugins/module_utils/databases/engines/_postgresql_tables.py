@@ -26,8 +26,7 @@ MIB_PAGES = "(1048576 / current_setting('block_size')::float8)"
 COUNTED = """
   counted as materialized (select coalesce(pg_stat_get_db_stat_reset_time(oid), pg_postmaster_start_time()) as since
     from pg_database where datname = current_database())"""
-SCHEMAS = """(select string_agg(quote_ident(nspname), ', ') from (
-    select distinct nspname from hidden order by 1 limit 5) as named)"""
+SCHEMAS = """(select json_agg(quote_ident(nspname)) from (select distinct nspname from hidden order by 1) as named)"""
 
 
 def setting(option: str) -> str:

@@ -15,7 +15,9 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     Engine,
+    Patience,
     TopicAnswers,
+    is_late,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
@@ -140,6 +142,7 @@ def _show(
     except ImportError:
         return _through_psql(host, settings, names, seconds)
     began = time.monotonic()
+    patience = Patience(seconds)
     shown: Dict[str, Rows] = {}
     try:
         with psycopg.connect(**settings, autocommit=True, prepare_threshold=None) as connection:
@@ -151,6 +154,8 @@ def _show(
                 shown[name] = [dict(zip(columns, row)) for row in texts]
                 asked = time.monotonic() if len(shown) == 1 else asked
     except psycopg.Error as exc:
+        if is_late(str(exc)):
+            raise patience.refused() from exc
         raise AccessRefusedError(str(exc)) from exc
     return shown, connected - began, asked - connected
 

@@ -10,8 +10,10 @@ import re
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
+    PERMISSION,
     AccessRefusedError,
     Engine,
+    NotLookedAtError,
     Topic,
     TopicAnswers,
     as_second,
@@ -36,6 +38,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
+GRANT_CHARACTERS = 1000
+"""How long a list of schemas in a statement may be, which a person is to read."""
 READER = "upkeep_reader"
 """The name in statements for a role that a site could name in explain_as, if it has none."""
 BY_GATHER = {
@@ -67,14 +71,23 @@ select json_build_object(
   'number', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
   'account', current_user,
+  'may', {may},
   'extensions', (select coalesce(json_object_agg(extname, array[extversion, quote_ident(nspname),
     has_schema_privilege(n.oid, 'USAGE')::text]), '{}')
     from pg_extension e join pg_namespace n on n.oid = e.extnamespace)
 )"""
 DATABASES = """
-select coalesce(json_agg(json_build_object('name', datname,
-  'may', has_database_privilege(oid, 'CONNECT')) order by datname), '[]')
-from pg_database where datallowconn and not datistemplate"""
+select json_build_object(
+  'process', pg_backend_pid(),
+  'port', current_setting('port')::int,
+  'databases', (select coalesce(json_agg(json_build_object('name', datname,
+      'quoted', quote_ident(datname), 'account', quote_ident(current_user),
+      'may', has_database_privilege(oid, 'CONNECT')) order by datname), '[]')
+    from pg_database where datallowconn and not datistemplate))"""
+POOLED = (
+    "a pool is in between, which would keep a connection to each database for long: declare those to look at, each by"
+    " its name, or the server itself"
+)
 
 
 def found(host: Host) -> tuple[List[Dict[str, Any]], bool]:
@@ -98,13 +111,41 @@ def ask(host: Host, database: Dict[str, Any], seconds: int) -> Dict[str, Any]:
 
 
 def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict[str, Any]]:
-    """Return the databases of a server; the one declared if it has a name. One that refuses us is named too."""
+    """Return the databases of a server; the one declared if it has a name. One that refuses us is named too.
+
+    Raises: AccessRefusedError, NotLookedAtError through a pool.
+    """
     if database.get("name"):
         return [database]
-    reply = ask_all(host, database, {"names": DATABASES}, seconds).by_name["names"]
-    if reply.why:
-        raise AccessRefusedError(reply.why)
-    return [{**database, "name": str(one["name"])} for one in reply.value]
+    process, value = listed(host, database, seconds)
+    if process is None:  # psql does not tell it
+        # A pool gives the second client the connection of the first; a port that is not the server's leads elsewhere.
+        again = listed(host, database, seconds)[1]["process"]
+        pooled = again == value["process"] or value["port"] != (database.get("port") or PORT)
+    else:
+        # A pool cannot name the server's process when a client connects: it has none yet.
+        pooled = process != value["process"]
+    if pooled:
+        raise NotLookedAtError(POOLED)
+    found = []
+    for one in value["databases"]:
+        single = {**database, "name": str(one["name"])}
+        if not one["may"]:
+            on, account = (readable(str(one[name])) for name in ("quoted", "account"))
+            single["refused"] = f"permission denied: GRANT CONNECT ON DATABASE {on} TO {account}"
+        found.append(single)
+    return found
+
+
+def listed(
+    host: Host, database: Dict[str, Any], seconds: float
+) -> tuple[int | None, Dict[str, Any]]:
+    """Return which process of the server connecting has named, and the answer about its databases."""
+    replies = ask_all(host, database, {"names": DATABASES}, seconds)
+    reply = replies.by_name["names"]
+    if reply.why or not isinstance(reply.value, dict):
+        raise AccessRefusedError(reply.why or "no answer")
+    return replies.process, reply.value
 
 
 def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
@@ -133,23 +174,16 @@ def _take(
     seconds: float,
 ) -> None:
     """Ask what the server is, then what it offers of the topics, and note what came."""
-    about = ask_all(host, database, {"about": ABOUT}, seconds).by_name["about"]
+    may = ", ".join(f"'{one.name}', {one.needs}" for one in topics if one.needs)
+    asked = {"about": ABOUT.replace("{may}", f"json_build_object({may})")}
+    about = ask_all(host, database, asked, seconds).by_name["about"]
     if about.why or not isinstance(about.value, dict):
         raise AccessRefusedError(about.why or "no answer")
-    number, account = about.value.pop("number"), about.value.pop("account")
-    extensions = about.value.pop("extensions")
-    answers.about = about.value
-    questions: Dict[str, str] = {}
-    for one in topics:
-        question, why = one.sql_for(number), ""
-        if one.extension:
-            question, why = of_extension(one, extensions, quoted(account))
-        if question:
-            questions[one.name] = question
-        elif why:
-            answers.unread[one.name] = why
-    replies = ask_all(host, database, questions, seconds).by_name if questions else {}
+    account = about.value["account"]
     roles = {"account": account, "reader": account if database.get("explain_as") else READER}
+    questions = _questions(answers, topics, about.value, roles)
+    answers.about = {name: about.value[name] for name in ("version", "in_recovery")}
+    replies = ask_all(host, database, questions, seconds).by_name if questions else {}
     for one in topics:
         if one.name in answers.unread:
             continue
@@ -163,6 +197,29 @@ def _take(
                 answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
         else:
             note(answers, one, replies[one.name].value, roles)
+
+
+def _questions(
+    answers: TopicAnswers,
+    topics: Sequence[Topic],
+    about: Mapping[str, Any],
+    roles: Mapping[str, str],
+) -> Dict[str, str]:
+    """Return what the server can be asked by topic, and note why it cannot be asked others."""
+    questions: Dict[str, str] = {}
+    for one in topics:
+        question, why = one.sql_for(about["number"]), ""
+        if one.extension:
+            question, why = of_extension(one, about["extensions"], quoted(roles["account"]))
+        if question and about["may"].get(one.name) is False:
+            answers.unread[one.name] = one.lack
+            if one.grant and one.lack == PERMISSION:
+                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
+        elif question:
+            questions[one.name] = question
+        elif why:
+            answers.unread[one.name] = why
+    return questions
 
 
 def note(answers: TopicAnswers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
@@ -183,15 +240,31 @@ def note(answers: TopicAnswers, topic: Topic, value: Any, roles: Mapping[str, st
 def granted(topic: Topic, value: Mapping[str, Any], roles: Mapping[str, str]) -> str:
     """Return the statement that lets the account see the topic; what it names of objects is in the value."""
     words = {name: quoted(role) for name, role in roles.items()}
-    words.update({name: str(value[name]) for name in ("schemas", "objects") if name in value})
-    return topic.grant.format(**words)
+    words.update({"objects": str(value.get("objects") or "TABLES"), "schemas": ""})
+    names = [readable(str(one)) for one in value.get("schemas") or []]
+    shown: List[str] = []
+    for name in names:
+        if shown and sum(map(len, shown)) + len(name) > GRANT_CHARACTERS:
+            break
+        shown.append(name)
+    words["schemas"] = ", ".join(shown)
+    more = len(names) - len(shown)
+    return topic.grant.format(**words) + (f" -- and {more} more schemas" if more else "")
 
 
 def quoted(name: str) -> str:
     """Return a name as SQL writes it: plain if it can be."""
     if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
         return name
-    return '"' + name.replace('"', '""') + '"'
+    return readable('"' + name.replace('"', '""') + '"')
+
+
+def readable(name: str) -> str:
+    """Return a name that SQL has quoted so that it can be printed: what cannot stands as its number in Unicode."""
+    if name.isprintable():
+        return name
+    doubled = name.replace("\\", "\\\\")
+    return "U&" + "".join(one if one.isprintable() else f"\\+{ord(one):06X}" for one in doubled)
 
 
 ENGINE = Engine(

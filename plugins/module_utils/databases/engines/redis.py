@@ -13,6 +13,7 @@ from typing import Any, Dict, Sequence
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     Engine,
+    Patience,
     TopicAnswers,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._redis_activity import (
@@ -36,10 +37,11 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     """Ask in Redis' own protocol: AUTH where declared, PING, INFO."""
     started = time.monotonic()
     address = database.get("address") or "127.0.0.1"
+    patience = Patience(seconds)
     try:
         connection = host.connect(address, database.get("port") or PORT, seconds)
     except HostError as exc:
-        raise AccessRefusedError(str(exc)) from exc
+        raise _refused(exc, patience) from exc
     try:
         with connection:
             if database.get("tls"):
@@ -54,8 +56,7 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
                 asked = time.monotonic()
                 information = _information(stream)
     except (OSError, ValueError) as exc:
-        late = "timed out" in str(exc)
-        raise AccessRefusedError(f"no answer within {seconds} s" if late else str(exc)) from exc
+        raise _refused(exc, patience) from exc
     return {
         "answer": answer,
         **parse_redis(information),
@@ -63,6 +64,12 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
         "query_seconds": asked - connected,
         "raw": information,
     }
+
+
+def _refused(exc: Exception, patience: Patience) -> Exception:
+    """Return the error of a connection: one that was given up is told by how long was waited."""
+    late = any("timed out" in str(one) for one in (exc, exc.__cause__))
+    return patience.refused() if late else AccessRefusedError(str(exc))
 
 
 def _information(stream: Any) -> str:
@@ -134,10 +141,11 @@ def parse_redis(text: str) -> dict[str, Any]:
 def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> TopicAnswers:
     """Read all topics: they are in what INFO tells, and what CONFIG GET does."""
     address = database.get("address") or "127.0.0.1"
+    patience = Patience(seconds)
     try:
         connection = host.connect(address, database.get("port") or PORT, seconds)
     except HostError as exc:
-        raise AccessRefusedError(str(exc)) from exc
+        raise _refused(exc, patience) from exc
     try:
         with connection:
             if database.get("tls"):
@@ -149,7 +157,7 @@ def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> 
                     _command(stream, "AUTH", *user, database["password"])
                 information, points = _information(stream), _save_points(stream)
     except (OSError, ValueError) as exc:
-        raise AccessRefusedError(str(exc)) from exc
+        raise _refused(exc, patience) from exc
     fields = dict(line.split(":", 1) for line in information.splitlines() if ":" in line)
     if not fields:
         account = database.get("user") or "default"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
@@ -12,6 +13,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared i
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
     Engine,
+    NotLookedAtError,
+    TopicAnswers,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import (
@@ -19,10 +22,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry i
     server,
     subject,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.children import (
-    Answer,
-    side_by_side,
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._asking import (
+    ask_side_by_side,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import Answer
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation, Whole
 
@@ -31,11 +34,15 @@ Databases = Dict[str, Tuple[Dict[str, Any], bool]]
 
 
 class Asking(NamedTuple):
-    """Which gather asks. of: the set of its observations. seconds: how long one server or database may take."""
+    """Which gather asks.
+
+    of: the set of its observations. seconds: how long one server or database may take. all_seconds: how long all may.
+    """
 
     gather: str
     of: str
     seconds: float
+    all_seconds: float
 
 
 def of_servers(params: Dict[str, Any], host: Host, asking: Asking) -> List[Observation]:
@@ -46,7 +53,10 @@ def of_servers(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obser
     for database, known in clear_first:
         if ENGINES[database["kind"]].topics.get(asking.gather):
             servers.setdefault(server(database), (database, known))
-    return _observed(servers, whole, host, asking)
+    ends = time.monotonic() + asking.all_seconds
+    seen = _observed(servers, host, asking, ends)
+    whole = whole and len(seen) == len(servers)
+    return Whole(seen, [asking.of]) if whole else seen
 
 
 def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Observation]:
@@ -57,53 +67,76 @@ def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obs
         for name, one in declared.items()
         if ENGINES[one[0]["kind"]].topics.get(asking.gather)
     }
-    lists = side_by_side(
+    ends = time.monotonic() + asking.all_seconds
+    for name, (database, known) in asked.items():
+        asked[name] = {**database, "connect_seconds": params["timeout_seconds"]}, known
+    lists = ask_side_by_side(
         {
-            name: partial(_names, host, database, asking.seconds)
+            name: partial(_names, host, database, params["timeout_seconds"])
             for name, (database, _known) in asked.items()
-            if not database.get("ambiguous")
+            if not database.get("name") and not database.get("ambiguous")
         },
-        asking.seconds + 2,
+        {name: database for name, (database, _known) in asked.items()},
+        params["timeout_seconds"],
+        ends,
     )
     single: Databases = {}
+    unread: List[Observation] = []
     for name, (database, known) in asked.items():
+        found = (lists[name].value if name in lists else None) or {"databases": []}
+        if found.get("why"):
+            unread.append(_unread(name, (database, known), found["why"], asking))
+            continue
         # One that refuses us is asked again, and says why.
-        for one in (lists[name].value if name in lists else None) or [database]:
+        for one in found["databases"] or [database]:
             single.setdefault(subject(one), (one, known))
-    return _observed(single, whole, host, asking)
+    observed = _observed(single, host, asking, ends)
+    whole = whole and len(observed) == len(single)
+    return Whole([*unread, *observed], [asking.of]) if whole else [*unread, *observed]
 
 
-def _names(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict[str, Any]]:
-    """Return the databases of a server, nothing if it refuses."""
+def _names(host: Host, database: Dict[str, Any], seconds: float) -> Dict[str, Any]:
+    """Return the databases of a server, nothing if it refuses, or why they are not looked at."""
     try:
-        return ENGINES[database["kind"]].databases(host, database, seconds)
+        return {"databases": ENGINES[database["kind"]].databases(host, database, seconds)}
+    except NotLookedAtError as exc:
+        return {"why": str(exc)}
     except AccessRefusedError:
-        return []
+        return {"databases": []}
 
 
-def _observed(databases: Databases, whole: bool, host: Host, asking: Asking) -> List[Observation]:
+def _unread(name: str, one: Tuple[Dict[str, Any], bool], why: str, asking: Asking) -> Observation:
+    """Return what is observed of a server whose databases are not looked at."""
+    database, known = one
+    topics = ENGINES[database["kind"]].topics[asking.gather]
+    answers = TopicAnswers(unread=dict.fromkeys(topics, why))
+    data = {"kind": database["kind"], "declared": known, "connected": True, **answers.as_data()}
+    return Observation(name, data, of=asking.of)
+
+
+def _observed(databases: Databases, host: Host, asking: Asking, ends: float) -> List[Observation]:
     """Ask all side by side. One that was only found and refuses us is left to `databases`, which says so once."""
     calls: Dict[str, Callable[[], Any]] = {
         name: partial(_read, host, ENGINES[database["kind"]], database, asking)
         for name, (database, _known) in databases.items()
     }
-    answers = side_by_side(calls, asking.seconds + 2)
+    places = {name: database for name, (database, _known) in databases.items()}
+    answers = ask_side_by_side(calls, places, asking.seconds, ends)
     seen = []
     for name, (database, known) in databases.items():
         data = _data(answers[name], database)
         if data["connected"] or known:
             data = {"kind": database["kind"], "declared": known, **data}
             seen.append(Observation(name, data, of=asking.of))
-        else:
-            whole = False
-    return Whole(seen, [asking.of]) if whole else seen
+    return seen
 
 
 def _read(host: Host, engine: Engine, database: Dict[str, Any], asking: Asking) -> Dict[str, Any]:
     if engine.read is None:
         raise AccessRefusedError(f"nothing is read of {engine.kind}")
-    if database.get("ambiguous"):
-        return {"connected": False, "reason": database["ambiguous"]}
+    for refusal in ("refused", "ambiguous"):
+        if database.get(refusal):
+            return {"connected": False, "reason": database[refusal]}
     try:
         answers = engine.read(host, database, asking.gather, asking.seconds)
         return {"connected": True, **answers.as_data()}

@@ -25,4 +25,5 @@ TOOLS = ("psql|python:psycopg",)
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per server; not getting in is data, as it is of `databases`."""
-    return of_servers(params, host, Asking("database_activity", SET, params["timeout_seconds"]))
+    asking = Asking("database_activity", SET, params["timeout_seconds"], TIMEOUT_SECONDS)
+    return of_servers(params, host, asking)

@@ -29,4 +29,5 @@ TOOLS = ("psql|python:psycopg",)
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per database; not getting in is data, as it is of `databases`."""
-    return of_databases(params, host, Asking("database_objects", SET, params["catalog_seconds"]))
+    asking = Asking("database_objects", SET, params["catalog_seconds"], TIMEOUT_SECONDS)
+    return of_databases(params, host, asking)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals i
     told,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
-from ansible_collections.astral.upkeep.plugins.module_utils.host.children import side_by_side
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._asking import (
+    ask_side_by_side,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import (
+    LATE,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation, Whole
 
@@ -47,18 +53,20 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """
     found, whole = wanted(params, host)
     seconds = params["timeout_seconds"]
-    answers = side_by_side(
+    answers = ask_side_by_side(
         {
             name: partial(probe, host, database, seconds)
             for name, (database, _shown) in found.items()
         },
-        seconds + 2,
+        {name: database for name, (database, _shown) in found.items()},
+        seconds,
+        time.monotonic() + TIMEOUT_SECONDS,
     )
     seen = []
     for name, (database, declared) in found.items():
         answer = answers[name]
-        if answer.error.startswith("no answer within"):  # the child itself hangs, in a library
-            data = _refusal(f"no answer within {seconds} s", database)
+        if answer.error == LATE.format(seconds):  # the child itself hangs, in a library
+            data = _refusal(answer.error, database)
         elif answer.error:
             seen.append(Observation(name, error=scrub(answer.error, database), of=SET))
             continue

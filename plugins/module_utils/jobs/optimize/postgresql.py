@@ -17,6 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines.postgresql import (
     DATABASES,
+    POOLED,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import subject
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
@@ -71,12 +72,14 @@ COUNTED_SECONDS = 10.0
 def databases(job: Job, database: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Return the databases of a server; the one declared if it has a name.
 
-    Raises: AccessRefusedError, HostError.
+    Raises: AccessRefusedError, HostError, OptimizeError through a pool.
     """
     if database["name"]:
         return [database]
     found = Psql(job.host, database, job.params).ask(DATABASES)
-    return [{**database, "name": str(one["name"])} for one in found]
+    if found["port"] != (database["port"] or PORT):
+        raise OptimizeError(POOLED)
+    return [{**database, "name": str(one["name"])} for one in found["databases"]]
 
 
 def work(job: Job, database: Dict[str, Any], rests: List[Rests]) -> None:

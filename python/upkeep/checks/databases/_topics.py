@@ -25,6 +25,8 @@ from upkeep.model.remedies import after
 from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
 
 Seen = DatabaseActivity | DatabaseObjects | DatabaseStatements
+GRANT_CHARACTERS = 1400
+"""A statement is shown whole, so that it can be run: the gather has cut its list of schemas to fewer."""
 Judge = Callable[..., Verdict | None]
 """Of an observation, limits and the time, and of its history where the check has one."""
 
@@ -84,7 +86,7 @@ def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
 
 def _let(hidden: UnseenObjects) -> str:
     """Return the statement that lets the account see what it may not."""
-    grant = short(hidden.grant, 200)
+    grant = short(hidden.grant, GRANT_CHARACTERS)
     if hidden.why:
         return "decide: raise max_locks_per_transaction; the server must be restarted"
     return f"decide: let the account see them: {grant}" if grant else ""
