@@ -314,7 +314,7 @@ def test_what_needs_its_application_is_unknown(tmp_path: Path) -> None:
     assert "a function, collation or module of its application" in found.message
 
 
-@pytest.mark.parametrize("content", [None, b"not a database, just text " * 9])
+@pytest.mark.parametrize("content", [None, b"", b"not a database, just text " * 9])
 def test_a_file_that_is_none_is_unknown(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "odd.db"
     if content is not None:

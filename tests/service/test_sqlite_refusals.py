@@ -12,13 +12,10 @@ from typing import Any
 import pytest
 from verdicts import verdict_of
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
-    database_objects,
-    databases,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import databases
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.databases import database_connect, database_free_pages, database_integrity
+from upkeep.checks.databases import database_connect
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -83,19 +80,15 @@ def test_what_a_killed_writer_of_sqlite_left_is_unknown(
     assert files_in(tmp_path) == before
 
 
-def test_an_empty_file_is_a_new_database_of_sqlite(tmp_path: Path) -> None:
+def test_an_empty_file_is_unknown_as_it_is_new_or_was_emptied(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.touch()
 
     [seen] = databases.gather(params(path), Host())
-    [objects] = database_objects.gather(params(path), Host())
 
-    assert connect(seen).status is Status.PASS
-    assert seen.data["objects"] == 0
-    assert objects.data["connected"] is True
-    assert objects.data["unread"] == {}
-    for check in (database_free_pages.CHECK, database_integrity.CHECK):
-        assert "the file is empty" in verdict_of(check, objects, check.limits, NOW).message
+    assert connect(seen).status is Status.UNKNOWN
+    assert connect(seen).message.endswith("new.db: empty: it is new, or was emptied")
+    assert connect(seen).remedy.startswith("decide: restore it, if it has had data")
     assert files_in(tmp_path)["new.db"][2] == b""
 
 

@@ -14,7 +14,7 @@ from typing import Dict, Tuple
 
 DENIED, NO_DATABASE, REFUSED, NO_NAME, LATE = "denied", "no database", "refused", "no name", "late"
 CLOSED, TLS, FULL, STARTING, OTHER = "closed", "tls", "full", "starting", "other"
-AMBIGUOUS = "ambiguous"
+AMBIGUOUS, EMPTY = "ambiguous", "empty"
 LOCKED, HOT_JOURNAL, LONE_LOG = "locked", "hot journal", "lone log"
 MISSING, NO_FILE, NO_SQLITE, NO_RIGHT, DAMAGED = (
     "missing",

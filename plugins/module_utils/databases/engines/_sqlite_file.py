@@ -12,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    EMPTY,
     LONE_LOG,
     MISSING,
     NO_FILE,
@@ -38,7 +39,7 @@ def flags_of(host: Host, path: str) -> tuple[str, bool]:
     """
     try:
         if _refuse_special(host, path) == 0:
-            return SHARED, False  # a new database, in which nothing was written yet
+            raise AccessRefusedError(f"{path}: empty: it is new, or was emptied", EMPTY)
         head = host.read_head(path, 100)
         if not head.startswith(HEADER):
             text = f"{path}: not a database: a database of SQLite begins with {HEADER!r}"
@@ -53,17 +54,6 @@ def flags_of(host: Host, path: str) -> tuple[str, bool]:
     except HostError as exc:
         raise AccessRefusedError(str(exc), _CAUSES.get(exc.why, OTHER)) from exc
     return ALONE if alone else SHARED, write_ahead
-
-
-def is_new(host: Host, path: str) -> bool:
-    """Return whether nothing was written to a database yet.
-
-    Raises: AccessRefusedError.
-    """
-    try:
-        return host.stat(path).st_size == 0
-    except HostError as exc:
-        raise AccessRefusedError(str(exc), _CAUSES.get(exc.why, OTHER)) from exc
 
 
 def _refuse_special(host: Host, path: str) -> int:

@@ -25,7 +25,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._s
     ALONE,
     SHARED,
     flags_of,
-    is_new,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
     DAMAGED as DAMAGED_FILE,
@@ -156,9 +155,6 @@ def read(host: Host, database: Dict[str, Any], _gather: str, seconds: float) -> 
     flags, write_ahead = flags_of(host, path)
     ends = time.monotonic() + seconds
     answers = TopicAnswers(about={"version": f"{sqlite3.sqlite_version} (this reader's)"})
-    if is_new(host, path):
-        answers.not_offered = dict.fromkeys(TOPICS, "the file is empty: nothing was written yet")
-        return answers
     answers.values["write_ahead_log"] = log_of(host, path) if write_ahead else {"mode": "none"}
     for name in ("free_pages", "foreign_key_rows", "integrity"):
         half = time.monotonic() + (ends - time.monotonic()) * (1.0 if name == "integrity" else 0.4)

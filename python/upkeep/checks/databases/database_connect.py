@@ -90,8 +90,8 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
     )
 
 
-UNJUDGED = (refusals.LOCKED, refusals.HOT_JOURNAL, refusals.LONE_LOG)
-"""Files of SQLite that are well for their application, and that we could not read."""
+UNJUDGED = (refusals.LOCKED, refusals.HOT_JOURNAL, refusals.LONE_LOG, refusals.EMPTY)
+"""Files of SQLite that may be well for their application, and that we could not read."""
 _SEE_LOG = "decide: see the server's log for why it let nobody in"
 _OPEN = "decide: start its application, which puts it right when it opens the database"
 STEPS = {
@@ -105,6 +105,7 @@ STEPS = {
     refusals.OTHER: _SEE_LOG,
     refusals.HOT_JOURNAL: _OPEN,
     refusals.LONE_LOG: _OPEN,
+    refusals.EMPTY: "decide: restore it, if it has had data; a new one gets its tables from its application",
     refusals.DAMAGED: "decide: restore the file from its newest backup that is whole; see the disk's log for the cause",
 }
 """By cause. What has a place in it is in `_next`."""

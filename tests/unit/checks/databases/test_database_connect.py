@@ -183,6 +183,7 @@ def test_the_next_step_is_of_the_cause(subject: str, cause: str, begins: str) ->
         ("locked", "lsof /srv/a.db  # "),
         ("hot journal", "decide: start its application"),
         ("lone log", "decide: start its application"),
+        ("empty", "decide: restore it, if it has had data"),
     ],
 )
 def test_a_file_that_is_well_for_its_application_is_unknown(cause: str, begins: str) -> None:
