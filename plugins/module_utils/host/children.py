@@ -37,7 +37,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class CallBounds:
     """How calls share a host's processors, and what they ask.
 
     at_once: how many run at a time. grace_seconds: how much longer a call may take for itself than what it asks; it is
@@ -51,7 +51,7 @@ class Bounds:
 
 
 def side_by_side(
-    calls: dict[str, Callable[[], Any]], timeout_seconds: float, bounds: Bounds = Bounds()
+    calls: dict[str, Callable[[], Any]], timeout_seconds: float, bounds: CallBounds = CallBounds()
 ) -> dict[str, Answer]:
     """Return each call's answer by name; a call still at work after timeout_seconds is killed or left behind.
 
@@ -92,7 +92,7 @@ def side_by_side(
     return {name: answers[name] for name in calls}
 
 
-def _next(waiting: list[str], running: list[str], bounds: Bounds) -> list[str]:
+def _next(waiting: list[str], running: list[str], bounds: CallBounds) -> list[str]:
     """Return which calls are to be begun now."""
     taken = {bounds.lanes[name] for name in running if name in bounds.lanes}
     chosen: list[str] = []

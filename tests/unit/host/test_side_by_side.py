@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import children
 from ansible_collections.astral.upkeep.plugins.module_utils.host.children import (
-    Bounds,
+    CallBounds,
     side_by_side,
 )
 
@@ -33,16 +33,16 @@ def hang() -> None:
 @pytest.mark.parametrize(
     ("calls", "bounds", "most"),
     [
-        (6, Bounds(at_once=1), 1),
-        (6, Bounds(at_once=2), 2),
-        (4, Bounds(lanes=dict.fromkeys("0123", "one server")), 1),
-        (4, Bounds(lanes=dict(zip("0123", "aabb", strict=True))), 2),
-        (4, Bounds(at_once=1, lanes=dict(zip("0123", "aabb", strict=True))), 1),
+        (6, CallBounds(at_once=1), 1),
+        (6, CallBounds(at_once=2), 2),
+        (4, CallBounds(lanes=dict.fromkeys("0123", "one server")), 1),
+        (4, CallBounds(lanes=dict(zip("0123", "aabb", strict=True))), 2),
+        (4, CallBounds(at_once=1, lanes=dict(zip("0123", "aabb", strict=True))), 1),
     ],
     ids=["one at once", "two at once", "one lane", "two lanes", "two lanes, one at once"],
 )
 def test_no_more_than_the_bounds_run_at_one_time(
-    tmp_path: Path, calls: int, bounds: Bounds, most: int
+    tmp_path: Path, calls: int, bounds: CallBounds, most: int
 ) -> None:
     asked = {str(number): partial(crowd, tmp_path) for number in range(calls)}
 
@@ -57,7 +57,9 @@ def test_one_that_waits_for_its_lane_does_not_hold_up_others(tmp_path: Path) -> 
     lanes = {"first": "slow", "second": "slow", "other": "quick"}
 
     answers = side_by_side(
-        {"first": hang, "second": hang, "other": lambda: 42}, 0.3, Bounds(at_once=2, lanes=lanes)
+        {"first": hang, "second": hang, "other": lambda: 42},
+        0.3,
+        CallBounds(at_once=2, lanes=lanes),
     )
 
     assert answers["other"].value == 42
@@ -65,7 +67,7 @@ def test_one_that_waits_for_its_lane_does_not_hold_up_others(tmp_path: Path) -> 
 
 
 def test_the_time_that_is_told_has_no_grace_in_it() -> None:
-    answers = side_by_side({"one": hang}, 0.1, Bounds(grace_seconds=0.2))
+    answers = side_by_side({"one": hang}, 0.1, CallBounds(grace_seconds=0.2))
 
     assert answers["one"].error == "no answer within 0.1 s"
 
@@ -73,7 +75,7 @@ def test_the_time_that_is_told_has_no_grace_in_it() -> None:
 def test_what_cannot_be_begun_in_the_time_of_all_is_told() -> None:
     calls = {"first": hang, "second": hang}
 
-    answers = side_by_side(calls, 0.2, Bounds(at_once=1, total_seconds=0.1))
+    answers = side_by_side(calls, 0.2, CallBounds(at_once=1, total_seconds=0.1))
 
     assert answers["first"].error == "no answer within 0.2 s"
     assert answers["second"].error == "not asked: those before it took all the time"

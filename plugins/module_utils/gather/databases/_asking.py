@@ -17,7 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry i
 from ansible_collections.astral.upkeep.plugins.module_utils.host.children import (
     STARVED_SHARE,
     Answer,
-    Bounds,
+    CallBounds,
     side_by_side,
 )
 
@@ -41,7 +41,7 @@ def ask_side_by_side(
         with contextlib.suppress(ImportError):
             importlib.import_module("psycopg")  # once, not in the process of each call
     grace = GRACE_SECONDS + STARVED_SHARE * min(seconds, LONGEST_LOOK_SECONDS)
-    bounds = Bounds(
+    bounds = CallBounds(
         at_once=AT_ONCE,
         grace_seconds=grace,
         total_seconds=max(1.0, ends - time.monotonic() - seconds - grace - GRACE_SECONDS),
