@@ -230,7 +230,7 @@ def asked(folder: Path, url: str) -> dict[str, tuple[dict[str, Any], str]]:
                 ("database_statements", ""),
             )
         },
-        "database_optimization_info": ({"folder": f"{folder}/optimize"}, ""),
+        "database_optimization_info": ({"optimize_folder": f"{folder}/optimize"}, ""),
         "feeds_info": (
             {"source": "build/shop", "place": f"{folder}/report.json"},
             f"{folder}/report.json",

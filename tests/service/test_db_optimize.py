@@ -264,7 +264,7 @@ def test_a_lock_is_waited_for_again_and_then_left_alone(shop: Shop) -> None:
 
         assert outcomes(job) == [("vacuum", "public.orders", "skipped")]
         assert job.ended[0].cause == (
-            f"no lock within 0.2 s: session {pid} of {ADMINISTRATOR} () holds one"
+            f"no lock within 0.2 s: session {pid} of {ADMINISTRATOR} holds one"
         )
         assert job.ended[0].seconds >= 0.4  # it was tried twice
 

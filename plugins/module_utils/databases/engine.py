@@ -55,7 +55,7 @@ class Topic:
     extension: of PostgreSQL, what it is read from: `{extension}` in its SQL stands for the schema that this is in, and
     its SQL is by the extension's version (1.9 is 109). needs: of PostgreSQL, SQL that is true if it can be asked: what
     cannot would stand as an error in the server's log at each look. lack: what is said then. made: makes what is
-    observed of the value; it may raise NotReadError.
+    observed of the value, or says with a NotReadError why there is none.
     """
 
     name: str

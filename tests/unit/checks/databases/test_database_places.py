@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,8 +119,9 @@ def test_each_step_of_a_canary_is_for_its_server(name: str) -> None:
     canary = canary_of(check)
     assert canary is not None
     moved = subject({"kind": kind_of(name), "address": "192.0.2.7", "port": 7001, "name": "shop"})
-    object.__setattr__(canary.observation, "subject", moved)
-    verdict = of_canary(check, canary)
+    verdict = of_canary(
+        check, replace(canary, observation=replace(canary.observation, subject=moved))
+    )
 
     assert verdict is not None
     command = command_of(verdict.remedy or check.remedy)
