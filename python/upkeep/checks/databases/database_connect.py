@@ -135,12 +135,12 @@ def _next(seen: DatabaseAnswer) -> str:
 
 def _of_file(cause: str, path: str) -> str:
     """Return the next step for a file of SQLite, which has no server that could be started."""
-    if cause in (refusals.MISSING, refusals.NO_RIGHT):
-        return step([remedies.MISSING if cause == refusals.MISSING else remedies.DENIED, path])
     words = "see who holds it, and why for so long"
     if cause != refusals.LOCKED:
         words = "see what it is; correct the path in `databases`, or restore the file from a backup"
     quoted = quote(path)
+    if cause in (refusals.MISSING, refusals.NO_RIGHT) and quoted:
+        return step([remedies.MISSING if cause == refusals.MISSING else remedies.DENIED, path])
     if cause in _OF_FILES and quoted:
         return look(f"{_OF_FILES[cause]} {quoted}", words)
     return f"decide: {words}"

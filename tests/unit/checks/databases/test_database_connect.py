@@ -9,6 +9,10 @@ import pytest
 from pasted import problems
 from verdicts import verdict_of
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import MISSING
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
+    DatabaseAnswer,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.databases.database_connect import CHECK, Limits
 from upkeep.judging.shapes import ShapeError
@@ -193,3 +197,19 @@ def test_a_file_that_is_well_for_its_application_is_unknown(cause: str, begins: 
 
     assert (verdict.status, verdict.message) == (Status.UNKNOWN, "not opened: so")
     assert verdict.remedy.startswith(begins)
+
+
+def test_a_file_whose_name_cannot_be_pasted_is_no_server_either() -> None:
+    seen = DatabaseAnswer(
+        "sqlite",
+        False,
+        subject="sqlite /srv/\x1b[31m.db",
+        declared=True,
+        cause=MISSING,
+        reason="no such file",
+    )
+
+    verdict = CHECK.judge(seen, Limits(), NOW)
+
+    assert verdict is not None
+    assert verdict.remedy.startswith("decide: see what it is; correct the path")
