@@ -635,7 +635,8 @@ def test_ssh_is_told_nothing_of_ours(mark: str, site: Path) -> None:
     ended(process)
 
     ours = {name: value for name, value in found[0].items() if name.startswith("UPKEEP_")}
-    assert ours == {"UPKEEP_DRIVER": "1"}
+    assert ours.keys() == {"UPKEEP_DRIVER", "UPKEEP_PROGRESS"}
+    assert not Path(ours["UPKEEP_PROGRESS"]).exists()  # a folder of the run, and gone with it
     assert not [value for value in found[0].values() if "secret-of" in value]
     assert found[0]["SITES_OWN_PASSWORD"] == "for a lookup"
     assert marked(mark) == []

@@ -91,10 +91,8 @@ def test_only_what_another_one_does_whole_is_needless(major: int) -> None:
     assert told["prefix"] == PREFIX
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", [major for major in MAJORS if major >= 15])  # before it, nulls are always distinct
 def test_two_unique_indexes_that_differ_in_nulls_are_both_needed(major: int) -> None:
-    if major < 15:
-        pytest.skip("before version 15 nulls are always distinct")
     server = shared_server(major)
     name = server.fresh()
     server.execute("CREATE TABLE t (a int)", name)

@@ -15,8 +15,8 @@ import left_behind
 import psycopg
 import pytest
 from postgres import USER, Postgres, program
+from restore_damage import flip, zero
 from restore_trial import Trial, age, needs
-from test_restore_properties import flip, zero
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore import postgres_server
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.restore.task import RestoredBackup
