@@ -22,6 +22,8 @@ PASSING = frozenset(
     ["Hash", "Sort", "Incremental Sort", "Gather", "Gather Merge", "Materialize", "Memoize"]
 )
 """Nodes that pass on all rows of the one below."""
+WHOLE = frozenset(["Seq Scan", "Index Scan", "Index Only Scan"])
+"""Without a condition on the index, the others read all rows, too, in its order: often for a LIMIT."""
 LEADER_SHARE = 0.3
 """How much less of the work the leader of parallel workers does for each of them; see get_parallel_divisor."""
 MOST_KEPT = 0.1
@@ -129,7 +131,7 @@ def _scans(
 ) -> Iterator[Scan]:
     """Yield the scans of whole tables in a plan. joins: those above, with nothing in between that drops rows."""
     kind = node["Node Type"]
-    if kind == "Seq Scan" and "Relation Name" in node:
+    if kind in WHOLE and "Relation Name" in node and "Index Cond" not in node:
         yield Scan(node, workers if node.get("Parallel Aware") else 0, joins)
     workers = int(node.get("Workers Planned") or workers)
     below = node.get("Plans") or []

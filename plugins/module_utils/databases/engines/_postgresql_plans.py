@@ -181,7 +181,7 @@ select json_build_object(
       'schema', schema, 'name', name, 'rows', reltuples, 'bytes', bytes,
       'whole', (select quote_ident(nspname) || '.' || quote_ident(relname)
         from pg_class w join pg_namespace on pg_namespace.oid = relnamespace
-        where w.oid = case when relispartition then pg_partition_root(large.oid) else large.oid end),
+        where w.oid = case when large.relispartition then pg_partition_root(large.oid) else large.oid end),
       'partition', relispartition,
       'leading', (select coalesce(json_agg(distinct attname), '[]')
         from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]

@@ -57,7 +57,7 @@ class Limits:
 
     min_mib: float = 10.0
     min_rows: int = 10_000
-    max_kept_percent: float = 5.0
+    max_kept_percent: float = 1.0
     min_calls: int = 20
     low_load_percent: float = 1.0
     medium_load_percent: float = 25.0
@@ -90,6 +90,9 @@ def judge(
         for one, share in _shares(load, past, limits.min_calls)
         if share >= limits.low_load_percent and not is_left_out(one.queryid, limits.ignore)
     ]
+    if not shares:
+        said = f"no statement that reads a table has {limits.low_load_percent:g} % of the load"
+        return nothing_to_judge(f"{said}, and {limits.min_calls} calls")
     found = [
         Found(one, share, index)
         for one, share in shares
