@@ -186,8 +186,7 @@ def _changed(one: StatementPlan, index: IndexCandidate, past: Sequence[Past]) ->
         for was in load.worst:
             node = next((each for each in was.nodes if _read_by(each, index)), None)
             if _key(was) == _key(one) and node is not None:
-                by = f" by {name_of(node.index)}" if node.index else ""
-                return f" (on {at:%Y-%m-%d} by {short(node.kind, 30)}{by})"
+                return f" (on {at:%Y-%m-%d}: {short(node.kind, 30)} using {name_of(node.index)})"
     return ""
 
 
