@@ -76,7 +76,7 @@ def nodes_of(top: Mapping[str, Any]) -> List[Dict[str, Any]]:
         conditions = [condition_of(str(node[one])) for one in CONDITIONS if one in node]
         found.append(
             {
-                "kind": str(node["Node Type"]),
+                "kind": str(node["Node Type"])[:60],
                 "level": level,
                 "rows": float(node["Plan Rows"]),
                 "table": _table_name(node),

@@ -52,7 +52,8 @@ WHY = {
     DENIED: "the role may not read what it reads",
     "42P01": "a table of it is not there, or not in the search_path that its account has by default",
     "42703": "a column of it is not there",
-    "42883": "a function of it is not there, or not in the search_path that its account has by default",
+    "42883": "a function or an operator of it is not in the search_path of its account, or not for parameters whose"
+    " type cannot be told",
     "42601": "a value stands where the server takes no parameter",
     "42P18": "the type of a parameter cannot be told",
     "42P08": "the type of a parameter cannot be told",
@@ -301,7 +302,9 @@ def trying(
 
 def _question(asked: Mapping[str, Any], answer: str) -> Tuple[str, ...]:
     """Return the statements of one message. What is asked is a value in them, so that the server counts them once."""
-    text = base64.b64encode(json.dumps(asked).encode()).decode()
+    text = base64.b64encode(
+        json.dumps(asked, ensure_ascii=False).encode("utf-8", "replace")
+    ).decode()
     return (f"SELECT set_config('upkeep.asked', '{text}', true)", PLAN, answer)
 
 

@@ -110,7 +110,7 @@ def judge(
         texts = [_said(each, load, past) for each in sorted(found, key=lambda each: -each.share)]
         more = f"; and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
         text = f"{'; '.join(texts[:NAMED])}{more}; limit {_limit(limits)}{hidden}"
-        return failed(severity, text, *measures, remedy=_fix(seen.subject, worst.index))
+        return failed(severity, text, *measures, remedy=_fix(seen, worst.index))
     said = f"{counted(len(shares), 'statement')} with {limits.low_load_percent:g} % of the load or more"
     if blind:
         return unknown(f"of {said}, {_blind_words(blind)}", *measures, remedy=_step(blind, load))
@@ -212,14 +212,17 @@ def _step(blind: Sequence[tuple[StatementPlan, float]], load: PlanLoad) -> str:
     return f"decide: {role}let it read the tables: {short(load.grant, GRANT_CHARACTERS)}"
 
 
-def _fix(subject: str, index: IndexCandidate) -> str:
-    """Return the statement that makes the index."""
+def _fix(seen: DatabasePlans, index: IndexCandidate) -> str:
+    """Return the statement that makes the index; a standby has those of its primary."""
     on = f"ON {index.table} ({index.columns})"
+    if seen.in_recovery:
+        words = "decide: whether its reads are worth an index on the primary"
+        return f"{words}: CREATE INDEX CONCURRENTLY {short(on, 300)}"
     if index.partitioned:
         words = "decide: writes wait while it is built; or build one on each partition CONCURRENTLY, and attach them"
-        return psql(subject, f"CREATE INDEX {on}", words)
+        return psql(seen.subject, f"CREATE INDEX {on}", words)
     words = "decide: whether its reads are worth what an index costs each write; it is built beside them"
-    return psql(subject, f"CREATE INDEX CONCURRENTLY {on}", words)
+    return psql(seen.subject, f"CREATE INDEX CONCURRENTLY {on}", words)
 
 
 def _limit(limits: Limits) -> str:

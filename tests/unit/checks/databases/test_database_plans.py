@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_an_index_of_partitions_is_not_built_concurrently() -> None:
 
     assert "'CREATE INDEX ON public.orders (customer)'" in verdict.remedy
     assert "writes wait" in verdict.remedy
+
+
+def test_an_index_for_a_standby_is_made_on_its_primary() -> None:
+    verdict = judged(replace(seen(lacking()), in_recovery=True))
+
+    assert verdict.remedy == (
+        "decide: whether its reads are worth an index on the primary: "
+        "CREATE INDEX CONCURRENTLY ON public.orders (customer)"
+    )
 
 
 def test_what_has_no_plan_is_unknown_with_the_grant() -> None:
