@@ -40,8 +40,6 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module", params=[13, 18])
 def primary(request: pytest.FixtureRequest, folder: Path) -> Iterator[MajorServer]:
     made = own_server(request.param, folder / f"p{request.param}")
-    with (made.home / "data/pg_hba.conf").open("a") as file:
-        file.write("local replication all trust\n")
     yield made
     if (made.home / "data/postmaster.pid").exists():
         made.stop()
@@ -49,9 +47,16 @@ def primary(request: pytest.FixtureRequest, folder: Path) -> Iterator[MajorServe
 
 @pytest.fixture(scope="module")
 def standby(primary: MajorServer, folder: Path) -> Iterator[MajorServer]:
-    """A standby, made of the primary's files while that is stopped."""
+    made = standby_of(primary, folder / f"s{primary.major}")
+    yield made
+    made.stop()
+
+
+def standby_of(primary: MajorServer, home: Path) -> MajorServer:
+    """Start a standby, made of the primary's files while that is stopped."""
     primary.stop("fast")
-    home = folder / f"s{primary.major}"
+    with (primary.home / "data/pg_hba.conf").open("a") as file:
+        file.write("local replication all trust\n")
     shutil.copytree(primary.home / "data", home / "data")
     primary.start()
     port = primary.port  # it has another folder for its socket, and no TCP
@@ -70,8 +75,7 @@ def standby(primary: MajorServer, folder: Path) -> Iterator[MajorServer]:
         for path in (home, home / "data", *(home / "data").rglob("*")):
             shutil.chown(path, made.account)
     made.start()
-    yield made
-    made.stop()
+    return made
 
 
 def see(server: MajorServer, user: str = MONITOR) -> Observation:

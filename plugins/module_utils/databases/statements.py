@@ -10,7 +10,7 @@ it can be read in two ways, the rest of it is dropped.
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Pattern, Tuple
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Pattern, Sequence, Tuple
 
 POSTGRESQL, MYSQL = "postgresql", "mysql"
 SHAPE_LIMIT_CHARACTERS = 600
@@ -139,6 +139,44 @@ def shape_of(text: str, dialect: str = POSTGRESQL, limit: int = SHAPE_LIMIT_CHAR
     return shape if whole else shape + CUT
 
 
+def words_of(text: str, dialect: str = POSTGRESQL) -> List[Token] | None:
+    """Return all words of a text that is one statement; None if it is more than one, or cannot be read with certainty.
+
+    None of them is a semicolon. Comments are none of them.
+    """
+    if len(text) > READ_LIMIT_CHARACTERS:
+        return None
+    found: List[Token] = []
+    ended = False
+    for one in _tokens(text, dialect):
+        is_end = one.kind == "sign" and one.text == ";"
+        if one.kind == "stop" or (ended and not is_end) or _is_torn(found, one):
+            return None
+        ended = ended or is_end
+        if not is_end:
+            found.append(one)
+    return found
+
+
+def joined(words: Sequence[Token]) -> str:
+    """Return the words as a text that means what they meant where they stood."""
+    return "".join((" " if one.spaced and at else "") + one.text for at, one in enumerate(words))
+
+
+def condition_of(text: str, limit: int = 200) -> str:
+    """Return a condition as PostgreSQL shows it in a plan, without its data, in one line of at most limit characters.
+
+    Of one that cannot be read with certainty, the rest is left out, as `...`.
+    """
+    found, whole = _statement(text[:READ_LIMIT_CHARACTERS], POSTGRESQL, limit)
+    shown = "".join(_shown(found, POSTGRESQL))
+    for pattern, folded in FOLDED:
+        shown = pattern.sub(folded, shown)
+    if not whole or len(text) > READ_LIMIT_CHARACTERS or len(shown) > limit:
+        return shown[: limit - len(CUT)] + CUT
+    return shown
+
+
 def _statement(text: str, dialect: str, limit: int) -> Tuple[List[Token], bool]:
     """Return the words of the first statement, and whether that is all of it.
 
@@ -183,7 +221,7 @@ def _tokens(text: str, dialect: str) -> Iterator[Token]:
         elif kind == "dollar":
             end = text.find(said, at)
             at = end + len(said) if end >= 0 else -1
-            kind = "value"
+            kind, said = "value", text[found.start(kind) : at]
         elif kind in ("string", "string2") and EITHER_WAY.search(said):
             break
         elif kind == "word" and not said.isascii() and not said.replace("_", "").isalnum():

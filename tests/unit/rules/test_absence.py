@@ -74,6 +74,7 @@ TABLE: dict[str, dict[str, str]] = {
     "database_locks": {"databases": "gone"},
     "database_logins": {"databases": "gone"},
     "database_missing_indexes": {"databases": "gone"},
+    "database_plans": {"databases": "gone"},
     "database_pooler": {"databases": "gone"},
     "database_prepared": {"databases": "gone"},
     "database_replication": {"databases": "gone"},

@@ -15,7 +15,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Tuple, Union
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
@@ -50,6 +50,8 @@ WHY = {
     "57P03": "the server is starting or shutting down",
 }
 """By SQLSTATE. A server's own text can hold a row of data, so it is not passed on."""
+
+Question = Union[str, Tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,11 @@ def sockets(host: Host) -> List[Tuple[str, int, bool]]:
 
 
 def ask_all(
-    host: Host, database: Mapping[str, Any], questions: Mapping[str, str], seconds: float
+    host: Host, database: Mapping[str, Any], questions: Mapping[str, Question], seconds: float
 ) -> Replies:
     """Ask questions of SQL, each of which returns one row of one JSON value, on one connection.
 
+    A question of several statements is still one message; the last one returns the value.
     All have this many seconds together. One that fails costs its own answer; one for which no time is left has the
     SQLSTATE of a timeout.
     Raises: AccessRefusedError if there is no connection, HostError without psycopg and psql.
@@ -141,11 +144,11 @@ def environment_of(settings: Mapping[str, str]) -> Dict[str, str]:
     return {names.get(key, "PG" + key.upper()): value for key, value in settings.items()}
 
 
-def message(question: str, seconds: float) -> str:
-    """Return the question with its settings, as the statements of one message without their separators."""
-    return f"SET LOCAL statement_timeout = {_milliseconds(seconds)};" + ";".join(
-        (*SETTINGS, question.strip())
-    )
+def statements_of(question: Question, seconds: float) -> List[str]:
+    """Return the statements of a question's message: its settings come first."""
+    asked = (question,) if isinstance(question, str) else question
+    timeout = f"SET LOCAL statement_timeout = {_milliseconds(seconds)}"
+    return [timeout, *SETTINGS, *(one.strip() for one in asked)]
 
 
 def _milliseconds(seconds: float) -> int:
@@ -158,7 +161,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _through_psycopg(
-    psycopg: Any, settings: Mapping[str, str], questions: Mapping[str, str], seconds: float
+    psycopg: Any, settings: Mapping[str, str], questions: Mapping[str, Question], seconds: float
 ) -> Replies:
     started = time.monotonic()
     patience = Patience(min(seconds, float(settings["connect_timeout"])))
@@ -179,13 +182,13 @@ def _through_psycopg(
     return Replies(replies, connected - started, process)
 
 
-def _one(psycopg: Any, connection: Any, question: str, left: float) -> Reply:
+def _one(psycopg: Any, connection: Any, question: Question, left: float) -> Reply:
     """Ask one question. A connection that is lost meanwhile costs all: its error is raised."""
     if left <= 0:
         return Reply("57014")
     began = time.monotonic()
     try:
-        cursor = connection.execute(message(question, left))
+        cursor = connection.execute(";".join(statements_of(question, left)))
         while cursor.nextset():
             pass
         row = cursor.fetchone()
@@ -197,7 +200,7 @@ def _one(psycopg: Any, connection: Any, question: str, left: float) -> Reply:
 
 
 def _through_psql(
-    host: Host, settings: Mapping[str, str], questions: Mapping[str, str], seconds: float
+    host: Host, settings: Mapping[str, str], questions: Mapping[str, Question], seconds: float
 ) -> Replies:
     """Ask through psql; the connect time has the start of the program in it.
 
@@ -208,11 +211,14 @@ def _through_psql(
         raise HostError("neither psycopg nor psql is installed")
     environment = environment_of(settings)
     nonce = secrets.token_hex(8)
-    lines = ["\\timing on"]
+    lines = [
+        "\\timing on",
+        "\\set SHOW_ALL_RESULTS off",
+    ]  # from 15 on it would show more than the last result
     share = 0.9 * seconds / min(2, len(questions))
     for name, question in questions.items():
         # psql sends what `\;` separates as one message.
-        lines += [message(question, share).replace(";", "\\;") + ";"]
+        lines += ["\\;".join(statements_of(question, share)) + ";"]
         lines += [f"\\echo {nonce} {name} :SQLSTATE"]
     command = ["psql", "-X", "-w", "-q", "-A", "-t", "-f", "-"]
     out, wall = run_client(

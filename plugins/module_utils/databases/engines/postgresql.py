@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
@@ -14,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Engine,
     NotLookedAtError,
+    NotReadError,
     Topic,
     TopicAnswers,
     as_second,
@@ -30,6 +32,19 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_plans import (
+    IMAGINES,
+    MAY_PLAN,
+    PLANNING_SHARE,
+    PLANS,
+    SEES_TABLES,
+    costs_of,
+    observed,
+    planning,
+    trials_of,
+    trying,
+    worst_of,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
     STATEMENTS,
     of_extension,
@@ -45,6 +60,7 @@ READER = "upkeep_reader"
 BY_GATHER = {
     "database_activity": ACTIVITY,
     "database_objects": OBJECTS,
+    "database_plans": (PLANS,),
     "database_statements": STATEMENTS,
 }
 
@@ -150,6 +166,8 @@ def listed(
 
 def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
     """Read the topics of a gather: those of the site's second role on a connection of its own."""
+    if gather == "database_plans":
+        return read_plans(host, database, seconds)
     topics = BY_GATHER[gather]
     answers = TopicAnswers()
     second = [one for one in topics if one.second] if database.get("explain_as") else []
@@ -160,10 +178,84 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
         try:
             _take(answers, second, host, as_second(database), seconds)
         except AccessRefusedError as exc:
-            why = f"the role of explain_as was refused: {told(str(exc), seconds).reason}"
-            answers.unread.update({one.name: why[:400] for one in second})
+            answers.unread.update(
+                dict.fromkeys([one.name for one in second], refused(exc, seconds))
+            )
         answers.about = about
     return answers
+
+
+def refused(exc: AccessRefusedError, seconds: float) -> str:
+    """Return why nothing was read as the site's second role."""
+    return f"the role of explain_as was refused: {told(str(exc), seconds).reason}"[:400]
+
+
+def read_plans(host: Host, database: Dict[str, Any], seconds: float) -> TopicAnswers:
+    """Read the worst statements as the first role, then their plans as the second, perhaps on another server."""
+    ends = time.monotonic() + seconds
+    answers = TopicAnswers()
+    _take(answers, (PLANS,), host, database, seconds)
+    value = answers.values.pop("plans", None)
+    if value is None:
+        return answers
+    try:
+        answers.values["plans"] = _planned(host, database, value, ends)
+    except NotReadError as exc:
+        answers.unread["plans"] = str(exc)
+    except AccessRefusedError as exc:
+        why = refused(exc, seconds)
+        answers.unread["plans"] = (
+            why if database.get("explain_as") else told(str(exc), seconds).reason
+        )
+    return answers
+
+
+def _planned(
+    host: Host, database: Dict[str, Any], value: Mapping[str, Any], ends: float
+) -> Dict[str, Any]:
+    """Return the plans of the worst statements; with indexes that may help, where the server can imagine some.
+
+    value: the worst statements as they were read. ends: when all must be done.
+    Raises: NotReadError, AccessRefusedError.
+    """
+    second = as_second(database)
+    about = _about(host, second, {"plans": MAY_PLAN}, _left(ends))
+    roles = _roles(database, about["account"])
+    if not about["may"]["plans"]:
+        grant = f"GRANT USAGE ON LANGUAGE plpgsql TO {quoted(roles['account'])}"
+        raise NotReadError(f"the role may not use plpgsql, or the database has none: {grant}")
+    statements = worst_of(value)
+    left = _left(ends)
+    asked = {"plans": planning(statements, PLANNING_SHARE * left)}
+    reply = ask_all(host, second, asked, left).by_name["plans"]
+    if reply.why or not isinstance(reply.value, dict):
+        raise NotReadError(reply.why or "no answer")
+    plans = reply.value
+    trials = trials_of(plans)
+    imagines, schema, may = about["extensions"].get(IMAGINES, ("", "", ""))
+    costs = {}
+    if trials and may == "true":
+        left = _left(ends)
+        asked = {"plans": trying(statements, trials, schema, PLANNING_SHARE * left)}
+        reply = ask_all(host, second, asked, left).by_name["plans"]
+        costs = costs_of(reply.value) if isinstance(reply.value, dict) else {}
+    return {
+        **observed(value, statements, plans, trials, costs),
+        "second": bool(database.get("explain_as")),
+        "grant": granted(SEES_TABLES, plans, roles) if plans["schemas"] else "",
+        "imagines": imagines if may == "true" else "",
+    }
+
+
+def _left(ends: float) -> float:
+    """Return the seconds that are left.
+
+    Raises: NotReadError if there are none.
+    """
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise NotReadError("no time was left to ask for the plans")
+    return left
 
 
 def _take(
@@ -174,22 +266,17 @@ def _take(
     seconds: float,
 ) -> None:
     """Ask what the server is, then what it offers of the topics, and note what came."""
-    may = ", ".join(f"'{one.name}', {one.needs}" for one in topics if one.needs)
-    asked = {"about": ABOUT.replace("{may}", f"json_build_object({may})")}
-    about = ask_all(host, database, asked, seconds).by_name["about"]
-    if about.why or not isinstance(about.value, dict):
-        raise AccessRefusedError(about.why or "no answer")
-    account = about.value["account"]
-    roles = {"account": account, "reader": account if database.get("explain_as") else READER}
-    questions = _questions(answers, topics, about.value, roles)
-    answers.about = {name: about.value[name] for name in ("version", "in_recovery")}
+    about = _about(host, database, {one.name: one.needs for one in topics if one.needs}, seconds)
+    roles = _roles(database, about["account"])
+    questions = _questions(answers, topics, about, roles)
+    answers.about = {name: about[name] for name in ("version", "in_recovery")}
     replies = ask_all(host, database, questions, seconds).by_name if questions else {}
     for one in topics:
         if one.name in answers.unread:
             continue
         if one.name not in replies:
             since = min(one.sql) // 10000
-            version = about.value["version"]
+            version = about["version"]
             answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
         elif replies[one.name].why:
             answers.unread[one.name] = unloaded(one, replies[one.name]) or replies[one.name].why
@@ -197,6 +284,23 @@ def _take(
                 answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
         else:
             note(answers, one, replies[one.name].value, roles)
+
+
+def _about(
+    host: Host, database: Dict[str, Any], needs: Mapping[str, str], seconds: float
+) -> Dict[str, Any]:
+    """Return what the server is, and what the account may do: its answer to each SQL of needs, by name."""
+    may = ", ".join(f"'{name}', {condition}" for name, condition in needs.items())
+    asked = {"about": ABOUT.replace("{may}", f"json_build_object({may})")}
+    about = ask_all(host, database, asked, seconds).by_name["about"]
+    if about.why or not isinstance(about.value, dict):
+        raise AccessRefusedError(about.why or "no answer")
+    return dict(about.value)
+
+
+def _roles(database: Mapping[str, Any], account: str) -> Dict[str, str]:
+    """Return the names of roles that statements of GRANT may have."""
+    return {"account": account, "reader": account if database.get("explain_as") else READER}
 
 
 def _questions(

@@ -65,7 +65,7 @@ class Rows(Generic[Row]):
         Those of later levels are counted too. The rows are in the order in which they are told.
         If all that fit in the list are left out, others may be bad.
         """
-        if any(map(_is_odd, self.rows)):
+        if any(map(is_odd, self.rows)):
             return unknown("a number that cannot be was reported")
         rows = [one for one in self.rows if not is_left_out(one.name, self.ignore)]
         bad = self._by_limit(rows, levels)
@@ -110,7 +110,7 @@ def is_left_out(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _is_odd(row: object) -> bool:
+def is_odd(row: object) -> bool:
     """Return whether one of a row's numbers is negative or not finite."""
     values = vars(row).values()
     return any(

@@ -16,6 +16,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
     DatabaseObjects,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_plans_shape import (
+    DatabasePlans,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_statements_shape import (
     DatabaseStatements,
 )
@@ -24,7 +27,7 @@ from upkeep.judging.readings import short
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
 
-Seen = DatabaseActivity | DatabaseObjects | DatabaseStatements
+Seen = DatabaseActivity | DatabaseObjects | DatabasePlans | DatabaseStatements
 GRANT_CHARACTERS = 1400
 """A statement is shown whole, so that it can be run: the gather has cut its list of schemas to fewer."""
 Judge = Callable[..., Verdict | None]

@@ -7,8 +7,8 @@ import pytest
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     OK,
     Reply,
-    message,
     parse_psql,
+    statements_of,
 )
 
 NONCE = "0123abcd"
@@ -43,6 +43,7 @@ def test_an_array_of_several_lines_is_one_value() -> None:
 )
 def test_a_timeout_is_one_of_few(seconds: float, milliseconds: int) -> None:
     """pg_stat_statements before version 18 counts each value as a statement of its own."""
-    said = message("select 1", seconds)
+    said = statements_of("select 1", seconds)
 
-    assert said.startswith(f"SET LOCAL statement_timeout = {milliseconds};SET ")
+    assert said[0] == f"SET LOCAL statement_timeout = {milliseconds}"
+    assert said[-1] == "select 1"
