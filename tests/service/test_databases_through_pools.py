@@ -60,6 +60,7 @@ class Pool:
 
     server: MajorServer
     port: int
+    process: int
 
     def declared(self, name: str, **more: Any) -> dict[str, Any]:
         return self.server.declared(name, port=self.port, **more)
@@ -119,7 +120,7 @@ def pooled(server: MajorServer) -> Iterator[Pool]:
     )  # fmt: skip
     try:
         eventually(lambda: (server.home / f".s.PGSQL.{port}").exists(), "pgbouncer")
-        yield Pool(server, port)
+        yield Pool(server, port, process.pid)
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)

@@ -12,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Engine,
     NotReadError,
+    Patience,
     Topic,
     TopicAnswers,
     run_client,
@@ -103,7 +104,7 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
     """
     if database.get("name"):
         return [database]
-    tables = ask_all(host, database, {"names": DATABASES, "listed": LISTED}, seconds)
+    tables = ask_all(host, database, {"names": DATABASES, "listed": LISTED}, Patience(seconds))
     found = [{**database, "name": str(name)} for name in sorted(tables["names"].value() or [])]
     return found if lists_all(tables["listed"]) else [*found, database]
 
@@ -112,7 +113,8 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     """Read the topics of a gather."""
     topics = BY_GATHER[gather]
     first = {"about": ABOUT, "listed": LISTED} if topics is OBJECTS else {"about": ABOUT}
-    before = ask_all(host, database, first, seconds)
+    patience = Patience(seconds)
+    before = ask_all(host, database, first, patience)
     if before["about"].why or not before["about"].rows:
         raise AccessRefusedError(before["about"].why or "no answer")
     about = before["about"].rows[0]
@@ -125,7 +127,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     )
     offered = {one.name: one.sql_for(number) for one in topics}
     questions = {name: sql for name, sql in offered.items() if sql}
-    tables = ask_all(host, database, questions, seconds)
+    tables = ask_all(host, database, questions, patience)
     whole = "listed" not in before or lists_all(before["listed"])
     for one in topics:
         grant = granted(one, about)
