@@ -105,7 +105,7 @@ ACTIVITY = (
     Topic(
         "replication",
         {0: "show replica status", MARIADB: "show all slaves status"},
-        grant="GRANT REPLICA MONITOR ON *.* TO {account}",
+        grant="GRANT {monitor} ON *.* TO {account}",
     ),
     Topic("connection_attempts", _status("Aborted_connects", "Connections", "Uptime")),
     Topic(
@@ -120,7 +120,7 @@ ACTIVITY = (
     Topic(
         "open_accounts",
         {0: OPEN_OF_MYSQL, MARIADB: OPEN},
-        grant="GRANT SELECT ON mysql.global_priv TO {account}",
+        grant="GRANT SELECT ON {accounts} TO {account}",
     ),
 )
 

@@ -13,7 +13,8 @@ from typing import ClassVar, Dict, List, Optional
 class UnseenObjects:
     """What was not seen of a topic. objects: how many; 0 if that is not told. grant: lets the account see them.
 
-    why: `locks` if not the account's rights are why: to read them takes more locks than the server can spare.
+    why: `locks` if not the account's rights are why: to read them takes more locks than the server can spare; `setting`
+    if a setting of the server is why, and grant says what to set.
     """
 
     objects: int
