@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_activity import (
     ACTIVITY,
+    LOCKS_SEEN,
     TAKE,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_client import (
@@ -65,7 +66,10 @@ RIGHTS = {
     "{accounts}": {0: "mysql.user", 100400: "mysql.global_priv"},
 }
 """What a grant has under another name by the server's number. Source: MariaDB, GRANT: global privileges."""
-ABOUT = "select version() as version, @@global.read_only as read_only, current_user() as account, database() as name"
+ABOUT = """
+select version() as version, @@global.read_only as read_only, current_user() as account, database() as name,
+  (select count(*) from information_schema.plugins
+    where plugin_name = 'METADATA_LOCK_INFO' and plugin_status = 'ACTIVE') as shows_locks"""
 DATABASES = """
 select json_extract(coalesce(json_arrayagg(schema_name), '[]'), '$') as answer from information_schema.schemata
 where schema_name not in ('information_schema', 'performance_schema', 'mysql', 'sys')"""
@@ -144,6 +148,8 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     )
     offered = {one.name: one.sql_for(number) for one in topics}
     questions = {name: sql for name, sql in offered.items() if sql}
+    if about["shows_locks"] != "0" and questions.get("locks"):
+        questions["locks"] = LOCKS_SEEN
     tables = ask_all(host, database, questions, patience)
     whole = "listed" not in before or lists_all(before["listed"])
     for one in topics:

@@ -62,11 +62,15 @@ class LockWait:
 
 @dataclass(frozen=True)
 class LockWaits:
-    """How many wait for locks; the 100 that have waited for longest; holders: who blocks and does not wait."""
+    """How many wait for locks; the 100 that have waited for longest; holders: who blocks and does not wait.
+
+    holders_seen: false if somebody waits for a lock whose holder the server does not tell.
+    """
 
     waiting: int
     waiters: List[LockWait] = field(default_factory=list)
     holders: List[OpenTransaction] = field(default_factory=list)
+    holders_seen: bool = True
 
 
 @dataclass(frozen=True)
