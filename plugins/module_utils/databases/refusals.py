@@ -14,7 +14,7 @@ from typing import Dict, Tuple
 
 DENIED, NO_DATABASE, REFUSED, NO_NAME, LATE = "denied", "no database", "refused", "no name", "late"
 CLOSED, TLS, FULL, STARTING, OTHER = "closed", "tls", "full", "starting", "other"
-AMBIGUOUS, EMPTY = "ambiguous", "empty"
+AMBIGUOUS, EMPTY, POOL_FULL = "ambiguous", "empty", "pool full"
 LOCKED, HOT_JOURNAL, LONE_LOG = "locked", "hot journal", "lone log"
 MISSING, NO_FILE, NO_SQLITE, NO_RIGHT, DAMAGED = (
     "missing",
@@ -24,6 +24,7 @@ MISSING, NO_FILE, NO_SQLITE, NO_RIGHT, DAMAGED = (
     "damaged",
 )
 LIMIT_BYTES, REASON_CHARACTERS = 20_000, 400
+NO_ANSWER = "no answer in time"
 UNKNOWN = "refused, for a reason that is not known"
 
 _NAME = r'"[^"\n]{0,63}"'
@@ -44,7 +45,7 @@ _KNOWN: Tuple[Tuple[str, str, str], ...] = (
     # The system's.
     (rf"(?:{_AT})?(?:connection refused|no such file or directory)", REFUSED, ""),
     (rf"(?:{_AT})?(?:no route to host|network is unreachable|host is down)", REFUSED, ""),
-    (r".*(?:timed out|timeout expired|no answer in time)", LATE, "no answer in time"),
+    (r".*(?:timed out|timeout expired|no answer in time)", LATE, NO_ANSWER),
     (
         r".*(?:could not translate host name|name or service not known|name resolution"
         r"|unknown (?:mysql |mariadb )?server host|nodename nor servname|no address associated).*",
@@ -88,6 +89,11 @@ _KNOWN: Tuple[Tuple[str, str, str], ...] = (
         r"|no more connections allowed(?: \(max_client_conn\))?)",
         FULL,
         "",
+    ),
+    (
+        r"(?:FATAL: )?(?:query_wait_timeout|client_login_timeout)(?: \(server down\))?",
+        LATE,
+        "the pool gave no connection to the server in its time",
     ),
     (
         r"(?:FATAL: )?the database system is (?:starting up|shutting down|in recovery mode"
@@ -156,7 +162,7 @@ def told(text: str, seconds: float | None = None) -> Refusal:
             return Refusal(late.group(), LATE)
         for pattern, cause, words in _COMPILED:
             if pattern.fullmatch(line) and line.isprintable():
-                if cause == LATE and seconds is not None:
+                if words == NO_ANSWER and seconds is not None:
                     words = f"no answer within {seconds:g} s"
                 return Refusal((words or line)[:REASON_CHARACTERS], cause)
     for line in lines:

@@ -210,7 +210,7 @@ def test_of_others_the_command_and_its_object_stay(text: str, shape: str) -> Non
 
 
 def test_a_server_of_mariadb_that_counts_no_statements_says_so() -> None:
-    with pytest.raises(NotReadError, match="^performance_schema is off$"):
+    with pytest.raises(NotReadError, match=r"^performance_schema is off$"):
         _mariadb_statements.made({"is_on": 0})
 
 
