@@ -93,7 +93,7 @@ _KNOWN: Tuple[Tuple[str, str, str], ...] = (
     (
         r"(?:FATAL: )?(?:query_wait_timeout|client_login_timeout)(?: \(server down\))?",
         LATE,
-        "the pool gave no connection to the server in its time",
+        "the pool gave no connection to the server on time",
     ),
     (
         r"(?:FATAL: )?the database system is (?:starting up|shutting down|in recovery mode"

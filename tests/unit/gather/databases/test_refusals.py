@@ -28,6 +28,8 @@ TEXTS: list[tuple[str, str, str]] = [
     ('could not translate host name "db9" to address: Name or service not known', "the name of its host is not known", "no name"),
     ("connection timeout expired", "no answer in time", "late"),
     ("no answer within 8 s", "no answer within 8 s", "late"),
+    ("FATAL:  query_wait_timeout", "the pool gave no connection to the server on time", "late"),
+    ("server closed the connection unexpectedly\nFATAL:  query_wait_timeout", "the pool gave no connection to the server on time", "late"),
     ("ERROR 1045 (28000): Access denied for user 'clerk'@'localhost' (using password: YES)", "ERROR 1045 (28000): Access denied for user 'clerk'@'localhost' (using password: YES)", "denied"),
     ("ERROR 1049 (42000): Unknown database 'x'", "ERROR 1049 (42000): Unknown database 'x'", "no database"),
     ("ERROR 2002 (HY000): Can't connect to local server through socket '/x.sock' (2)", "ERROR 2002 (HY000): Can't connect to local server through socket '/x.sock' (2)", "refused"),
