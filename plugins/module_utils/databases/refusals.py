@@ -127,7 +127,7 @@ _COMPILED = tuple(
     (re.compile(pattern, re.IGNORECASE), cause, words) for pattern, cause, words in _KNOWN
 )
 _PREFIX = re.compile(
-    r"^(?:psql: )?(?:error: )?(?:connection failed: )?(?:connection to server (?:at|on) .{1,300}? failed: )?",
+    r"^(?:psql(?::<stdin>:\d{1,6})?: )?(?:error: )?(?:connection failed: )?(?:connection to server (?:at|on) .{1,300}? failed: )?",
     re.IGNORECASE,
 )
 _LATE = re.compile(r"no answer within [\d.]+ s")
@@ -138,6 +138,10 @@ _CODES: Dict[str, str] = {
 }
 _CODE = re.compile(r"^(?:ERROR (?P<number>\d{1,5})\b|(?P<word>[A-Z]{2,20})(?= ))")
 _WORDS = {"NOAUTH": DENIED, "WRONGPASS": DENIED, "NOPERM": DENIED, "LOADING": STARTING}
+
+
+def _is_no_word_of_server(line: str) -> bool:
+    return not line.startswith("FATAL: ")
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def told(text: str, seconds: float | None = None) -> Refusal:
     if len(text) > LIMIT_BYTES:
         return Refusal(f"an answer of more than {LIMIT_BYTES} bytes, which was not read", OTHER)
     lines = [_PREFIX.sub("", " ".join(one.split()), 1) for one in text.splitlines()]
-    for line in reversed([one for one in lines if one]):
+    # Behind the server's own last word, a client says only that the connection is gone.
+    for line in sorted(reversed([one for one in lines if one]), key=_is_no_word_of_server):
         late = _LATE.match(line)
         if late:
             return Refusal(late.group(), LATE)
