@@ -127,7 +127,8 @@ _COMPILED = tuple(
     (re.compile(pattern, re.IGNORECASE), cause, words) for pattern, cause, words in _KNOWN
 )
 _PREFIX = re.compile(
-    r"^(?:psql(?::<stdin>:\d{1,6})?: )?(?:error: )?(?:connection failed: )?(?:connection to server (?:at|on) .{1,300}? failed: )?",
+    r"^(?:psql(?::<stdin>:\d{1,6})?: )?(?:error: )?(?:connection failed: )?"
+    r"(?:connection to server (?:at|on) .{1,300}? failed: )?",
     re.IGNORECASE,
 )
 _LATE = re.compile(r"no answer within [\d.]+ s")
@@ -161,7 +162,8 @@ def told(text: str, seconds: float | None = None) -> Refusal:
         return Refusal(f"an answer of more than {LIMIT_BYTES} bytes, which was not read", OTHER)
     lines = [_PREFIX.sub("", " ".join(one.split()), 1) for one in text.splitlines()]
     # Behind the server's own last word, a client says only that the connection is gone.
-    for line in sorted(reversed([one for one in lines if one]), key=_is_no_word_of_server):
+    newest_first = [one for one in reversed(lines) if one]
+    for line in sorted(newest_first, key=_is_no_word_of_server):
         late = _LATE.match(line)
         if late:
             return Refusal(late.group(), LATE)

@@ -42,7 +42,7 @@ def judge_slow_calls(
     more = f"limit {min_busy_percent:g} % of the time{_left_out(log)}"
     if bad:
         texts = [
-            f"{counted(one.calls, 'call')} of {milliseconds(one.total_seconds / max(1, one.calls))}, "
+            f"{counted(one.calls, 'call')} of {_took(one.total_seconds / max(1, one.calls))}, "
             f"{_busy(one, log):.2g} % of the time{_scans(one)}: {named(one)}"
             for one in bad[:NAMED]
         ]
@@ -66,7 +66,13 @@ def _busy(one: StatementCounters, log: SlowCalls) -> float:
 
 
 def _of(log: SlowCalls) -> str:
-    return f"slow log of {duration(log.window_seconds)}, calls slower than {milliseconds(log.from_seconds)}"
+    return (
+        f"slow log of {duration(log.window_seconds)}, calls slower than {_took(log.from_seconds)}"
+    )
+
+
+def _took(seconds: float) -> str:
+    return milliseconds(seconds) if seconds < 1 else f"{seconds:.3g} s"
 
 
 def _left_out(log: SlowCalls) -> str:
