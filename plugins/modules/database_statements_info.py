@@ -14,6 +14,8 @@ description:
   - Reads the counters that a server keeps of its statements, those of PostgreSQL from its extension
     C(pg_stat_statements), those of MariaDB from its performance schema. The extension must be in the database that is
     declared, in any schema.
+  - Of a server of MariaDB whose performance schema is off, its slow log of the last day is read, from its table or from
+    the file on its host, at most 16 MB. It has only calls that took longer than C(long_query_time).
   - Of at most 100 statements, those with the most time, the most calls and the longest mean, each has its counters and
     its text. Literals, numbers and comments are taken out of the text before it leaves the host. Of other statements
     than SELECT, INSERT, UPDATE, DELETE and MERGE, the command and its object are returned.
@@ -48,7 +50,8 @@ observations:
       sample: postgresql 127.0.0.1:5432
     data:
       description: Whether it was connected or why not, and its V(statements). V(unread) says why these could not be
-        read; V(unseen) how many the account may not see, with the statement that lets it.
+        read; V(unseen) how many the account may not see, with the statement that lets it. V(slow_calls) is what was in
+        the slow log.
       type: dict
       returned: always
       sample: {kind: postgresql, declared: true, connected: true, version: '15.14', statements: {calls: 0, worst: []}}

@@ -129,6 +129,14 @@ FAULTS = (
         limits={"medium_minutes": 0.001},
     ),
     MariaFault(
+        "a server that is locked for a backup",
+        "database_locks",
+        "for the lock of a backup, or of FLUSH TABLES WITH READ LOCK",
+        VISITS,
+        ("FLUSH TABLES WITH READ LOCK", "UPDATE visit SET n = 2 WHERE id = 1"),
+        limits={"medium_minutes": 0.001},
+    ),
+    MariaFault(
         "old rows that an open transaction keeps",
         "database_purge",
         "transactions are not purged",
@@ -243,6 +251,51 @@ def test_a_fault_is_found_and_gone_when_it_is_undone(
         eventually(lambda: asked(name).status is Status.PASS, f"undone: {fault.name}")
 
     assert found is not None
+
+
+@pytest.mark.parametrize(
+    ("holder", "waiter", "state"),
+    [
+        ("FLUSH TABLES WITH READ LOCK", "UPDATE visit SET n = 2 WHERE id = 1", "idle"),
+        ("BACKUP STAGE START; BACKUP STAGE BLOCK_COMMIT", "UPDATE visit SET n = n + 1 WHERE id = 1", "idle"),
+        ("BEGIN; SELECT * FROM visit", "ALTER TABLE visit FORCE", "idle in transaction"),
+    ],
+)  # fmt: skip
+def test_who_holds_a_lock_is_named_where_a_plugin_tells_it(
+    server: MariaServer, holder: str, waiter: str, state: str
+) -> None:
+    """Without the plugin, nothing tells it; that is said, with how to install it."""
+    name = server.fresh()
+    limits = {"medium_minutes": 0.001}
+
+    def failed() -> Verdict | None:
+        found = judged("database_locks", server.declared(), limits)
+        return found if found.status is Status.FAIL else None
+
+    def waiting() -> Verdict:
+        with server.session(f"{holder}; SELECT 1", name), server.session(waiter, name, waits=True):
+            found = eventually(failed, "a session that waits")
+        eventually(lambda: not failed(), "nobody waits")
+        assert found is not None
+        return found
+
+    with server.alone():
+        server.execute(VISITS, name)
+        hidden = waiting()
+        server.execute("INSTALL SONAME 'metadata_lock_info'")
+        try:
+            shown = waiting()
+        finally:
+            server.execute("UNINSTALL SONAME 'metadata_lock_info'")
+
+    assert hidden.message.endswith(
+        "1 session waits in all; who holds it is not visible without the plugin metadata_lock_info"
+    )
+    assert 'INSTALL SONAME "metadata_lock_info"' in hidden.remedy
+    assert "at the root is root (session" in shown.message
+    assert f"), {state} for" in shown.message
+    assert shown.message.endswith("1 session waits behind it")
+    assert "KILL" in shown.remedy
 
 
 def test_a_remedy_is_run_as_it_stands(server: MariaServer) -> None:

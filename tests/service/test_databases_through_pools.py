@@ -60,6 +60,7 @@ class Pool:
 
     server: MajorServer
     port: int
+    process: int
 
     def declared(self, name: str, **more: Any) -> dict[str, Any]:
         return self.server.declared(name, port=self.port, **more)
@@ -119,7 +120,7 @@ def pooled(server: MajorServer) -> Iterator[Pool]:
     )  # fmt: skip
     try:
         eventually(lambda: (server.home / f".s.PGSQL.{port}").exists(), "pgbouncer")
-        yield Pool(server, port)
+        yield Pool(server, port, process.pid)
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)
@@ -146,11 +147,13 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def see(gather: Any, *declared: dict[str, Any], discover: bool = False) -> list[Observation]:
+def see(
+    gather: Any, *declared: dict[str, Any], discover: bool = False, seconds: int = 30
+) -> list[Observation]:
     params = {
         "databases": list(declared),
         "discover": discover,
-        "timeout_seconds": 30,
+        "timeout_seconds": seconds,
         "catalog_seconds": 30,
     }
     return list(gather.gather(params, Host()))
@@ -279,6 +282,30 @@ def test_a_client_that_waits_is_told(pool: Pool, name: str, severity: Severity, 
 
     assert words in verdict.message
     assert f"{name} as {MONITOR}" in verdict.message
+
+
+def test_a_pool_without_a_free_connection_is_told_as_that(pool: Pool, way: str) -> None:
+    """Its console says it, where the site declares that too; an outage is what nobody explains."""
+    declared = pool.declared("transaction")
+    with pool.connect("transaction") as holder, holder.transaction():
+        holder.execute("select 1")
+        [busy, console] = see(databases, declared, pool.console(), seconds=3)
+        [alone] = see(databases, declared, seconds=3)
+    [free] = see(databases, declared)
+
+    assert busy.subject.startswith("postgresql ")
+    assert busy.data["cause"] == "pool full"
+    assert re.fullmatch(
+        r"the pool is full: \d clients? waits?, and each of its 1 connections to the server is in use",
+        busy.data["reason"],
+    )
+    verdict = judged(database_connect, busy)
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message == f"not asked: {busy.data['reason']}"
+    assert verdict.remedy == "fix what database_pooler says first"
+    assert judged(database_connect, console).status is Status.PASS
+    assert judged(database_connect, alone).severity is Severity.CRITICAL
+    assert judged(database_connect, free).status is Status.PASS
 
 
 def test_the_socket_of_a_pool_is_no_server_that_is_down(

@@ -112,6 +112,13 @@ def itself(_host: Host, database: Dict[str, Any], _seconds: float) -> List[Dict[
     return [database]
 
 
+def not_crowded(
+    _host: Host, _before: Dict[str, Any], _database: Dict[str, Any], _seconds: int
+) -> str:
+    """Return nothing: for kinds that stand before no other."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Engine:
     """A kind of database.
@@ -126,6 +133,9 @@ class Engine:
     NotLookedAtError too. `refused` of one says why it lets nobody in, so that it need not be asked.
     denied, saturated: what a refusal says if the account was refused, or no connection was left.
     holders: a command that shows an administrator who holds connections.
+    before: the kind that this one stands before, at an address and port of its own. crowded: returns why one of these
+    databases, which the second one is, gave no answer in time through the first, in one line; empty if not for want of
+    a connection; raises as `ask` does.
     """
 
     kind: str
@@ -139,6 +149,8 @@ class Engine:
     denied: Pattern[str] = NOTHING
     saturated: Pattern[str] = NOTHING
     holders: str = ""
+    before: str = ""
+    crowded: Callable[[Host, Dict[str, Any], Dict[str, Any], int], str] = not_crowded
 
 
 def as_second(database: Dict[str, Any]) -> Dict[str, Any]:

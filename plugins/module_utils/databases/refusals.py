@@ -14,7 +14,7 @@ from typing import Dict, Tuple
 
 DENIED, NO_DATABASE, REFUSED, NO_NAME, LATE = "denied", "no database", "refused", "no name", "late"
 CLOSED, TLS, FULL, STARTING, OTHER = "closed", "tls", "full", "starting", "other"
-AMBIGUOUS, EMPTY = "ambiguous", "empty"
+AMBIGUOUS, EMPTY, POOL_FULL = "ambiguous", "empty", "pool full"
 LOCKED, HOT_JOURNAL, LONE_LOG = "locked", "hot journal", "lone log"
 MISSING, NO_FILE, NO_SQLITE, NO_RIGHT, DAMAGED = (
     "missing",
@@ -24,6 +24,7 @@ MISSING, NO_FILE, NO_SQLITE, NO_RIGHT, DAMAGED = (
     "damaged",
 )
 LIMIT_BYTES, REASON_CHARACTERS = 20_000, 400
+NO_ANSWER = "no answer in time"
 UNKNOWN = "refused, for a reason that is not known"
 
 _NAME = r'"[^"\n]{0,63}"'
@@ -44,7 +45,7 @@ _KNOWN: Tuple[Tuple[str, str, str], ...] = (
     # The system's.
     (rf"(?:{_AT})?(?:connection refused|no such file or directory)", REFUSED, ""),
     (rf"(?:{_AT})?(?:no route to host|network is unreachable|host is down)", REFUSED, ""),
-    (r".*(?:timed out|timeout expired|no answer in time)", LATE, "no answer in time"),
+    (r".*(?:timed out|timeout expired|no answer in time)", LATE, NO_ANSWER),
     (
         r".*(?:could not translate host name|name or service not known|name resolution"
         r"|unknown (?:mysql |mariadb )?server host|nodename nor servname|no address associated).*",
@@ -90,6 +91,11 @@ _KNOWN: Tuple[Tuple[str, str, str], ...] = (
         "",
     ),
     (
+        r"(?:FATAL: )?(?:query_wait_timeout|client_login_timeout)(?: \(server down\))?",
+        LATE,
+        "the pool gave no connection to the server on time",
+    ),
+    (
         r"(?:FATAL: )?the database system is (?:starting up|shutting down|in recovery mode"
         r"|not yet accepting connections|not accepting connections)",
         STARTING,
@@ -121,7 +127,8 @@ _COMPILED = tuple(
     (re.compile(pattern, re.IGNORECASE), cause, words) for pattern, cause, words in _KNOWN
 )
 _PREFIX = re.compile(
-    r"^(?:psql: )?(?:error: )?(?:connection failed: )?(?:connection to server (?:at|on) .{1,300}? failed: )?",
+    r"^(?:psql(?::<stdin>:\d{1,6})?: )?(?:error: )?(?:connection failed: )?"
+    r"(?:connection to server (?:at|on) .{1,300}? failed: )?",
     re.IGNORECASE,
 )
 _LATE = re.compile(r"no answer within [\d.]+ s")
@@ -132,6 +139,10 @@ _CODES: Dict[str, str] = {
 }
 _CODE = re.compile(r"^(?:ERROR (?P<number>\d{1,5})\b|(?P<word>[A-Z]{2,20})(?= ))")
 _WORDS = {"NOAUTH": DENIED, "WRONGPASS": DENIED, "NOPERM": DENIED, "LOADING": STARTING}
+
+
+def _is_no_word_of_server(line: str) -> bool:
+    return not line.startswith("FATAL: ")
 
 
 @dataclass(frozen=True)
@@ -150,13 +161,15 @@ def told(text: str, seconds: float | None = None) -> Refusal:
     if len(text) > LIMIT_BYTES:
         return Refusal(f"an answer of more than {LIMIT_BYTES} bytes, which was not read", OTHER)
     lines = [_PREFIX.sub("", " ".join(one.split()), 1) for one in text.splitlines()]
-    for line in reversed([one for one in lines if one]):
+    # Behind the server's own last word, a client says only that the connection is gone.
+    newest_first = [one for one in reversed(lines) if one]
+    for line in sorted(newest_first, key=_is_no_word_of_server):
         late = _LATE.match(line)
         if late:
             return Refusal(late.group(), LATE)
         for pattern, cause, words in _COMPILED:
             if pattern.fullmatch(line) and line.isprintable():
-                if cause == LATE and seconds is not None:
+                if words == NO_ANSWER and seconds is not None:
                     words = f"no answer within {seconds:g} s"
                 return Refusal((words or line)[:REASON_CHARACTERS], cause)
     for line in lines:

@@ -36,7 +36,7 @@ def server(database: Dict[str, Any]) -> str:
     """Return the server of a database as a subject: `postgresql 127.0.0.1:5432`; a file is its own."""
     if database["kind"] == "sqlite":
         return f"sqlite {database['name']}"
-    return f"{database['kind']} {_place(database)}"
+    return f"{database['kind']} {place(database)}"
 
 
 def subject(database: Dict[str, Any]) -> str:
@@ -48,12 +48,12 @@ def subject(database: Dict[str, Any]) -> str:
         return f"sqlite {database['name']}"
     user = f"{database['user']}@" if database.get("user") else ""
     name = f"/{database['name']}" if database.get("name") else ""
-    place = _place(database)
-    ended = ":" if name and place.startswith("/") and place == database.get("address") else ""
-    return f"{database['kind']} {user}{place}{ended}{name}"
+    at = place(database)
+    ended = ":" if name and at.startswith("/") and at == database.get("address") else ""
+    return f"{database['kind']} {user}{at}{ended}{name}"
 
 
-def _place(database: Dict[str, Any]) -> str:
+def place(database: Dict[str, Any]) -> str:
     """Return the address and port; of a socket that has no port, the path alone."""
     kind = database["kind"]
     address = database.get("address") or "localhost"

@@ -26,14 +26,24 @@ STARVED_SHARE = 0.5
 """Of its time that a call has waited for a processor: then nothing is known about what it asked."""
 STARVED = "this host was too busy to ask within {:g} s"
 LATE = "no answer within {:g} s"
+NOT_ASKED = "not asked: what was asked there before had no answer in time"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one call gave: a value of JSON types, or the error that says why there is none."""
+    """What one call gave: a value of JSON types, or the error that says why there is none.
+
+    late: it was given up, and this host was not why.
+    """
 
     value: Any = None
     error: str = ""
+    late: bool = False
+
+
+def never(_answer: Answer) -> bool:
+    """Return that no answer speaks for the calls after it."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -42,12 +52,14 @@ class CallBounds:
 
     at_once: how many run at a time. grace_seconds: how much longer a call may take for itself than what it asks; it is
     not told. total_seconds: after them, no call is begun. lanes: by call; of those in one lane, one runs at a time.
+    ends_lane: says of an answer that those after it in its lane would wait in vain; they are not begun.
     """
 
     at_once: int = AT_ONCE
     grace_seconds: float = 0.0
     total_seconds: float = math.inf
     lanes: Mapping[str, str] = field(default_factory=dict)
+    ends_lane: Callable[[Answer], bool] = never
 
 
 def side_by_side(
@@ -81,11 +93,13 @@ def side_by_side(
                 child.taken += chunk
                 if not chunk or len(child.taken) > ANSWER_LIMIT_BYTES:
                     answers[child.name] = _answer(child)
+                    answers.update(_given_up(waiting, child.name, answers[child.name], bounds))
                     selector.unregister(child.pipe)
                     del running[child.pipe]
                     _leave(child)
             for child in [one for one in running.values() if time.monotonic() >= one.ends]:
                 answers[child.name] = _late(child, timeout_seconds)
+                answers.update(_given_up(waiting, child.name, answers[child.name], bounds))
                 selector.unregister(child.pipe)
                 del running[child.pipe]
                 _leave(child)
@@ -105,6 +119,18 @@ def _next(waiting: list[str], running: list[str], bounds: CallBounds) -> list[st
             if lane is not None:
                 taken.add(lane)
     return chosen
+
+
+def _given_up(
+    waiting: list[str], name: str, answer: Answer, bounds: CallBounds
+) -> dict[str, Answer]:
+    """Return the answers of those calls that are not begun any more, and take them from those that wait."""
+    lane = bounds.lanes.get(name)
+    if lane is None or not bounds.ends_lane(answer):
+        return {}
+    dropped = [one for one in waiting if bounds.lanes.get(one) == lane]
+    waiting[:] = [one for one in waiting if one not in dropped]
+    return dict.fromkeys(dropped, Answer(error=NOT_ASKED))
 
 
 def waited_seconds(process: str | int = "self") -> float:
@@ -165,7 +191,7 @@ def _late(child: _Child, timeout_seconds: float) -> Answer:
     """Return why a call has no answer on time: what it asked, or this host."""
     took = time.monotonic() - child.began
     starved = waited_seconds(child.process) > STARVED_SHARE * took
-    return Answer(error=(STARVED if starved else LATE).format(timeout_seconds))
+    return Answer(error=(STARVED if starved else LATE).format(timeout_seconds), late=not starved)
 
 
 def _answer(child: _Child) -> Answer:

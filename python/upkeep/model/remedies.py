@@ -32,6 +32,7 @@ PACKAGES = {
     "logrotate": "logrotate",
     "lsof": "lsof",
     "mariadb": "mariadb-client",
+    "mariadb-dumpslow": "mariadb-client",
     "nc": "netcat-openbsd",
     "nginx": "nginx",
     "ntpq": "ntpsec",

@@ -10,14 +10,15 @@ question costs only its own answer.
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+    Patience,
     connect_seconds,
     is_late,
     late,
@@ -111,20 +112,20 @@ def option_value(text: str) -> str:
 
 
 def ask_all(
-    host: Host, database: Mapping[str, Any], questions: Mapping[str, str], seconds: float
+    host: Host, database: Mapping[str, Any], questions: Mapping[str, str], patience: Patience
 ) -> Dict[str, Table]:
-    """Ask questions, each of which is one statement that changes nothing; all have this many seconds together.
+    """Ask questions, each of which is one statement that changes nothing.
 
+    patience: how long connecting, these questions and those that were asked before with it may take together.
     Raises: AccessRefusedError if there is no connection, HostError without a client.
     """
-    command, file = command_of(host, database, seconds)
-    ends = time.monotonic() + seconds
     left = dict(questions)
     tables: Dict[str, Table] = {}
     while left:
-        room = ends - time.monotonic()
+        room = patience.left
         if room <= 0:
             return {**tables, **dict.fromkeys(left, Table(error=3024))}
+        command, file = command_of(host, database, math.ceil(room))
         nonce = secrets.token_hex(8)
         execute = f"--execute={script(left, nonce, room)}"
         try:
@@ -133,11 +134,11 @@ def ask_all(
             )
         except HostError as exc:
             refuse_starved(host, command[0], room)
-            raise AccessRefusedError(late(seconds)) from exc
+            raise AccessRefusedError(late(patience.seconds)) from exc
         answered = parse(ran.out, nonce)
         if ran.status != 0 and not answered and is_late(ran.err):
             refuse_starved(host, command[0], room)
-            raise AccessRefusedError(late(connect_seconds(database, seconds)))
+            raise AccessRefusedError(late(connect_seconds(database, patience.seconds)))
         if ran.status != 0 and not answered:
             raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
         if ran.status != 0:

@@ -12,12 +12,20 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     NotReadError,
     Topic,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_slow_log import (
+    SETTINGS_OF_MARIADB,
+    SETTINGS_OF_MYSQL,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.statements import (
     MYSQL,
     shape_of,
 )
 
-OFF = "performance_schema is off: two lines in my.cnf, [mysqld] and performance_schema = ON, and a restart"
+OFF = "performance_schema is off"
+SWITCHED_ON = (
+    "put two lines into my.cnf, `[mysqld]` and `performance_schema = ON`, and restart the server; without a"
+    " restart, the slow log shows the slowest calls alone: SET GLOBAL slow_query_log = ON"
+)
 # What has no digest is the sum of all for which the table had no room left. Times are picoseconds.
 WORST = """
 with one as (
@@ -88,4 +96,5 @@ STATEMENTS = (
         grant="GRANT SELECT ON performance_schema.* TO {account}",
         made=made,
     ),
+    Topic("slow_calls", {0: SETTINGS_OF_MYSQL, 100000: SETTINGS_OF_MARIADB}),
 )

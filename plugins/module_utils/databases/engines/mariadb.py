@@ -12,12 +12,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     AccessRefusedError,
     Engine,
     NotReadError,
+    Patience,
     Topic,
     TopicAnswers,
     run_client,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_activity import (
     ACTIVITY,
+    LOCKS_SEEN,
     TAKE,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_client import (
@@ -31,8 +33,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._m
     LISTED,
     OBJECTS,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_slow_log import (
+    TABLE,
+    TABLE_GRANT,
+    of_file,
+    of_table,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_statements import (
+    OFF,
     STATEMENTS,
+    SWITCHED_ON,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -47,7 +57,19 @@ select 'answer', 40 + 2 union all select 'version', version() union all select '
 union all select 'max_connections', @@global.max_connections;
 show global status where variable_name in ('Threads_connected', 'Threads_running', 'Max_used_connections',
   'Connection_errors_max_connections', 'Aborted_connects', 'Uptime')"""
-ABOUT = "select version() as version, @@global.read_only as read_only, current_user() as account, database() as name"
+RIGHTS = {
+    "{monitor}": {
+        0: "REPLICATION CLIENT",
+        100502: "REPLICATION SLAVE ADMIN",
+        100509: "REPLICA MONITOR",
+    },
+    "{accounts}": {0: "mysql.user", 100400: "mysql.global_priv"},
+}
+"""What a grant has under another name by the server's number. Source: MariaDB, GRANT: global privileges."""
+ABOUT = """
+select version() as version, @@global.read_only as read_only, current_user() as account, database() as name,
+  (select count(*) from information_schema.plugins
+    where plugin_name = 'METADATA_LOCK_INFO' and plugin_status = 'ACTIVE') as shows_locks"""
 DATABASES = """
 select json_extract(coalesce(json_arrayagg(schema_name), '[]'), '$') as answer from information_schema.schemata
 where schema_name not in ('information_schema', 'performance_schema', 'mysql', 'sys')"""
@@ -103,7 +125,7 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
     """
     if database.get("name"):
         return [database]
-    tables = ask_all(host, database, {"names": DATABASES, "listed": LISTED}, seconds)
+    tables = ask_all(host, database, {"names": DATABASES, "listed": LISTED}, Patience(seconds))
     found = [{**database, "name": str(name)} for name in sorted(tables["names"].value() or [])]
     return found if lists_all(tables["listed"]) else [*found, database]
 
@@ -112,7 +134,8 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     """Read the topics of a gather."""
     topics = BY_GATHER[gather]
     first = {"about": ABOUT, "listed": LISTED} if topics is OBJECTS else {"about": ABOUT}
-    before = ask_all(host, database, first, seconds)
+    patience = Patience(seconds)
+    before = ask_all(host, database, first, patience)
     if before["about"].why or not before["about"].rows:
         raise AccessRefusedError(before["about"].why or "no answer")
     about = before["about"].rows[0]
@@ -125,24 +148,68 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     )
     offered = {one.name: one.sql_for(number) for one in topics}
     questions = {name: sql for name, sql in offered.items() if sql}
-    tables = ask_all(host, database, questions, seconds)
+    if about["shows_locks"] != "0" and questions.get("locks"):
+        questions["locks"] = LOCKS_SEEN
+    tables = ask_all(host, database, questions, patience)
     whole = "listed" not in before or lists_all(before["listed"])
     for one in topics:
-        grant = granted(one, about)
+        grant = grant_of(one.grant, about)
         if one.name not in tables:
             answers.not_offered[one.name] = f"it is read of MariaDB, not of {about['version']}"
             continue
         _note(answers, one, tables[one.name], grant)
         if not whole and one.name in answers.values:
             answers.unseen[one.name] = {"objects": 0, "grant": grant}
+    if topics is STATEMENTS:
+        _note_slow_calls(answers, host, database, patience)
     return answers
+
+
+def _note_slow_calls(
+    answers: TopicAnswers, host: Host, database: Dict[str, Any], patience: Patience
+) -> None:
+    """Look into the slow log of a server whose statements are not counted, or say why that is not possible either."""
+    settings = answers.values.pop("slow_calls", {})
+    why = answers.unread.pop("slow_calls", "")
+    if "statements" in answers.values:
+        return
+    if answers.unread["statements"] == OFF:
+        answers.unseen["statements"] = {"objects": 0, "grant": SWITCHED_ON, "why": "setting"}
+    try:
+        if not why:
+            answers.values["slow_calls"] = _slow_calls(host, database, settings, patience)
+    except NotReadError as exc:
+        why = str(exc)
+    if why:
+        answers.unread["statements"] += f"; the slow log: {why}"
+
+
+def _slow_calls(
+    host: Host, database: Dict[str, Any], settings: Dict[str, Any], patience: Patience
+) -> Dict[str, Any]:
+    """Return what is in the slow log.
+
+    Raises: NotReadError.
+    """
+    kept_in = str(settings["output"]).upper().split(",")
+    if not settings["is_on"] or "NONE" in kept_in:
+        raise NotReadError("it is off")
+    if "TABLE" not in kept_in:
+        return of_file(host, settings, patience)
+    asked = {"rows": TABLE, "about": ABOUT}
+    tables = ask_all(host, database, asked, patience)
+    if tables["rows"].why:
+        denied = tables["rows"].error in DENIED and not tables["about"].why
+        grant = grant_of(TABLE_GRANT, tables["about"].rows[0]) if denied else ""
+        raise NotReadError(f"{tables['rows'].why}{': ' if grant else ''}{grant}")
+    return of_table(settings, tables["rows"].value())
 
 
 def _note(answers: TopicAnswers, topic: Topic, table: Table, grant: str) -> None:
     """Take in what a topic gave, or why it gave nothing."""
     why = table.why
     if table.error in DENIED and grant:
-        why = f"{why}: {grant}"
+        answers.unseen[topic.name] = {"objects": 0, "grant": grant}
     try:
         value = TAKE.get(topic.name, Table.value)(table)
         value = topic.made(value) if topic.made and value is not None else value
@@ -168,12 +235,15 @@ def number_of(version: str) -> int:
     return sum(int(part) * by for part, by in zip(found.groups(), (10000, 100, 1))) if found else 0
 
 
-def granted(topic: Topic, about: Dict[str, str]) -> str:
-    """Return the statement that lets the account see a topic."""
+def grant_of(statement: str, about: Dict[str, str]) -> str:
+    """Return the statement that lets the account see something; empty if there is none."""
     user, _at, host = about["account"].rpartition("@")
     account = "@".join("'" + part.replace("'", "''") + "'" for part in (user, host))
     database = "`" + about["name"].replace("`", "``") + "`" if about["name"] != "NULL" else "*"
-    return topic.grant.replace("{database}", database).replace("{account}", account)
+    for name, right in RIGHTS.items():
+        known = [since for since in right if since <= number_of(about["version"])]
+        statement = statement.replace(name, right[max(known)])
+    return statement.replace("{database}", database).replace("{account}", account)
 
 
 ENGINE = Engine(

@@ -88,6 +88,35 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     return answers
 
 
+def crowded(host: Host, console: Dict[str, Any], database: Dict[str, Any], seconds: int) -> str:
+    """Return that a pool has no connection for another client of a database, as its console says it."""
+    shown, _connect, _query = _show(host, console, ("POOLS", "DATABASES"), seconds)
+    name = database.get("name") or "postgres"
+    return full(name, shown["POOLS"], shown["DATABASES"])
+
+
+def full(name: str, pools: Rows, databases: Rows) -> str:
+    """Return that all connections of a database's fullest pool are in use, and how many wait; empty if one is free.
+
+    Source: PgBouncer, usage: SHOW POOLS, SHOW DATABASES.
+    """
+    sizes = [_whole(row.get("pool_size")) or 0 for row in databases if row.get("name") == name]
+    said: List[Tuple[int, int]] = []
+    for row in pools:
+        free = sum(_whole(row.get(one)) or 0 for one in CONNECTED[1:])
+        used, waiting = _whole(row.get("sv_active")) or 0, _whole(row.get("cl_waiting")) or 0
+        is_full = used and not free and (waiting or used >= min(sizes, default=used + 1))
+        if row.get("database") == name and is_full:
+            said.append((waiting, used))
+    if not said:
+        return ""
+    waiting, used = max(said)
+    clients = "1 client waits" if waiting == 1 else f"{waiting} clients wait"
+    return (
+        f"the pool is full: {clients}, and each of its {used} connections to the server is in use"
+    )
+
+
 def _name(pool: Dict[str, Any]) -> Tuple[str, str]:
     return pool["database"], pool["account"]
 
@@ -207,5 +236,7 @@ ENGINE = Engine(
         re.IGNORECASE,
     ),
     saturated=re.compile(r"no more connections allowed", re.IGNORECASE),
+    before="postgresql",
+    crowded=crowded,
     holders="psql -p 6432 -U pgbouncer -d pgbouncer -c 'SHOW CLIENTS'",
 )

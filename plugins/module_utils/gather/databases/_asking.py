@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.children import
     STARVED_SHARE,
     Answer,
     CallBounds,
+    never,
     side_by_side,
 )
 
@@ -30,6 +31,7 @@ def ask_side_by_side(
     databases: Mapping[str, Dict[str, Any]],
     seconds: float,
     ends: float,
+    ends_lane: Callable[[Answer], bool] = never,
 ) -> Dict[str, Answer]:
     """Return the answer of each call, which has this many seconds to ask its database.
 
@@ -46,5 +48,6 @@ def ask_side_by_side(
         grace_seconds=grace,
         total_seconds=max(1.0, ends - time.monotonic() - seconds - grace - GRACE_SECONDS),
         lanes={name: server(database) for name, database in databases.items()},
+        ends_lane=ends_lane,
     )
     return side_by_side(calls, seconds, bounds)

@@ -13,7 +13,8 @@ from typing import ClassVar, Dict, List, Optional
 class UnseenObjects:
     """What was not seen of a topic. objects: how many; 0 if that is not told. grant: lets the account see them.
 
-    why: `locks` if not the account's rights are why: to read them takes more locks than the server can spare.
+    why: `locks` if not the account's rights are why: to read them takes more locks than the server can spare; `setting`
+    if a setting of the server is why, and grant says what to set.
     """
 
     objects: int
@@ -61,11 +62,15 @@ class LockWait:
 
 @dataclass(frozen=True)
 class LockWaits:
-    """How many wait for locks; the 100 that have waited for longest; holders: who blocks and does not wait."""
+    """How many wait for locks; the 100 that have waited for longest; holders: who blocks and does not wait.
+
+    holders_seen: false if somebody waits for a lock whose holder the server does not tell.
+    """
 
     waiting: int
     waiters: List[LockWait] = field(default_factory=list)
     holders: List[OpenTransaction] = field(default_factory=list)
+    holders_seen: bool = True
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class StatementCounters:
     queryid: its number, as text. nested: it runs inside of a function. shape: its text without data. calls: how often
     it ended. total_seconds: of running it; plan_seconds: of planning it, 0 where that is not counted. mean, stddev,
     min and max: of one call. read_seconds, write_seconds: of reading and writing blocks, 0 where that is not timed.
-    wal_bytes: of the write-ahead log. since: when its counting began, where the server says so. What a kind does not
-    count is None.
+    wal_bytes: of the write-ahead log. since: when its counting began, where the server says so. examined_rows: read to
+    answer it. full_scans: calls that read a whole table. What a kind does not count is None.
     """
 
     queryid: str
@@ -49,6 +49,8 @@ class StatementCounters:
     temp_read_blocks: Optional[int] = None
     temp_written_blocks: Optional[int] = None
     wal_bytes: Optional[int] = None
+    examined_rows: Optional[int] = None
+    full_scans: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,32 @@ class StatementLoad:
 
 
 @dataclass(frozen=True)
+class SlowCalls:
+    """What a server of MariaDB has logged of calls that took from_seconds or more, and of no others.
+
+    at: when it was read, by the server's clock. window_seconds: how far back. one_in: of how many such calls one is
+    logged. calls, total_seconds: of all in the window. cut: its oldest part was too much to be read. worst: by
+    statement, those with the most time. file: empty if it is a table.
+    """
+
+    at: str
+    window_seconds: float
+    from_seconds: float
+    calls: int
+    total_seconds: float
+    worst: List[StatementCounters]
+    one_in: int = 1
+    cut: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True)
 class DatabaseStatements:
     """Which statements one server has run; a topic that its kind does not have is None.
 
     connected: it let us in; if not, reason is its own. unread: topics that could not be read, and why. not_offered:
-    those that this version has not, and why. unseen: what the account may not see, by topic.
+    those that this version has not, and why. unseen: what the account may not see, by topic. slow_calls: of a server
+    whose statements are not counted, if it logs them.
     """
 
     VERSION: ClassVar[int] = 1
@@ -95,3 +118,4 @@ class DatabaseStatements:
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)
     statements: Optional[StatementLoad] = None
+    slow_calls: Optional[SlowCalls] = None

@@ -16,7 +16,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
     NotLookedAtError,
     TopicAnswers,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    LATE,
+    Refusal,
+    told,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import (
     ENGINES,
     server,
@@ -83,11 +87,11 @@ def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obs
     single: Databases = {}
     unread: List[Observation] = []
     for name, (database, known) in asked.items():
-        found = (lists[name].value if name in lists else None) or {"databases": []}
+        listed = lists.get(name, Answer({"databases": []}))
+        found = listed.value or {"databases": [{**database, "refused": listed.error}]}
         if found.get("why"):
             unread.append(_unread(name, (database, known), found["why"], asking))
             continue
-        # One that refuses us is asked again, and says why.
         for one in found["databases"] or [database]:
             single.setdefault(subject(one), (one, known))
     observed = _observed(single, host, asking, ends)
@@ -96,13 +100,13 @@ def of_databases(params: Dict[str, Any], host: Host, asking: Asking) -> List[Obs
 
 
 def _names(host: Host, database: Dict[str, Any], seconds: float) -> Dict[str, Any]:
-    """Return the databases of a server, nothing if it refuses, or why they are not looked at."""
+    """Return the databases of a server, itself with the reason if it refuses, or why they are not looked at."""
     try:
         return {"databases": ENGINES[database["kind"]].databases(host, database, seconds)}
     except NotLookedAtError as exc:
         return {"why": str(exc)}
-    except AccessRefusedError:
-        return {"databases": []}
+    except AccessRefusedError as exc:
+        return {"databases": [{**database, "refused": _refusal(exc, seconds).reason}]}
 
 
 def _unread(name: str, one: Tuple[Dict[str, Any], bool], why: str, asking: Asking) -> Observation:
@@ -121,7 +125,7 @@ def _observed(databases: Databases, host: Host, asking: Asking, ends: float) -> 
         for name, (database, _known) in databases.items()
     }
     places = {name: database for name, (database, _known) in databases.items()}
-    answers = ask_side_by_side(calls, places, asking.seconds, ends)
+    answers = ask_side_by_side(calls, places, asking.seconds, ends, _is_silent)
     seen = []
     for name, (database, known) in databases.items():
         data = _data(answers[name], database)
@@ -141,16 +145,23 @@ def _read(host: Host, engine: Engine, database: Dict[str, Any], asking: Asking) 
         answers = engine.read(host, database, asking.gather, asking.seconds)
         return {"connected": True, **answers.as_data()}
     except AccessRefusedError as exc:
-        return {"connected": False, "reason": _reason(exc, asking.seconds)}
+        why = _refusal(exc, asking.seconds)
+        return {"connected": False, "reason": why.reason, "cause": why.cause}
 
 
-def _reason(exc: AccessRefusedError, seconds: float) -> str:
-    return str(exc) if exc.cause else told(str(exc), seconds).reason
+def _refusal(exc: AccessRefusedError, seconds: float) -> Refusal:
+    return Refusal(str(exc), exc.cause) if exc.cause else told(str(exc), seconds)
+
+
+def _is_silent(answer: Answer) -> bool:
+    """Return whether a server lets nobody in and refuses nobody: its other databases would be waited for as long."""
+    return answer.late or (answer.value or {}).get("cause") == LATE
 
 
 def _data(answer: Answer, database: Dict[str, Any]) -> Dict[str, Any]:
     """Return what came of one; a reason in one line, without passwords."""
-    data = answer.value or {"connected": False, "reason": answer.error}
+    data = dict(answer.value or {"connected": False, "reason": answer.error})
+    data.pop("cause", None)
     if "reason" in data:
         data["reason"] = scrub(" ".join(str(data["reason"]).split()), database)[:400]
-    return dict(data)
+    return data

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
+from typing import Any, Callable, Dict, Mapping, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared import (
     ARGUMENTS as DECLARED,
@@ -18,23 +18,29 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.declared i
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
+    Engine,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
     AMBIGUOUS,
     DENIED,
     FULL,
     LIMIT_BYTES,
+    POOL_FULL,
     REASON_CHARACTERS,
     Refusal,
     told,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import ENGINES
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import (
+    LATE as LATE_CAUSE,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import (
+    ENGINES,
+    place,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._asking import (
     ask_side_by_side,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.children import (
-    LATE,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.children import Answer
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation, Whole
 
@@ -53,6 +59,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """
     found, whole = wanted(params, host)
     seconds = params["timeout_seconds"]
+    ends = time.monotonic() + TIMEOUT_SECONDS
     answers = ask_side_by_side(
         {
             name: partial(probe, host, database, seconds)
@@ -60,12 +67,15 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         },
         {name: database for name, (database, _shown) in found.items()},
         seconds,
-        time.monotonic() + TIMEOUT_SECONDS,
+        ends,
     )
+    crowds = _crowds(found, answers, host, (seconds, ends))
     seen = []
     for name, (database, declared) in found.items():
         answer = answers[name]
-        if answer.error == LATE.format(seconds):  # the child itself hangs, in a library
+        if crowds.get(name):
+            data = _refusal(crowds[name], database, POOL_FULL)
+        elif answer.late:  # the child itself hangs, in a library
             data = _refusal(answer.error, database)
         elif answer.error:
             seen.append(Observation(name, error=scrub(answer.error, database), of=SET))
@@ -77,6 +87,43 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         data = {"kind": database["kind"], "declared": declared, **data}
         seen.append(Observation(name, data, raw=raw[:RAW_LIMIT_CHARACTERS], of=SET))
     return Whole(seen, [SET]) if whole else seen
+
+
+def _crowds(
+    found: Mapping[str, Tuple[Dict[str, Any], bool]],
+    answers: Mapping[str, Answer],
+    host: Host,
+    time_left: Tuple[int, float],
+) -> Dict[str, str]:
+    """Return by name which databases gave no answer for want of a connection, as what stands before them says it."""
+    seconds, ends = time_left
+    late = [
+        name
+        for name, one in answers.items()
+        if one.late or (one.value or {}).get("cause") == LATE_CAUSE
+    ]
+    calls: Dict[str, Callable[[], Any]] = {}
+    places: Dict[str, Dict[str, Any]] = {}
+    for before, (console, _declared) in found.items():
+        engine = ENGINES[console["kind"]]
+        for name in late:
+            database = found[name][0]
+            if database["kind"] == engine.before and place(database) == place(console):
+                calls[name] = partial(_crowded, host, engine, console, database, seconds)
+                places[name] = found[before][0]
+    if not calls:
+        return {}
+    told_why = ask_side_by_side(calls, places, seconds, ends)
+    return {name: str(one.value or "") for name, one in told_why.items()}
+
+
+def _crowded(
+    host: Host, engine: Engine, console: Dict[str, Any], database: Dict[str, Any], seconds: int
+) -> str:
+    try:
+        return engine.crowded(host, console, database, seconds)
+    except AccessRefusedError:
+        return ""
 
 
 def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 
 ABOUT = """
 select json_build_object('number', current_setting('server_version_num')::int, 'standby', pg_is_in_recovery(),
-  'port', current_setting('port')::int, 'system', (select system_identifier::text from pg_control_system()),
+  'system', (select system_identifier::text from pg_control_system()),
   'database', (select oid::bigint from pg_database where datname = current_database()),
   'began', extract(epoch from pg_postmaster_start_time())::float8,
   'account', current_user)"""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from typing import Any, Callable, Dict, Mapping
@@ -24,6 +25,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.client
     Client,
     values_of,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors import (
+    OptimizeError,
+)
 
 NAME = "upkeep db_optimize"
 """Of each of the job's sessions: at most one works at a time, beside one that looks at it."""
@@ -32,6 +36,28 @@ LOST, CANCELLED, DEADLOCK = "08006", "57014", "40P01"
 NO_CONNECTION, ENDED_BY_SIGINT = 2, 3
 """What psql ends with. Source: psql(1), Exit Status; src/bin/psql/settings.h."""
 WATCH_SECONDS = 2.0
+POOLED = "pooled"
+"""Stands for a SQLSTATE: the session is not the one that our client has begun."""
+THROUGH_POOL = (
+    "a pool answers there, and what the job sets for its session would hold for another client's; declare the"
+    " server's own port or socket"
+)
+_NO_SETTINGS = re.compile(r"unsupported startup parameter|command-line options", re.IGNORECASE)
+"""What pools say of settings that a session begins with. Source: PgBouncer, client.c; Amazon RDS Proxy."""
+# What a session begins with is sent by its client and applied by the server that begins it. A pool gives a session that
+# it has begun itself, with other settings, in each of its modes; a port that is passed on changes nothing. Nothing is
+# set before this is known, as that would stay in a session of a pool.
+OWN = r"""\set own off
+\set pooled off
+SELECT ok AS own, NOT ok AS pooled FROM (SELECT coalesce(
+  pg_catalog.current_setting('upkeep.session', true) OPERATOR(pg_catalog.=) '{nonce}', false) AS ok) AS one \gset
+\if :pooled
+\echo {nonce} pooled
+\quit
+\elif :own
+\else
+\quit
+\endif"""
 LATE_SECONDS = 5.0
 """How long after its own timeout a statement is left to the server before it is cancelled from here."""
 
@@ -48,7 +74,7 @@ class Psql:
     def ask(self, sql: str, seconds: float = 0.0) -> Any:
         """Return the one JSON value of a question.
 
-        Raises: AccessRefusedError with the reason.
+        Raises: AccessRefusedError with the reason, OptimizeError through a pool.
         """
         seconds = seconds or self.seconds
         settings = {
@@ -83,7 +109,7 @@ class Psql:
         The server ends it after these seconds; so does this process, if the server does not. If this process is
         asked to end, or killed, it is cancelled too.
 
-        Raises: AccessRefusedError if there is no connection.
+        Raises: AccessRefusedError if there is no connection, OptimizeError through a pool.
         """
         ends = time.monotonic() + seconds
         own = {"statement_timeout": max(1, int(seconds * 1000)), **settings}
@@ -119,8 +145,10 @@ class Psql:
             }
         )
         nonce = secrets.token_hex(8)
+        environment["PGOPTIONS"] = f"-c upkeep.session={nonce}"
         # Without the path, an object of the database's owner could answer for the server's own.
-        lines = ["SET search_path = pg_catalog, pg_temp;", "SET client_min_messages = error;"]
+        lines = [OWN.replace("{nonce}", nonce)]
+        lines += ["SET search_path = pg_catalog, pg_temp;", "SET client_min_messages = error;"]
         lines += [f"SET {name} = '{value}';" for name, value in settings.items()]
         lines += [f"{statement.strip()};", f"\\echo {nonce} :SQLSTATE"]
         command = ["psql", "-X", "-w", "-q", "-A", "-t", "-v", "VERBOSITY=sqlstate", "-f", "-"]
@@ -133,10 +161,12 @@ class Psql:
     def _said(self, client: Client, nonce: str) -> tuple[str, str]:
         """Return the SQLSTATE and the value; the state of a lost connection if there is none.
 
-        Raises: AccessRefusedError if there was no connection.
+        Raises: AccessRefusedError if there was no connection, OptimizeError through a pool.
         """
         status, out, err = client.ended()
         text, found, state = out.rpartition(f"{nonce} ")
+        if state.strip() == POOLED or (not found and _NO_SETTINGS.search(err)):
+            raise OptimizeError(THROUGH_POOL)
         if found:
             return state.strip(), text
         if status == ENDED_BY_SIGINT:

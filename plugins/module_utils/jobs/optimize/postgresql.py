@@ -13,11 +13,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     OK,
-    PORT,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines.postgresql import (
     DATABASES,
-    POOLED,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.registry import subject
 from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
@@ -50,7 +48,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize._psql 
     why,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.errors import (
-    OptimizeError,
     StandbyError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs.optimize.job import Job, Tried
@@ -77,8 +74,6 @@ def databases(job: Job, database: Dict[str, Any]) -> List[Dict[str, Any]]:
     if database["name"]:
         return [database]
     found = Psql(job.host, database, job.params).ask(DATABASES)
-    if found["port"] != (database["port"] or PORT):
-        raise OptimizeError(POOLED)
     return [{**database, "name": str(one["name"])} for one in found["databases"]]
 
 
@@ -109,12 +104,6 @@ class PostgresWork:
         self.psql.number = about["number"]
         if about["standby"]:
             raise StandbyError("it is a standby: what is done on its primary comes to it")
-        port = database.get("port") or PORT
-        if about["port"] != port and not job.params["server_elsewhere"]:
-            raise OptimizeError(
-                f"port {port} leads to a server that listens on {about['port']}: a pool, or a port that is passed on; "
-                "declare the server itself"
-            )
         self.folder = ""
         if not job.params["server_elsewhere"]:
             self.folder = data_folder(self.psql, about, job.host)

@@ -34,8 +34,10 @@ Judge = Callable[..., Verdict | None]
 """Of an observation, limits and the time, and of its history where the check has one."""
 
 
-def of_topic(name: str) -> Callable[[Judge], Judge]:
+def of_topic(name: str, first: str = "") -> Callable[[Judge], Judge]:
     """Return a decorator: the judge is called with an observation that has this topic, which is a field of its shape.
+
+    first: the check that says what to do if a setting of the server is why there is none.
 
     A topic that the kind of database does not have is not judged; one that could not be read is unknown. If the
     account may not see some of its objects, a pass becomes unknown, with the statement that lets it.
@@ -45,7 +47,7 @@ def of_topic(name: str) -> Callable[[Judge], Judge]:
         @wraps(judge)
         def judged(seen: Seen, limits: Any, now: datetime, *history: Any) -> Verdict | None:
             if getattr(seen, name) is None:
-                return _unread(seen, name)
+                return _unread(seen, name, first)
             verdict = judge(seen, limits, now, *history)
             if verdict is None:
                 return None
@@ -58,7 +60,7 @@ def of_topic(name: str) -> Callable[[Judge], Judge]:
     return decorated
 
 
-def _unread(seen: Seen, name: str) -> Verdict | None:
+def _unread(seen: Seen, name: str, first: str) -> Verdict | None:
     """Return why the topic is not there; None if the kind of database has none, even if it let nobody in."""
     engine = ENGINES.get(seen.kind)
     if engine is None:
@@ -73,6 +75,8 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
     if name in seen.unread:
         hidden = seen.unseen.get(name)
         why = short(seen.unread[name], 200)
+        if first and hidden and hidden.why == "setting" and not getattr(seen, "slow_calls", None):
+            return unknown(f"could not be read: {why}", remedy=after(first))
         return unknown(f"could not be read: {why}", remedy=_let(hidden) if hidden else "")
     return unknown("was not observed")
 
@@ -91,5 +95,6 @@ def _let(hidden: UnseenObjects) -> str:
     """Return the statement that lets the account see what it may not."""
     grant = short(hidden.grant, GRANT_CHARACTERS)
     if hidden.why:
-        return "decide: raise max_locks_per_transaction; the server must be restarted"
+        said = "raise max_locks_per_transaction; the server must be restarted"
+        return f"decide: {said if hidden.why == 'locks' else grant}"
     return f"decide: let the account see them: {grant}" if grant else ""

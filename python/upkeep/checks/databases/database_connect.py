@@ -41,6 +41,8 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
         reason = short(seen.reason or "no connection", 200)
         if seen.cause == refusals.AMBIGUOUS:
             return unknown(f"not asked: {reason}", remedy=STEPS[refusals.AMBIGUOUS])
+        if seen.cause == refusals.POOL_FULL:
+            return unknown(f"not asked: {reason}", remedy=STEPS[refusals.POOL_FULL])
         if seen.cause in UNJUDGED:
             return unknown(f"not opened: {reason}", remedy=_next(seen))
         if seen.declared:
@@ -99,6 +101,7 @@ STEPS = {
     refusals.DENIED: "decide: correct the user or the password of its entry in `databases`, or the account's rights",
     refusals.NO_DATABASE: "decide: correct the name of its entry in `databases`, or make the database",
     refusals.FULL: after("database_pool"),
+    refusals.POOL_FULL: after("database_pooler"),
     refusals.TLS: "decide: correct `tls` of its entry in `databases`, or give the server a certificate that is trusted",
     refusals.STARTING: "decide: wait until it has started; see the server's log if it takes long",
     refusals.CLOSED: _SEE_LOG,

@@ -25,6 +25,11 @@ from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
 
 PREPARED_OF_MARIADB = look("mariadb -e 'XA RECOVER'", "decide: commit it or roll it back")
+SHOW_HOLDERS = look(
+    "mariadb -e 'SHOW PROCESSLIST'",
+    'decide: it may be one that sleeps; INSTALL SONAME "metadata_lock_info" lets the next check name it, but waits too'
+    " while all tables are locked",
+)
 PREPARED = 0
 """Stands for a prepared transaction, which has no session."""
 
@@ -62,6 +67,9 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
             f"{who(longest)} has waited for {duration(seconds)}, at most {limit / 60:g} min, for "
             f"{short(longest.wants or 'a lock', 120)}; {_rooted(waits, root, behind)}"
         )
+        if root is None and not waits.holders_seen and not longest.blocked_by:
+            text = f"{text}; who holds it is not visible without the plugin metadata_lock_info"
+            return failed(severity, text, *measures, remedy=SHOW_HOLDERS)
         return failed(severity, text, *measures, remedy=_end(seen.kind, root))
     said = f"{counted(waits.waiting, 'session waits', 'sessions wait')} for a lock"
     said = f"{said}, the longest for {duration(seconds)}" if longest else said
@@ -128,7 +136,8 @@ CHECK = Check(
     ),
     cannot_see=(
         "What is waited for in another database than the one asked has no name. On PostgreSQL 13, a "
-        "wait counts from the beginning of the statement."
+        "wait counts from the beginning of the statement. On MariaDB, who holds a lock of a table's definition or of a "
+        "backup is told by the plugin metadata_lock_info alone, and not for each who waits."
     ),
     limits=Limits(),
     judge=judge,

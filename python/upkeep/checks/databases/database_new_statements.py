@@ -57,7 +57,7 @@ class Limits:
     min_looks: int = 3
 
 
-@of_topic("statements")
+@of_topic("statements", first="database_slow_statements")
 def judge(
     seen: DatabaseStatements, limits: Limits, now: datetime, history: Sequence[PastMoment]
 ) -> Verdict:

@@ -26,6 +26,7 @@ from upkeep.checks.databases._intervals import (
     see,
 )
 from upkeep.checks.databases._shifts import Interval
+from upkeep.checks.databases._slow_calls import judge_slow_calls
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.model.text import counted, duration
@@ -51,7 +52,8 @@ class Limits:
     min_calls: calls between the two checks, below which it is not judged.
     low_load_percent: its share of the time of all statements, from which it fails, in percent.
     medium_load_percent: its share of the time of all statements, from which it fails, in percent.
-    min_busy_percent: time of its calls per time that passed, below which it is not worth work, in percent.
+    min_busy_percent: time of its calls per time that passed, below which it is not worth work, in percent. Of a slow
+        log this is the only limit.
     """
 
     mean_seconds: float = 0.020
@@ -61,8 +63,17 @@ class Limits:
     min_busy_percent: float = 1.0
 
 
-@of_topic("statements")
 def judge(
+    seen: DatabaseStatements, limits: Limits, now: datetime, history: Sequence[PastMoment]
+) -> Verdict | None:
+    """Judge the counters of the statements; of a server that has none, what it logs of slow calls."""
+    if seen.statements is None and seen.slow_calls is not None:
+        return judge_slow_calls(seen, limits.min_busy_percent, now, history)
+    return _judge_counters(seen, limits, now, history)
+
+
+@of_topic("statements")
+def _judge_counters(
     seen: DatabaseStatements, limits: Limits, now: datetime, history: Sequence[PastMoment]
 ) -> Verdict:
     """Judge the statements with the most time since an earlier check."""
@@ -130,12 +141,18 @@ CHECK = Check(
     why="A few slow statements are most of the load of many servers; all others wait behind them.",
     cannot_see=(
         "Statements that the server has forgotten, or that are not among its 100 worst. What a "
-        "client waits for besides: the network, the pool, its own work. Single slow calls of a fast statement."
+        "client waits for besides: the network, the pool, its own work. Single slow calls of a fast "
+        "statement. In a slow log: calls that were faster than it logs. Who may send statements can send "
+        "one that looks like entries of the log."
     ),
     limits=Limits(),
     judge=judge,
     history=History(days=35, at_most=60),
-    measures={"busy": MeasureKind.STATE, "slow": MeasureKind.STATE},
+    measures={
+        "busy": MeasureKind.STATE,
+        "slow": MeasureKind.STATE,
+        "logged": MeasureKind.STATE,
+    },
     source="pgHero: slow queries, 20 ms × 100 calls",
     remedy="decide: see its plan with EXPLAIN, and whether an index or another query helps",
     absence={"databases": gone()},

@@ -88,7 +88,7 @@ def statements(seen: Observation) -> Sequence[Observation]:
     return parts
 
 
-@of_topic("statements")
+@of_topic("statements", first="database_slow_statements")
 def judge(
     seen: DatabaseStatements, limits: Limits, now: datetime, history: Sequence[PastMoment]
 ) -> Verdict:

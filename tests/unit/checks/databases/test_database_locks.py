@@ -44,6 +44,26 @@ def test_limits(seconds: float | None, severity: Severity | None) -> None:
     assert verdict_of(waits_of(LockWait(2, seconds=seconds, blocked_by=[1]))).severity is severity
 
 
+@pytest.mark.parametrize(
+    ("seen", "words", "remedy"),
+    [
+        (False, "; who holds it is not visible without the plugin metadata_lock_info", "mariadb -e 'SHOW PROCESSLIST'  # "),
+        (True, "; 1 session waits in all", ""),
+    ],
+)  # fmt: skip
+def test_a_holder_that_the_server_does_not_tell_is_said(
+    seen: bool, words: str, remedy: str
+) -> None:
+    waits = LockWaits(1, [LockWait(2, "shop", seconds=300)], holders_seen=seen)
+
+    verdict = judge(DatabaseActivity("mariadb", True, locks=waits), LIMITS, NOW)
+
+    assert verdict is not None
+    assert verdict.severity is Severity.HIGH
+    assert verdict.message.endswith(words)
+    assert verdict.remedy.startswith(remedy)
+
+
 def test_nobody_waits() -> None:
     verdict = verdict_of(LockWaits(0))
 
