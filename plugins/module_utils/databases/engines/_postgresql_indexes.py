@@ -13,11 +13,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
     AT_MOST,
     COUNTED,
+    HIDDEN,
     MIB_PAGES,
     NAME,
     OURS,
-    SCHEMAS,
-    SEES_STATISTICS,
 )
 
 PAGE = "current_setting('block_size')::bigint"
@@ -166,7 +165,7 @@ attribute as materialized (
     join pg_attribute a on a.attrelid = case when b.indkey[k] = 0 then b.oid else b.indrelid end
       and a.attnum = case when b.indkey[k] = 0 then k + 1 else b.indkey[k] end),
 hidden as materialized (
-  select b.* from big b where exists (select from attribute a where a.oid = b.oid and not a.may)),
+  select b.*, 'TABLES' as objects from big b where exists (select from attribute a where a.oid = b.oid and not a.may)),
 width as (
   select a.oid, count(*) as columns, count(s.attname) as known, coalesce(max(s.null_frac), 0) as nulls,
     coalesce(sum((1 - s.null_frac) * s.avg_width), 0) as bytes
@@ -180,7 +179,7 @@ needed as (
 worst as (select * from needed where relpages - pages >= relpages / 10.0
   order by relpages - pages desc, relname limit {AT_MOST})
 select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
+  'unseen', (select count(*) from hidden), 'hidden', {HIDDEN},
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},
       'table', quote_ident(nspname) || '.' || quote_ident(of),
       'size_bytes', (relpages * page)::bigint, 'wasted_bytes', ((relpages - pages) * page)::bigint)
@@ -197,5 +196,5 @@ INDEXES = (
     ),
     Topic("unused_indexes", {0: UNUSED}),
     Topic("missing_indexes", {0: MISSING}),
-    Topic("index_bloat", {0: INDEX_BLOAT}, grant=SEES_STATISTICS, second=True),
+    Topic("index_bloat", {0: INDEX_BLOAT}, second=True),
 )

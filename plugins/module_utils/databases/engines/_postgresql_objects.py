@@ -12,14 +12,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
     AT_MOST,
+    HIDDEN,
     NAME,
     OURS,
-    SCHEMAS,
     TABLES,
 )
-
-SEES_SEQUENCES = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {account}"
-SEES_KEYS = "GRANT SELECT ON ALL {objects} IN SCHEMA {schemas} TO {reader}"
 
 # To read a sequence takes a lock until the question is done: at most a quarter of the server's are taken, for those
 # first that have the fewest numbers. One of bigint does not come to its end, so it is not missed.
@@ -33,7 +30,7 @@ with one as materialized (
       as place
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
   where c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_is_in_recovery()),
-hidden as materialized (select nspname from one where not may),
+hidden as materialized (select nspname, 'SEQUENCES' as objects from one where not may),
 given as materialized (
   select *, pg_sequence_last_value(seqrelid)::bigint as last from one where may and place <= {LOCKS}),
 far as (
@@ -44,7 +41,7 @@ worst as (
   select * from far order by case when seqincrement > 0 then seqmax - last::numeric else last::numeric - seqmin end
       >= abs(seqincrement), share desc nulls first, relname limit {AT_MOST})
 select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
+  'unseen', (select count(*) from hidden), 'hidden', {HIDDEN},
   'unlocked', (select count(*) from one where may and place > {LOCKS} and numbers < 9e15),
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME}, 'type', format_type(seqtypid, null),
       'last_value', last, 'max_value', seqmax, 'min_value', seqmin, 'increment_by', seqincrement, 'cycle', seqcycle,
@@ -88,7 +85,8 @@ small as materialized (
       on s.relid = c.oid and s.attnum = a.attnum
   where coalesce(d.type, a.atttypid) in ('int2'::regtype, 'int4'::regtype)
     and case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
-hidden as materialized (select nspname, seqrelid from small where not may),
+hidden as materialized (
+  select nspname, case when seqrelid is null then 'TABLES' else 'SEQUENCES' end as objects from small where not may),
 far as (
   select *, 'sequence' as known_by, abs(pg_sequence_last_value(seqrelid)::float8) / most as share
   from small where may and seqrelid is not null and place <= {LOCKS}
@@ -101,8 +99,7 @@ far as (
   where k.may and k.seqrelid is null and not (low < -0.1 * most and high > 0.1 * most)),
 worst as (select * from far where share >= 0.3 order by share desc, relname limit {AT_MOST})
 select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
-  'objects', (select case when max(seqrelid) is null then 'TABLES' else 'SEQUENCES' end from hidden),
+  'unseen', (select count(*) from hidden), 'hidden', {HIDDEN},
   'unlocked', (select count(*) from small where may and seqrelid is not null and place > {LOCKS}),
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('table', {NAME}, 'name', quote_ident(attname),
       'type', format_type(atttypid, null), 'known_by', known_by, 'share', round(least(share, 1)::numeric, 3)::float8)
@@ -186,8 +183,8 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table',
   'replica', replica) order by kind not in ('setting', 'foreign key'), kind desc, of, what), '[]')) from worst"""
 
 OBJECTS = (
-    Topic("sequences", {0: SEQUENCES}, grant=SEES_SEQUENCES, second=True),
-    Topic("key_columns", {0: KEY_COLUMNS}, grant=SEES_KEYS, second=True),
+    Topic("sequences", {0: SEQUENCES}, second=True),
+    Topic("key_columns", {0: KEY_COLUMNS}, second=True),
     Topic("foreign_keys", {0: FOREIGN_KEYS}),
     Topic(
         "constraints",

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
-    PERMISSION,
     AccessRefusedError,
     Engine,
     NotLookedAtError,
@@ -24,24 +23,32 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     DENIED,
     PORT,
+    Reply,
     ask_all,
     sockets,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
-    STATEMENTS,
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_rights import (
+    REFUSED,
+    Lack,
+    asked_of,
+    let_in,
+    merged,
     of_extension,
-    unloaded,
+    quoted,
+    readable,
+    reader_of,
+    reads,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
+    NOT_LOADED,
+    STATEMENTS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-GRANT_CHARACTERS = 1000
-"""How long a list of schemas in a statement may be, which a person is to read."""
-READER = "upkeep_reader"
-"""The name in statements for a role that a site could name in explain_as, if it has none."""
 BY_GATHER = {
     "database_activity": ACTIVITY,
     "database_objects": OBJECTS,
@@ -71,6 +78,11 @@ select json_build_object(
   'number', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
   'account', current_user,
+  'database', current_database(),
+  'port', current_setting('port')::int,
+  'folders', (select setting from pg_settings where name = 'unix_socket_directories'
+    and (inet_server_addr() <<= '127.0.0.0/8' or inet_server_addr() = '::1')),
+  'reader', {reader},
   'may', {may},
   'extensions', (select coalesce(json_object_agg(extname, array[extversion, quote_ident(nspname),
     has_schema_privilege(n.oid, 'USAGE')::text]), '{}')
@@ -149,21 +161,58 @@ def listed(
 
 
 def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
-    """Read the topics of a gather: those of the site's second role on a connection of its own."""
+    """Read the topics of a gather: those of the site's second role on a connection of its own, and as that role alone.
+
+    What that role may not see is not asked for as the other: the site has named it so that the other need not see it.
+    """
     topics = BY_GATHER[gather]
     answers = TopicAnswers()
-    second = [one for one in topics if one.second] if database.get("explain_as") else []
+    has_second = bool(database.get("explain_as"))
+    second = [one for one in topics if one.second] if has_second else []
     first = [one for one in topics if one not in second]
-    _take(answers, first, host, database, seconds)
+    about = _take(answers, first, host, database, seconds)
+    reader = about["account"]
     if second:
-        about = answers.about
+        noted = answers.about
         try:
-            _take(answers, second, host, as_second(database), seconds)
+            reader = _take(answers, second, host, as_second(database), seconds)["account"]
         except AccessRefusedError as exc:
-            why = f"the role of explain_as was refused: {told(str(exc), seconds).reason}"
-            answers.unread.update({one.name: why[:400] for one in second})
-        answers.about = about
+            _refused(answers, second, about, told(str(exc), seconds).reason)
+        answers.about = noted
+    _let_read(answers, about, reader, has_second=has_second)
     return answers
+
+
+def _refused(
+    answers: TopicAnswers, topics: Sequence[Topic], about: Mapping[str, Any], reason: str
+) -> None:
+    """Note that the second role did not get in, with what lets it in, as far as the first one sees what it lacks."""
+    role = about["reads_as"]
+    lacks = let_in(role, about["reader"], about["database"])
+    for one in topics:
+        answers.unread[one.name] = f"the role of explain_as was refused: {reason}"[:400]
+        answers.unseen[one.name] = {
+            "objects": 0, "statements": lacks, "database": about["database"], "role": role,
+            "why": "" if lacks else REFUSED,
+        }  # fmt: skip
+
+
+def _let_read(
+    answers: TopicAnswers, about: Mapping[str, Any], account: str, *, has_second: bool
+) -> None:
+    """Note what lets the reading role see what it may not: the same statements for all topics, to be run once.
+
+    Without a second role, the account itself may be let read sequences, for that shows no row; for tables, the site has
+    to name one.
+    """
+    notes = [one for one in answers.unseen.values() if "hidden" in one]
+    hidden = merged([one.pop("hidden") for one in notes])
+    unnamed = not has_second and "TABLES" in hidden
+    role = about["reads_as"] if unnamed else account
+    first = let_in(role, about["reader"], about["database"]) if unnamed else []
+    for one in notes:
+        one["statements"] = [*first, *reads(hidden, role)]
+        one.update(database=about["database"], role=role, unnamed=unnamed)
 
 
 def _take(
@@ -172,99 +221,117 @@ def _take(
     host: Host,
     database: Dict[str, Any],
     seconds: float,
-) -> None:
-    """Ask what the server is, then what it offers of the topics, and note what came."""
+) -> Dict[str, Any]:
+    """Ask what the server is, then what it offers of the topics, and note what came; return what it is."""
     may = ", ".join(f"'{one.name}', {one.needs}" for one in topics if one.needs)
-    asked = {"about": ABOUT.replace("{may}", f"json_build_object({may})")}
-    about = ask_all(host, database, asked, seconds).by_name["about"]
-    if about.why or not isinstance(about.value, dict):
-        raise AccessRefusedError(about.why or "no answer")
-    account = about.value["account"]
-    roles = {"account": account, "reader": account if database.get("explain_as") else READER}
-    questions = _questions(answers, topics, about.value, roles)
-    answers.about = {name: about.value[name] for name in ("version", "in_recovery")}
+    role = reader_of(database)
+    asked = ABOUT.replace("{may}", f"json_build_object({may})").replace("{reader}", asked_of(role))
+    reply = ask_all(host, database, {"about": asked}, seconds).by_name["about"]
+    if reply.why or not isinstance(reply.value, dict):
+        raise AccessRefusedError(reply.why or "no answer")
+    about = {**reply.value, "reads_as": role}
+    questions = _questions(answers, topics, about)
+    answers.about = {name: about[name] for name in ("version", "in_recovery")}
+    socket = _socket(host, about)
+    if socket:
+        answers.about["socket"] = socket
     replies = ask_all(host, database, questions, seconds).by_name if questions else {}
     for one in topics:
         if one.name in answers.unread:
             continue
         if one.name not in replies:
             since = min(one.sql) // 10000
-            version = about.value["version"]
-            answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
+            answers.not_offered[one.name] = f"PostgreSQL {about['version']} has none, {since} does"
         elif replies[one.name].why:
-            answers.unread[one.name] = unloaded(one, replies[one.name]) or replies[one.name].why
-            if replies[one.name].state == DENIED and one.grant:
-                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
+            _lacks(answers, one, about, _lack_of(one, replies[one.name], about))
         else:
-            note(answers, one, replies[one.name].value, roles)
+            note(answers, one, replies[one.name].value, about)
+    return about
+
+
+def _socket(host: Host, about: Mapping[str, Any]) -> str:
+    """Return the socket of a server that was asked by TCP on this host; empty if it is not known, or not here.
+
+    The server may be in a container, which has its own files.
+    """
+    for folder in str(about["folders"] or "").split(","):
+        path = f"{folder.strip().strip(chr(34))}/.s.PGSQL.{about['port']}"
+        if path.startswith("/") and _is_there(host, path):
+            return path
+    return ""
+
+
+def _is_there(host: Host, path: str) -> bool:
+    try:
+        return host.exists(path)
+    except HostError:
+        return False
 
 
 def _questions(
-    answers: TopicAnswers,
-    topics: Sequence[Topic],
-    about: Mapping[str, Any],
-    roles: Mapping[str, str],
+    answers: TopicAnswers, topics: Sequence[Topic], about: Mapping[str, Any]
 ) -> Dict[str, str]:
     """Return what the server can be asked by topic, and note why it cannot be asked others."""
     questions: Dict[str, str] = {}
     for one in topics:
-        question, why = one.sql_for(about["number"]), ""
+        barred = about["may"].get(one.name) is False
+        schema, number, lack = "", about["number"], Lack()
         if one.extension:
-            question, why = of_extension(one, about["extensions"], quoted(roles["account"]))
-        if question and about["may"].get(one.name) is False:
-            answers.unread[one.name] = one.lack
-            if one.grant and one.lack == PERMISSION:
-                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
+            setting = one.setting if barred else ""
+            schema, number, lack = of_extension(
+                one.extension, about["extensions"], about["account"], setting
+            )
+        question = "" if lack.why else one.sql_for(number)
+        if lack.why:
+            _lacks(answers, one, about, lack)
+        elif one.extension and not question:
+            update = f"ALTER EXTENSION {one.extension} UPDATE"
+            _lacks(answers, one, about, Lack(f"its {one.extension} is too old", (update,)))
+        elif question and barred:
+            grants = () if one.setting else granted(one, about)
+            _lacks(answers, one, about, Lack(one.lack, grants, one.setting))
         elif question:
-            questions[one.name] = question
-        elif why:
-            answers.unread[one.name] = why
+            questions[one.name] = question.replace("{extension}", schema)
     return questions
 
 
-def note(answers: TopicAnswers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
-    """Take in what a topic gave, and how much of it was not seen.
+def _lack_of(topic: Topic, reply: Reply, about: Mapping[str, Any]) -> Lack:
+    """Return why a question has no value, and what mends it."""
+    if topic.extension and reply.state in NOT_LOADED:
+        return Lack(topic.lack, (), topic.setting)
+    return Lack(reply.why, granted(topic, about) if reply.state == DENIED else ())
 
-    roles: the account that asked, and one that may read tables. What else the value has are words of the grant.
-    """
+
+def _lacks(answers: TopicAnswers, topic: Topic, about: Mapping[str, Any], lack: Lack) -> None:
+    """Note that a topic has no value, why, and what mends it."""
+    answers.unread[topic.name] = lack.why
+    if lack.statements or lack.setting:
+        answers.unseen[topic.name] = {
+            "objects": 0, "statements": list(lack.statements), "database": about["database"],
+            "setting": lack.setting,
+        }  # fmt: skip
+
+
+def note(answers: TopicAnswers, topic: Topic, value: Any, about: Mapping[str, Any]) -> None:
+    """Take in what a topic gave, and how much of it was not seen."""
     if isinstance(value, dict) and "rows" in value:
-        hidden, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
-        if hidden:
-            answers.unseen[topic.name] = {"objects": hidden, "grant": granted(topic, value, roles)}
+        unseen, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
+        if unseen and topic.second:
+            answers.unseen[topic.name] = {"objects": unseen, "hidden": value.get("hidden") or {}}
+        elif unseen:
+            answers.unseen[topic.name] = {
+                "objects": unseen, "statements": list(granted(topic, about)), "database": about["database"],
+            }  # fmt: skip
         elif unlocked:
             answers.unseen[topic.name] = {"objects": unlocked, "why": "locks"}
         value = value["rows"]
     answers.values[topic.name] = topic.made(value) if topic.made else value
 
 
-def granted(topic: Topic, value: Mapping[str, Any], roles: Mapping[str, str]) -> str:
-    """Return the statement that lets the account see the topic; what it names of objects is in the value."""
-    words = {name: quoted(role) for name, role in roles.items()}
-    words.update({"objects": str(value.get("objects") or "TABLES"), "schemas": ""})
-    names = [readable(str(one)) for one in value.get("schemas") or []]
-    shown: List[str] = []
-    for name in names:
-        if shown and sum(map(len, shown)) + len(name) > GRANT_CHARACTERS:
-            break
-        shown.append(name)
-    words["schemas"] = ", ".join(shown)
-    more = len(names) - len(shown)
-    return topic.grant.format(**words) + (f" -- and {more} more schemas" if more else "")
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL writes it: plain if it can be."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
-        return name
-    return readable('"' + name.replace('"', '""') + '"')
-
-
-def readable(name: str) -> str:
-    """Return a name that SQL has quoted so that it can be printed: what cannot stands as its number in Unicode."""
-    if name.isprintable():
-        return name
-    doubled = name.replace("\\", "\\\\")
-    return "U&" + "".join(one if one.isprintable() else f"\\+{ord(one):06X}" for one in doubled)
+def granted(topic: Topic, about: Mapping[str, Any]) -> Tuple[str, ...]:
+    """Return the statements that let the account see a topic; none if there are none."""
+    account = quoted(about["account"])
+    return tuple(one.replace("{account}", account) for one in topic.grant.split("; ") if one)
 
 
 ENGINE = Engine(

@@ -299,8 +299,8 @@ class WriteAheadLog:
 class DatabaseObjects:
     """What is in one database. Sizes are bytes, durations seconds; a topic that its kind does not have is None.
 
-    connected: it let us in; if not, reason is its own. unread: topics that could not be read, and why. not_offered:
-    those that this version has not, and why. unseen: what the account may not see, by topic.
+    connected: it let us in; if not, reason is its own. socket: as of DatabaseActivity. unread: topics that could not be
+    read, and why. not_offered: those that this version has not, and why. unseen: what the account may not see.
 
     sequences: those that have come farthest first. Of each list there are at most 50 rows, the worst first.
     """
@@ -314,6 +314,7 @@ class DatabaseObjects:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
+    socket: str = ""
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)

@@ -14,7 +14,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 from upkeep.checks.databases._sessions import psql as of_administrator
 from upkeep.judging.readings import short
-from upkeep.model.remedies import quote
 from upkeep.model.verdicts import (
     Measure,
     Severity,
@@ -126,15 +125,12 @@ def name_of(name: str) -> str:
 
 
 def psql(subject: str, statement: str, words: str, *more: str) -> str:
-    """Return the remedy that runs statements in the subject; nothing, so that the check's own holds, if it cannot.
+    """Return the remedy that runs statements in the subject; nothing, so that the check's own holds, if it names none.
 
     subject: `postgresql upkeep@127.0.0.1:5432/shop`.
     """
-    found = re.fullmatch(r"postgresql .+?:\d+/(.+)", subject)
-    database = found.group(1) if found else ""
-    if not quote(database) or not quote(statement):
-        return ""
-    return of_administrator(words, statement, *more, database=database)
+    found = re.fullmatch(r"postgresql .+?:\d+/(.+)", subject, re.DOTALL)
+    return of_administrator(words, statement, *more, database=found.group(1)) if found else ""
 
 
 def standby_verdict(what: str) -> Verdict:

@@ -19,14 +19,17 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_statements_shape import (
     DatabaseStatements,
 )
-from upkeep.checks.databases._sessions import placed
+from upkeep.checks.databases._sessions import (
+    STATEMENT_CHARACTERS,
+    identifier,
+    placed,
+    psql,
+)
 from upkeep.judging.readings import short
-from upkeep.model.remedies import after
+from upkeep.model.remedies import DECIDE, after, command_of, words_of
 from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
 
 Seen = DatabaseActivity | DatabaseObjects | DatabaseStatements
-GRANT_CHARACTERS = 1400
-"""A statement is shown whole, so that it can be run: the gather has cut its list of schemas to fewer."""
 Judge = Callable[..., Verdict | None]
 """Of an observation, limits and the time, and of its history where the check has one."""
 
@@ -42,13 +45,18 @@ def of_topic(name: str) -> Callable[[Judge], Judge]:
         @wraps(judge)
         def judged(seen: Seen, limits: Any, now: datetime, *history: Any) -> Verdict | None:
             if getattr(seen, name) is None:
-                return _unread(seen, name)
-            verdict = judge(seen, limits, now, *history)
+                verdict = _unread(seen, name)
+            else:
+                verdict = judge(seen, limits, now, *history)
+                hidden = seen.unseen.get(name)
+                if verdict is not None and hidden is not None:
+                    own = str(
+                        judge.__globals__["CHECK"].remedy
+                    )  # what is told if the verdict has none
+                    verdict = _in_part(seen.kind, verdict, hidden, own)
             if verdict is None:
                 return None
-            verdict = replace(verdict, remedy=placed(verdict.remedy, seen.subject))
-            hidden = seen.unseen.get(name)
-            return verdict if hidden is None else _in_part(verdict, hidden)
+            return replace(verdict, remedy=placed(verdict.remedy, seen.subject, seen.socket))
 
         return judged
 
@@ -70,23 +78,59 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
     if name in seen.unread:
         hidden = seen.unseen.get(name)
         why = short(seen.unread[name], 200)
-        return unknown(f"could not be read: {why}", remedy=_let(hidden) if hidden else "")
+        remedy = _let(seen.kind, hidden) if hidden else ""
+        return unknown(f"could not be read: {why}", remedy=remedy)
     return unknown("was not observed")
 
 
-def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
-    """Return the verdict on what was seen, if some was not: what passes so far is unknown."""
+def _in_part(kind: str, verdict: Verdict, hidden: UnseenObjects, own: str) -> Verdict:
+    """Return the verdict on what was seen, if some was not: what passes so far is unknown.
+
+    What fails says both what mends it and what lets the rest be seen. own: the next step of the check.
+    """
     count = hidden.objects
     which = "were left out to spare locks" if hidden.why else "the account may not see"
     said = f"{count or 'those'} that {which} {'is' if count == 1 else 'are'} not judged"
-    if verdict.status is not Status.PASS:
-        return replace(verdict, message=f"{verdict.message}; {said}")
-    return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=_let(hidden))
+    let = _let(kind, hidden)
+    if verdict.status is Status.PASS:
+        return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=let)
+    message = f"{verdict.message}; {said}"
+    if verdict.status is not Status.FAIL or not let:
+        return replace(verdict, message=message)
+    return replace(verdict, message=message, remedy=f"{verdict.remedy or own}; {_besides(let)}")
 
 
-def _let(hidden: UnseenObjects) -> str:
-    """Return the statement that lets the account see what it may not."""
-    grant = short(hidden.grant, GRANT_CHARACTERS)
-    if hidden.why:
-        return "decide: raise max_locks_per_transaction; the server must be restarted"
-    return f"decide: let the account see them: {grant}" if grant else ""
+def _besides(let: str) -> str:
+    """Return a next step in the words of another one, whose command comes first."""
+    command, words = command_of(let), words_of(let).removeprefix(DECIDE)
+    return f"to {words}: {command}" if command else f"besides, {words}"
+
+
+def _let(kind: str, hidden: UnseenObjects) -> str:
+    """Return what lets the account see what it may not; empty if nothing is known that does."""
+    if hidden.why == "locks":
+        return f"{DECIDE}raise max_locks_per_transaction; the server must be restarted"
+    if hidden.why == "refused":
+        return (
+            f"{DECIDE}correct the password or the address in explain_as, or let "
+            f"{short(hidden.role, 80)} in by a line of pg_hba.conf"
+        )
+    statements = list(hidden.statements)
+    role = identifier(short(hidden.role, 80)) if hidden.role else "the account"
+    words = f"{DECIDE}let {role} see them"
+    if hidden.setting:
+        statements.append("SHOW shared_preload_libraries")
+        line = short(hidden.setting, 120)
+        words = f"{DECIDE}have its counters; postgresql.conf needs {line}, beside what it loads already, and a restart"
+    if hidden.unnamed:
+        words = f"{words}; then write {_named(role)} beside the database in the inventory"
+    if not statements:
+        return ""
+    if kind != "postgresql":
+        return f"{words}: {short('; '.join(statements), STATEMENT_CHARACTERS)}"
+    return psql(words, *statements, database=hidden.database)
+
+
+def _named(role: str) -> str:
+    """Return how the inventory names the role that reads; its password is in the vault."""
+    return f'explain_as: {{user: {role}, password: "{{{{ vault_{role}_password }}}}"}}'

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseOptimization,
     LeftIndex,
 )
-from upkeep.checks.databases._sessions import placed, psql
+from upkeep.checks.databases._sessions import FOLDERS, placed, psql
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
 from upkeep.model.text import counted
@@ -79,7 +79,7 @@ def _drop(one: LeftIndex, subject: str) -> str:
     name = one.index.partition(", ")[0]
     words = "decide: drop it now; it waits for the transactions that use its table"
     remedy = psql(words, f"DROP INDEX CONCURRENTLY IF EXISTS {name}", database=one.database)
-    return placed(remedy, subject or f"postgresql localhost:{one.port}")
+    return placed(remedy, subject or f"postgresql {FOLDERS[0]}:{one.port}")
 
 
 CHECK = Check(

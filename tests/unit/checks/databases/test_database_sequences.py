@@ -64,8 +64,8 @@ def test_what_cannot_be_is_unknown(share: float) -> None:
         (DatabaseObjects("oracle", True), Status.UNKNOWN, "a kind of database that is not known: oracle"),
         (DatabaseObjects("postgresql", True, unread={"sequences": "waited for a lock"}), Status.UNKNOWN, "could not be read: waited for a lock"),
         (DatabaseObjects("postgresql", True, not_offered={"sequences": "none before 14"}), Status.UNKNOWN, "none before 14"),
-        (seen(unseen={"sequences": UnseenObjects(2, "GRANT x TO y")}), Status.UNKNOWN, "2 that the account may not see are not judged; no sequence"),
-        (seen(ticket(0.99), unseen={"sequences": UnseenObjects(1, "GRANT")}), Status.FAIL, "1 that the account may not see is not judged"),
+        (seen(unseen={"sequences": UnseenObjects(2, ["GRANT x TO y"])}), Status.UNKNOWN, "2 that the account may not see are not judged; no sequence"),
+        (seen(ticket(0.99), unseen={"sequences": UnseenObjects(1, ["GRANT x TO y"])}), Status.FAIL, "1 that the account may not see is not judged"),
     ],
     ids=["refused", "left out", "another kind", "unread", "not offered", "in part", "fails in part"],
 )  # fmt: skip
