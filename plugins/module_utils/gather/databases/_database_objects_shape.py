@@ -49,22 +49,27 @@ class KeyColumn:
 
 
 @dataclass(frozen=True)
-class BloatedTable:
-    """How much of a table holds no rows, by the widths of its columns: an estimate. A table of 8 MiB or more."""
+class Bloated:
+    """How much of a table or a B-tree is empty, by the widths of its columns: an estimate. table: of an index."""
 
     name: str
     size_bytes: int
     wasted_bytes: int
+    table: str = ""
 
 
 @dataclass(frozen=True)
-class BloatedIndex:
-    """How much of a B-tree holds no entries, by the widths of its columns: an estimate. One of 8 MiB or more."""
+class Bloat:
+    """How much of tables or indexes of 8 MiB or more is empty.
 
-    name: str
-    table: str
-    size_bytes: int
-    wasted_bytes: int
+    not_analyzed: tables of which a column has no statistics yet. left_out: how many cannot be estimated, by why:
+    `row security` hides the statistics; so does the `expression` of an index from all but the owner; `statistics off`
+    for a column.
+    """
+
+    worst: List[Bloated] = field(default_factory=list)
+    not_analyzed: List[str] = field(default_factory=list)
+    left_out: Dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -321,8 +326,8 @@ class DatabaseObjects:
     sequences: Optional[List[SequenceState]] = None
     # Of PostgreSQL.
     key_columns: Optional[List[KeyColumn]] = None
-    table_bloat: Optional[List[BloatedTable]] = None
-    index_bloat: Optional[List[BloatedIndex]] = None
+    table_bloat: Optional[Bloat] = None
+    index_bloat: Optional[Bloat] = None
     dead_rows: Optional[List[DeadRows]] = None
     statistics: Optional[List[TableStatistics]] = None
     freeze: Optional[List[FrozenTable]] = None

@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     OpenTransaction,
 )
 from upkeep.judging.readings import short
-from upkeep.model.remedies import COMMENT, DECIDE, look, quote
+from upkeep.model.remedies import COMMENT, DECIDE, command_of, look, quote, words_of
 from upkeep.model.verdicts import Severity
 
 MIB = 1024 * 1024
@@ -71,6 +71,12 @@ _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[^'"]+|.""", re.DOTALL)
 def printable(statement: str) -> str:
     """Return a statement whose names and texts in quotes can be printed."""
     return "".join(readable(one) if one[0] in "'\"" else one for one in _WORD.findall(statement))
+
+
+def besides(remedy: str, other: str) -> str:
+    """Return a next step that tells another one in its words, with what to run."""
+    command, words = command_of(other), words_of(other).removeprefix(DECIDE)
+    return f"{remedy}; besides, {words}: {command}" if command else f"{remedy}; besides, {words}"
 
 
 def ending(kind: str, pid: int, words: str) -> str:

@@ -21,13 +21,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 )
 from upkeep.checks.databases._sessions import (
     STATEMENT_CHARACTERS,
+    besides,
     identifier,
     placed,
     psql,
 )
 from upkeep.judging.readings import short
-from upkeep.model.remedies import DECIDE, after, command_of, words_of
-from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
+from upkeep.model.remedies import DECIDE, after
+from upkeep.model.verdicts import Status, Unknown, Verdict, nothing_to_judge, unknown
 
 Seen = DatabaseActivity | DatabaseObjects | DatabaseStatements
 Judge = Callable[..., Verdict | None]
@@ -53,7 +54,7 @@ def of_topic(name: str) -> Callable[[Judge], Judge]:
                     own = str(
                         judge.__globals__["CHECK"].remedy
                     )  # what is told if the verdict has none
-                    verdict = _in_part(seen.kind, verdict, hidden, own)
+                    verdict = _in_part(seen, verdict, hidden, own)
             if verdict is None:
                 return None
             return replace(verdict, remedy=placed(verdict.remedy, seen.subject, seen.socket))
@@ -83,27 +84,24 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
     return unknown("was not observed")
 
 
-def _in_part(kind: str, verdict: Verdict, hidden: UnseenObjects, own: str) -> Verdict:
+def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> Verdict:
     """Return the verdict on what was seen, if some was not: what passes so far is unknown.
 
-    What fails says both what mends it and what lets the rest be seen. own: the next step of the check.
+    What fails, or could not be judged, says both what mends it and what lets the rest be seen. own: the next step of
+    the check.
     """
     count = hidden.objects
     which = "were left out to spare locks" if hidden.why else "the account may not see"
     said = f"{count or 'those'} that {which} {'is' if count == 1 else 'are'} not judged"
-    let = _let(kind, hidden)
+    let = _let(seen.kind, hidden)
     if verdict.status is Status.PASS:
         return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=let)
     message = f"{verdict.message}; {said}"
-    if verdict.status is not Status.FAIL or not let:
+    if not let or verdict.unknown is Unknown.NOTHING_TO_JUDGE:
         return replace(verdict, message=message)
-    return replace(verdict, message=message, remedy=f"{verdict.remedy or own}; {_besides(let)}")
-
-
-def _besides(let: str) -> str:
-    """Return a next step in the words of another one, whose command comes first."""
-    command, words = command_of(let), words_of(let).removeprefix(DECIDE)
-    return f"to {words}: {command}" if command else f"besides, {words}"
+    first = verdict.remedy or (own if verdict.status is Status.FAIL else "")
+    other = placed(let, seen.subject, seen.socket)
+    return replace(verdict, message=message, remedy=besides(first, other) if first else let)
 
 
 def _let(kind: str, hidden: UnseenObjects) -> str:

@@ -32,7 +32,7 @@ EXPLAIN_AS = 'explain_as: {user: upkeep_reader, password: "{{ vault_upkeep_reade
 def told(hidden: dict[str, Any], **more: Any) -> Verdict:
     """Return what a check says that has seen nothing bad, and not all."""
     check = load()["database_table_bloat"]
-    data = {"kind": "postgresql", "connected": True, "table_bloat": [], "unseen": {"table_bloat": hidden}, **more}  # fmt: skip
+    data = {"kind": "postgresql", "connected": True, "table_bloat": {}, "unseen": {"table_bloat": hidden}, **more}  # fmt: skip
     about = Observation("postgresql upkeep@127.0.0.1:5432/shop", data)
     verdict: Verdict | None = verdict_of(check, about, check.limits, NOW)
     assert verdict is not None
@@ -85,7 +85,7 @@ def test_what_no_statement_mends_is_said_in_words(why: str, words: str) -> None:
 
 def test_what_is_not_known_to_mend_it_is_left_to_the_next_step_of_all() -> None:
     check = load()["database_table_bloat"]
-    data = {"kind": "postgresql", "connected": True, "table_bloat": [], "unseen": {"table_bloat": {"objects": 3}}}  # fmt: skip
+    data = {"kind": "postgresql", "connected": True, "table_bloat": {}, "unseen": {"table_bloat": {"objects": 3}}}  # fmt: skip
     about = Observation("postgresql upkeep@127.0.0.1:5432/shop", data)
 
     verdict = verdict_of(check, about, check.limits, NOW)
@@ -113,6 +113,6 @@ def test_a_failure_hides_no_grant_that_is_missing(name: str) -> None:
     assert after is not None
     assert after.status is Status.FAIL
     assert after.message == f"{before.message}; 3 that the account may not see are not judged"
-    let = "to let y see them: runuser -u postgres -- psql -d shop -c 'GRANT SELECT ON x TO y'"
+    let = "besides, let y see them: runuser -u postgres -- psql -d shop -c 'GRANT SELECT ON x TO y'"
     assert after.remedy == f"{before.remedy or check.remedy}; {let}"
     assert problems(after.remedy) == []
