@@ -91,6 +91,17 @@ FAULTS = (
         ('DROP TABLE "Badge"',),
     ),
     Fault(
+        "a reference of integer to a key of bigint",
+        (
+            "CREATE TABLE parcel (id bigserial PRIMARY KEY)",
+            "CREATE TABLE sent (parcel int REFERENCES parcel)",
+            "SELECT setval('parcel_id_seq', 2147483650)",
+        ),
+        "database_key_columns",
+        "public.sent.parcel (integer) has used 100.0 % of its numbers by the sequence of public.parcel.id, to which",
+        ("DROP TABLE sent",),
+    ),
+    Fault(
         "a table and its index, mostly empty",
         (
             "CREATE TABLE visited (id int, said text)",

@@ -134,7 +134,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
             continue
         _note(answers, one, tables[one.name], grant)
         if not whole and one.name in answers.values:
-            answers.unseen[one.name] = {"objects": 0, "statements": [grant]}
+            answers.unseen[one.name] = {"objects": 0, "grant": grant}
     return answers
 
 

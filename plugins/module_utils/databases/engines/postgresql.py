@@ -223,13 +223,7 @@ def _take(
     seconds: float,
 ) -> Dict[str, Any]:
     """Ask what the server is, then what it offers of the topics, and note what came; return what it is."""
-    may = ", ".join(f"'{one.name}', {one.needs}" for one in topics if one.needs)
-    role = reader_of(database)
-    asked = ABOUT.replace("{may}", f"json_build_object({may})").replace("{reader}", asked_of(role))
-    reply = ask_all(host, database, {"about": asked}, seconds).by_name["about"]
-    if reply.why or not isinstance(reply.value, dict):
-        raise AccessRefusedError(reply.why or "no answer")
-    about = {**reply.value, "reads_as": role}
+    about = _about(host, database, {one.name: one.needs for one in topics if one.needs}, seconds)
     questions = _questions(answers, topics, about)
     answers.about = {name: about[name] for name in ("version", "in_recovery")}
     socket = _socket(host, about)
@@ -247,6 +241,19 @@ def _take(
         else:
             note(answers, one, replies[one.name].value, about)
     return about
+
+
+def _about(
+    host: Host, database: Dict[str, Any], needs: Mapping[str, str], seconds: float
+) -> Dict[str, Any]:
+    """Return what the server is, and what the account may do: its answer to each SQL of needs, by name."""
+    may = ", ".join(f"'{name}', {condition}" for name, condition in needs.items())
+    role = reader_of(database)
+    asked = ABOUT.replace("{may}", f"json_build_object({may})").replace("{reader}", asked_of(role))
+    reply = ask_all(host, database, {"about": asked}, seconds).by_name["about"]
+    if reply.why or not isinstance(reply.value, dict):
+        raise AccessRefusedError(reply.why or "no answer")
+    return {**reply.value, "reads_as": role}
 
 
 def _socket(host: Host, about: Mapping[str, Any]) -> str:

@@ -13,20 +13,21 @@ from typing import ClassVar, Dict, List, Optional
 class UnseenObjects:
     """What was not seen of a topic, and what lets it be. objects: how many; 0 if that is not told.
 
-    statements: what the administrator runs, in this database, in this order; of psql, its own among them.
-    setting: a line of postgresql.conf that must be there first, and needs a restart. role: the one that reads, if it is
-    not the account that asks; unnamed: the site does not name it in `explain_as` yet.
-    why: `locks` if to read them takes more locks than the server can spare; `refused` if the role of `explain_as` did
-    not get in, and has all that it needs as far as can be seen.
+    grant: of MariaDB, the statement that lets the account see them. why: `locks` if to read them takes more locks than
+    the server can spare; `refused` if the role of `explain_as` did not get in, though it has all that can be seen.
+    Of PostgreSQL, statements: what the administrator runs in this database, in this order; commands of psql may be
+    among them. setting: a line of postgresql.conf that must be there first, and needs a restart. role: the one that
+    reads, if it is not the account that asks; unnamed: the site does not name it in `explain_as` yet.
     """
 
     objects: int
+    grant: str = ""
+    why: str = ""
     statements: List[str] = field(default_factory=list)
     database: str = ""
     setting: str = ""
     role: str = ""
     unnamed: bool = False
-    why: str = ""
 
 
 @dataclass(frozen=True)

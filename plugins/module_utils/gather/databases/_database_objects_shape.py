@@ -38,7 +38,8 @@ class SequenceState:
 class KeyColumn:
     """How much of its type a column of numbers has used. name: of the column. share: 0 to 1 of the type's numbers.
 
-    type: `smallint` or `integer`. known_by: `sequence` that gives it its values, or `statistics`.
+    type: `smallint` or `integer`. known_by: `sequence` that gives it its values, or `statistics`. references: the key
+    of a larger type that it refers to, and whose sequence or statistics are meant.
     """
 
     table: str
@@ -46,6 +47,7 @@ class KeyColumn:
     type: str
     share: float
     known_by: str = ""
+    references: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_rights import (
     readable,
@@ -18,6 +19,9 @@ from upkeep.model.remedies import COMMENT, DECIDE, command_of, look, quote, word
 from upkeep.model.verdicts import Severity
 
 MIB = 1024 * 1024
+NAMED = 3
+"""Of several, those that a message names; it says how many more there are."""
+Row = TypeVar("Row")
 PSQL = "runuser -u postgres -- psql"
 """By the administrator on the server's own host, at its usual place; `placed` says another one."""
 MARIADB = "mariadb"
@@ -162,10 +166,54 @@ def backticked(name: str) -> str:
     return ".".join("`" + one.replace("`", "``") + "`" for one in parts) if len(parts) <= 2 else ""
 
 
-def listed(said: Sequence[str], most: int = 3) -> str:
-    """Return the first of them, and how many more there are."""
-    more = f", and {len(said) - most} more" if len(said) > most else ""
-    return ", ".join(said[:most]) + more
+def listed(said: Sequence[str], most: int = NAMED, apart: str = ", ", least: str = "") -> str:
+    """Return the first of them, and how many more there are; `at least` so many if more may not have been told."""
+    more = [f"and {least}{len(said) - most} more"] if len(said) > most else []
+    return apart.join([*said[:most], *more])
+
+
+def by_limit(
+    rows: Sequence[Row], levels: Sequence[tuple[Severity, Callable[[Row], bool], str]]
+) -> list[tuple[Severity, list[Row], str]]:
+    """Return the bad rows by the limit that each is over first; a limit that two levels have is one.
+
+    A level is severity, which rows are bad, and its limit in words.
+    """
+    found: list[tuple[Severity, list[Row], str]] = []
+    left = list(rows)
+    for severity, is_bad, limit in levels:
+        bad = [one for one in left if is_bad(one)]
+        left = [one for one in left if one not in bad]
+        if bad and found and found[-1][2] == limit:
+            found[-1][1].extend(bad)
+        elif bad:
+            found.append((severity, bad, limit))
+    return found
+
+
+def reaching(
+    value: Callable[[Row], float], limits: Sequence[tuple[Severity, float, str]]
+) -> list[tuple[Severity, Callable[[Row], bool], str]]:
+    """Return levels for `by_limit`: of severity, limit, and limit in words; a row is bad if its value reaches it."""
+
+    def at(limit: float) -> Callable[[Row], bool]:
+        return lambda one: value(one) >= limit
+
+    return [(severity, at(limit), words) for severity, limit, words in limits]
+
+
+def told(
+    bad: Sequence[tuple[Severity, list[Row], str]],
+    said: Callable[[Row], str],
+    least: str = "",
+    apart: str = "; ",
+) -> str:
+    """Return the worst of what `by_limit` gave by name, and how many there are besides, by limit."""
+    (_severity, worst, limit), *others = bad
+    text = listed([said(one) for one in worst], apart="; ", least=least) + apart + limit
+    for _milder, rows, lower in others:
+        text += f"; and {least}{len(rows)} more, {lower}"
+    return text
 
 
 def ignored(name: str, patterns: Sequence[str]) -> bool:

@@ -79,7 +79,7 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
     if name in seen.unread:
         hidden = seen.unseen.get(name)
         why = short(seen.unread[name], 200)
-        remedy = _let(seen.kind, hidden) if hidden else ""
+        remedy = _let(hidden) if hidden else ""
         return unknown(f"could not be read: {why}", remedy=remedy)
     return unknown("was not observed")
 
@@ -93,7 +93,7 @@ def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> V
     count = hidden.objects
     which = "were left out to spare locks" if hidden.why else "the account may not see"
     said = f"{count or 'those'} that {which} {'is' if count == 1 else 'are'} not judged"
-    let = _let(seen.kind, hidden)
+    let = _let(hidden)
     if verdict.status is Status.PASS:
         return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=let)
     message = f"{verdict.message}; {said}"
@@ -104,7 +104,7 @@ def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> V
     return replace(verdict, message=message, remedy=besides(first, other) if first else let)
 
 
-def _let(kind: str, hidden: UnseenObjects) -> str:
+def _let(hidden: UnseenObjects) -> str:
     """Return what lets the account see what it may not; empty if nothing is known that does."""
     if hidden.why == "locks":
         return f"{DECIDE}raise max_locks_per_transaction; the server must be restarted"
@@ -113,6 +113,8 @@ def _let(kind: str, hidden: UnseenObjects) -> str:
             f"{DECIDE}correct the password or the address in explain_as, or let "
             f"{short(hidden.role, 80)} in by a line of pg_hba.conf"
         )
+    if hidden.grant:
+        return f"{DECIDE}let the account see them: {short(hidden.grant, STATEMENT_CHARACTERS)}"
     statements = list(hidden.statements)
     role = identifier(short(hidden.role, 80)) if hidden.role else "the account"
     words = f"{DECIDE}let {role} see them"
@@ -122,11 +124,7 @@ def _let(kind: str, hidden: UnseenObjects) -> str:
         words = f"{DECIDE}have its counters; postgresql.conf needs {line}, beside what it loads already, and a restart"
     if hidden.unnamed:
         words = f"{words}; then write {_named(role)} beside the database in the inventory"
-    if not statements:
-        return ""
-    if kind != "postgresql":
-        return f"{words}: {short('; '.join(statements), STATEMENT_CHARACTERS)}"
-    return psql(words, *statements, database=hidden.database)
+    return psql(words, *statements, database=hidden.database) if statements else ""
 
 
 def _named(role: str) -> str:

@@ -143,7 +143,7 @@ def test_a_kind_without_counters_is_not_judged() -> None:
 
 
 def test_what_the_account_may_not_see_makes_a_pass_unknown() -> None:
-    hidden = {"statements": UnseenObjects(44, ["GRANT pg_read_all_stats TO upkeep"])}
+    hidden = {"statements": UnseenObjects(44, statements=["GRANT pg_read_all_stats TO upkeep"])}
     now, before = looked(0, statement(2, 1.1)), looked(-1, statement(1, 1.0))
     load = now.seen.statements
     seen = DatabaseStatements("postgresql", True, version="16.14", statements=load, unseen=hidden)
