@@ -25,7 +25,7 @@ _OF_READER = """
 
 
 class Lack(NamedTuple):
-    """Why a topic cannot be read, the statements that mend it, and the line of postgresql.conf that must be there."""
+    """Why a topic cannot be read, the statements that fix it, and the line of postgresql.conf that must be there."""
 
     why: str = ""
     statements: Tuple[str, ...] = ()

@@ -303,14 +303,14 @@ def _questions(
 
 
 def _lack_of(topic: Topic, reply: Reply, about: Mapping[str, Any]) -> Lack:
-    """Return why a question has no value, and what mends it."""
+    """Return why a question has no value, and what fixes it."""
     if topic.extension and reply.state in NOT_LOADED:
         return Lack(topic.lack, (), topic.setting)
     return Lack(reply.why, granted(topic, about) if reply.state == DENIED else ())
 
 
 def _lacks(answers: TopicAnswers, topic: Topic, about: Mapping[str, Any], lack: Lack) -> None:
-    """Note that a topic has no value, why, and what mends it."""
+    """Note that a topic has no value, why, and what fixes it."""
     answers.unread[topic.name] = lack.why
     if lack.statements or lack.setting:
         answers.unseen[topic.name] = {

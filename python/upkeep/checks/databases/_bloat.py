@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Mending:
-    """What is judged, and what mends it. statement: `{name}` stands for its name; words: what to know first."""
+    """What is judged, and what fixes it. statement: `{name}` stands for its name; words: what to know first."""
 
     what: str
     statement: str

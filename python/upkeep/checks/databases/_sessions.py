@@ -167,7 +167,7 @@ def backticked(name: str) -> str:
 
 
 def listed(said: Sequence[str], most: int = NAMED, apart: str = ", ", least: str = "") -> str:
-    """Return the first of them, and how many more there are; `at least` so many if more may not have been told."""
+    """Return the first of them, and how many more there are; `at least` where more may not have been told."""
     more = [f"and {least}{len(said) - most} more"] if len(said) > most else []
     return apart.join([*said[:most], *more])
 

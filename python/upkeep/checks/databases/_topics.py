@@ -87,7 +87,7 @@ def _unread(seen: Seen, name: str) -> Verdict | None:
 def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> Verdict:
     """Return the verdict on what was seen, if some was not: what passes so far is unknown.
 
-    What fails, or could not be judged, says both what mends it and what lets the rest be seen. own: the next step of
+    What fails, or could not be judged, says both what fixes it and what lets the rest be seen. own: the next step of
     the check.
     """
     count = hidden.objects
