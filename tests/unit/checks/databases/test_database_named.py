@@ -32,10 +32,10 @@ OF_ONE = {
     "database_statement_regression": "one statement",
     "database_temporary_tables": "the counters of a server",
     "database_write_ahead_log": "one file",
-    "database_mariadb_settings": "each setting has its own name: its own test has several",
-    "database_settings": "each setting has its own name: its own test has several",
-    "database_slow_statements": "its own test has several, over two looks",
-    "database_new_statements": "its own test has several, over some looks",
+    "database_mariadb_settings": "each setting has a name of its own: see below",
+    "database_settings": "each setting has a name of its own: see below",
+    "database_slow_statements": "it takes two looks: its own test has several",
+    "database_new_statements": "it takes some looks: its own test has several",
 }
 """Checks that judge one thing, or whose canary cannot be multiplied; why."""
 NAMES = ("name", "gid", "database", "constraint", "index", "accounts", "table")
@@ -71,6 +71,34 @@ def test_how_many_more_there_are_is_said(name: str) -> None:
     assert re.search(
         r"\band (at least )?\d+ more\b|\b[2-9] sessions wait (in all|behind it)", verdict.message
     ), verdict.message
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "settings"),
+    [
+        ("database_settings", "settings", [
+            {"name": one, "value": value} for one, value in (
+                ("fsync", "off"), ("zero_damaged_pages", "on"), ("ignore_checksum_failure", "on"), ("data_checksums", "off"),
+                ("ignore_invalid_pages", "on"), ("ignore_system_indexes", "on"), ("full_page_writes", "off"))]),
+        ("database_mariadb_settings", "mariadb_settings", {
+            "skip_grant_tables": "ON", "innodb_force_recovery": "1", "innodb_doublewrite": "OFF", "sql_mode": "",
+            "foreign_key_checks": "OFF", "unique_checks": "OFF"}),
+    ],
+)  # fmt: skip
+def test_how_many_more_settings_there_are_is_said(name: str, topic: str, settings: Any) -> None:
+    check = OF_DATABASES[name]
+    canary = canary_of(check)
+    assert canary is not None
+    before = canary.observation.data[topic]
+    data = {
+        **canary.observation.data,
+        topic: {**before, **settings} if isinstance(before, dict) else settings,
+    }
+
+    verdict = of_canary(check, replace(canary, observation=replace(canary.observation, data=data)))
+
+    assert verdict is not None
+    assert re.search(r"\band \d+ more\b", verdict.message), verdict.message
 
 
 def test_no_check_is_left_out_that_is_not_there() -> None:

@@ -155,3 +155,12 @@ def test_what_the_account_may_not_see_makes_a_pass_unknown() -> None:
     assert verdict.remedy == (
         "runuser -u postgres -- psql -c 'GRANT pg_read_all_stats TO upkeep'  # decide: let the account see them"
     )
+
+
+def test_of_several_three_are_named_and_the_others_counted() -> None:
+    numbers = [str(100 + number) for number in range(5)]
+    before = looked(-1, *(statement(1_000, 5.0, one) for one in numbers))
+    now = looked(0, *(statement(11_000, 1_005.0, one) for one in numbers))
+
+    said = judged(now, before).message
+    assert "; and 2 more; " in said
