@@ -47,10 +47,12 @@ PIECE = re.compile(
 # Python 3.8 and later, nothing but the standard library; what is imported from the collection comes out of SOURCES.
 BOOT = """\
 import base64, json, sys, zlib
-SOURCES = {{}}
+SOURCES, first = {{}}, b""
 for bundle in {bundles}:
-    parts = zlib.decompress(base64.b64decode(bundle)).decode("utf-8").split("\\0")
+    text = zlib.decompressobj(zdict=first).decompress(base64.b64decode(bundle))
+    parts = text.decode("utf-8").split("\\0")
     SOURCES.update(zip(parts[::2], parts[1::2]))
+    first = first or text
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name in SOURCES or any(other.startswith(name + ".") for other in SOURCES):
@@ -98,23 +100,33 @@ def _bundles() -> Mapping[str, str]:
     """Return what travels, compressed, by the names of the files in it.
 
     Files that the same gathers import always travel together: so they are compressed together, which is a sixth less
-    than file by file.
+    than file by file. The program's own files always travel, and first: the others are compressed by what stands in them.
     """
     own = _closure(frozenset({PROGRAM}))
-    users: dict[str, set[str]] = {name: set() for name in own}
+    users: dict[str, set[str]] = {}
     for gather in gathers():
         for name in _closure(frozenset({_file(gather)})) - own:
             users.setdefault(name, set()).add(gather)
     parts: dict[frozenset[str], list[str]] = {}
     for name in sorted(users):
         parts.setdefault(frozenset(users[name]), []).append(name)
-    return {name: packed for part in parts.values() for packed in [_pack(part)] for name in part}
+    first = _text(sorted(own))
+    bundles = dict.fromkeys(own, _pack(first))
+    for part in parts.values():
+        bundles.update(dict.fromkeys(part, _pack(_text(part), first)))
+    return bundles
 
 
-def _pack(names: list[str]) -> str:
-    """Return these files' full names and sources in turns, compressed; a NUL ends each, which no source has."""
-    text = "\0".join(part for name in names for part in (f"{SHARED}.{name}", _source(name)[0]))
-    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+def _text(names: list[str]) -> bytes:
+    """Return these files' full names and sources in turns; a NUL ends each, which no source has."""
+    parts = [part for name in names for part in (f"{SHARED}.{name}", _source(name)[0])]
+    return "\0".join(parts).encode("utf-8")
+
+
+def _pack(text: bytes, known: bytes = b"") -> str:
+    """Return a text compressed. known: what has been unpacked before, of which much is in it again."""
+    packer = zlib.compressobj(9, zdict=known) if known else zlib.compressobj(9)
+    return base64.b64encode(packer.compress(text) + packer.flush()).decode("ascii")
 
 
 def _bare(source: str) -> str:
@@ -190,7 +202,8 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, n
         ],
     }
     needed = _closure(frozenset({PROGRAM, *(_file(name) for name, _params in requests)}))
-    bundles = sorted({_bundles()[name] for name in needed})
+    first = _bundles()[PROGRAM]
+    bundles = [first, *sorted({_bundles()[name] for name in needed} - {first})]
     text = BOOT.format(
         bundles=json.dumps(bundles, indent=0), shared=SHARED, plan=repr(json.dumps(plan))
     )

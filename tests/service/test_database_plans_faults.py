@@ -167,7 +167,7 @@ def test_both_clients_see_the_same(major: int, way: str) -> None:
     assert [(node["kind"], node["index"]) for node in other["nodes"]] == [
         ("Index Scan", "orders_pkey")
     ]
-    assert (seen["plans"]["second"], seen["plans"]["imagines"]) == (True, "")
+    assert seen["plans"]["imagines"] == ""
 
 
 @pytest.mark.parametrize("major", [13, 18])
@@ -333,11 +333,9 @@ def test_what_the_role_may_not_read_is_unknown_until_it_is_granted(major: int) -
 
     assert blind.status is Status.UNKNOWN
     assert "the role may not read what it reads (SQLSTATE 42501)" in blind.message
-    assert blind.remedy == f"decide: let it read the tables: {grant}"
-    assert alone.remedy.startswith(
-        "decide: name a role in explain_as, and let it read the tables: "
-    )
+    assert all(one in blind.remedy for one in grant.split("; "))
     assert "TO upkeep_reader" in alone.remedy
+    assert "then write explain_as: {user: upkeep_reader" in alone.remedy
     assert seen.status is Status.PASS
 
 

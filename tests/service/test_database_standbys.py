@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases imp
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -168,7 +169,7 @@ def test_an_account_without_rights_says_what_it_lacks(
         verdict = judged(see(server, CLERK))
 
         assert verdict.status is Status.UNKNOWN
-        assert verdict.remedy == f"decide: let the account see them: GRANT pg_monitor TO {CLERK}"
+        assert command_of(verdict.remedy).endswith(f" -c 'GRANT pg_monitor TO {CLERK}'")
     refused = judged(see(primary, CLERK), "database_logins")
     assert refused.status is Status.UNKNOWN
     assert "GRANT SELECT ON pg_hba_file_rules TO upkeep_clerk" in refused.remedy

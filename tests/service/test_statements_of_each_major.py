@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge
 from upkeep.model.answer import Due, Seen
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Result, Status
 
 SECRET = "Qzxwvk"
@@ -91,23 +92,38 @@ def test_who_may_not_see_others_statements_says_what_it_lacks(major: int) -> Non
 
     seen = see(server.declared(name, CLERK))
 
-    assert barred.data["unread"]["statements"] == (
-        f'the account may not use its schema: GRANT USAGE ON SCHEMA "{SCHEMA}" TO {CLERK}'
-    )
+    assert barred.data["unread"]["statements"] == "the account may not use its schema"
+    assert barred.data["unseen"]["statements"]["statements"] == [
+        f'GRANT USAGE ON SCHEMA "{SCHEMA}" TO {CLERK}'
+    ]
+    assert barred.data["unseen"]["statements"]["database"] == name
     assert seen.data["unread"] == {}
     assert seen.data["unseen"]["statements"]["objects"] > 0
-    assert seen.data["unseen"]["statements"]["grant"] == f"GRANT pg_read_all_stats TO {CLERK}"
+    assert seen.data["unseen"]["statements"]["statements"] == [
+        f"GRANT pg_read_all_stats TO {CLERK}"
+    ]
 
 
 def test_without_the_extension_the_statement_and_the_setting_are_told() -> None:
     server = shared_server(18)
+    name = server.fresh()
+    seen = see(server.declared(name))
 
-    seen = see(server.declared(server.fresh()))
-
-    assert seen.data["unread"]["statements"] == (
-        "this database has no pg_stat_statements: CREATE EXTENSION pg_stat_statements, and "
-        "shared_preload_libraries = 'pg_stat_statements' in postgresql.conf, and a restart"
-    )
+    assert seen.data["unread"]["statements"] == "this database has no pg_stat_statements"
+    assert seen.data["unseen"]["statements"] == {
+        "objects": 0,
+        "statements": ["CREATE EXTENSION pg_stat_statements"],
+        "database": name,
+        "setting": "",  # the server has loaded it
+    }
+    place = f"runuser -u postgres -- psql -h {server.home} -p {server.port} -d {name}"
+    told = [one for fault in FAULTS for one in judged(fault[2], [seen])]
+    assert {(one.message, command_of(one.remedy)) for one in told} == {
+        (
+            "could not be read: this database has no pg_stat_statements",
+            f"{place} -c 'CREATE EXTENSION pg_stat_statements'",
+        )
+    }  # so they are told as one
 
 
 def test_an_extension_that_is_not_loaded_is_told() -> None:
@@ -116,14 +132,21 @@ def test_an_extension_that_is_not_loaded_is_told() -> None:
     server = own_server(18, home, shared_preload_libraries="")
     try:
         seen = see(server.declared(counted(server)))
+        bare = see(server.declared("postgres"))
     finally:
         server.stop()
         shutil.rmtree(home.parent)
 
-    assert seen.data["unread"]["statements"] == (
-        "pg_stat_statements is not loaded: shared_preload_libraries = 'pg_stat_statements' in "
-        "postgresql.conf, and a restart"
-    )
+    setting = "shared_preload_libraries = 'pg_stat_statements'"
+    assert seen.data["unread"]["statements"] == "pg_stat_statements is not loaded"
+    assert (
+        seen.data["unseen"]["statements"]["statements"],
+        seen.data["unseen"]["statements"]["setting"],
+    ) == ([], setting)
+    assert bare.data["unseen"]["statements"]["statements"] == [
+        "CREATE EXTENSION pg_stat_statements"
+    ]
+    assert bare.data["unseen"]["statements"]["setting"] == setting
 
 
 FAULTS = (

@@ -49,12 +49,13 @@ class Topic:
     sql: by the version from which it holds, as the server's own number (140000): what returns one row with one JSON
     value. It may be a mapping with `rows` and `unseen`, how many objects the account may not see, and `unlocked`, how
     many were not read because each takes a lock of the server; else it is the value.
-    grant: what lets the account see them. `{account}` stands for its name, `{reader}` for a role that may read tables,
-    `{schemas}` and `{objects}` for what the value has under these names. second: asked as the role that the site
-    names in `explain_as`, and of its server; without one, it is asked as the others are.
+    grant: what lets the account see them; `{account}` stands for its name. second: asked as the role that the site
+    names in `explain_as`, and of its server; without one, it is asked as the others are. What its account may not see
+    stands in the value as `hidden`: the schemas in which it needs SELECT, under `TABLES` and `SEQUENCES`.
     extension: of PostgreSQL, what it is read from: `{extension}` in its SQL stands for the schema that this is in, and
     its SQL is by the extension's version (1.9 is 109). needs: of PostgreSQL, SQL that is true if it can be asked: what
-    cannot would stand as an error in the server's log at each look. lack: what is said then. made: makes what is
+    cannot would stand as an error in the server's log at each look. lack: what is said then. setting: the line of its
+    configuration without which there is nothing to ask. made: makes what is
     observed of the value, or says with a NotReadError why there is none.
     """
 
@@ -65,6 +66,7 @@ class Topic:
     extension: str = ""
     needs: str = ""
     lack: str = PERMISSION
+    setting: str = ""
     made: Callable[[Any], Any] | None = None
 
     def sql_for(self, number: int) -> str:
@@ -78,8 +80,8 @@ class TopicAnswers:
     """What a server or a database gave, by topic.
 
     about: what is true of all of them, such as `version`. values: what was read. unread: why not. not_offered: why this
-    server has none, such as its version. unseen: how many objects the account may not see, and the statement that lets
-    it.
+    server has none, such as its version. unseen: how many objects the account may not see, and what lets it, as the
+    shape UnseenObjects says.
     """
 
     about: Dict[str, Any] = field(default_factory=dict)

@@ -71,10 +71,10 @@ def about(remedy: str, subject: str) -> str:
     return remedy.replace(SUBJECT, quoted) if quoted else words_of(remedy)
 
 
-def quote(text: Any) -> str:
+def quote(text: Any, longest: int = LONGEST) -> str:
     """Return what a host says as one word of a shell; empty if it is nothing that a person should paste."""
     said = str(text)
-    if not said or len(said) > LONGEST or not said.isprintable() or said.startswith("-"):
+    if not said or len(said) > longest or not said.isprintable() or said.startswith("-"):
         return ""
     return shlex.quote(said)
 

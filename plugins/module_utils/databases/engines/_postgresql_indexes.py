@@ -13,11 +13,15 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
     AT_MOST,
     COUNTED,
+    HIDDEN,
+    IS_OFF,
+    LEFT_OUT,
     MIB_PAGES,
     NAME,
     OURS,
-    SCHEMAS,
-    SEES_STATISTICS,
+    STATE,
+    WIDTHS,
+    not_analyzed,
 )
 
 PAGE = "current_setting('block_size')::bigint"
@@ -145,12 +149,14 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(worst order by rows_read de
   from often) as worst"""
 
 # As for tables: how many pages the entries need. A page has 16 bytes at its end, an entry 8 and, if a column
-# can be null, a map of 32 bits.
+# can be null, a map of 32 bits. The column of an expression stands in the statistics under the name of the index.
+OF_TABLE = "quote_ident(nspname) || '.' || quote_ident(of)"
 INDEX_BLOAT = f"""
 with {OURS.strip()},
 big as materialized (
   select c.oid, o.nspname, c.relname, c.relpages, c.reltuples, i.indrelid, t.relname as of, i.indkey, i.indnatts,
-    t.relrowsecurity, current_setting('block_size')::float8 as page,
+    t.relrowsecurity and row_security_active(i.indrelid) as is_secured,
+    current_setting('block_size')::float8 as page,
     coalesce((select option_value from pg_options_to_table(c.reloptions) where option_name = 'fillfactor'), '90')
       ::float8 / 100 as fill
   from pg_index i join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid
@@ -159,32 +165,27 @@ big as materialized (
     and c.relam = (select oid from pg_am where amname = 'btree')
     and c.relpages >= 8 * {MIB_PAGES} and c.reltuples >= 0),
 attribute as materialized (
-  select b.oid, b.nspname, case when b.indkey[k] = 0 then b.relname else b.of end as relname, a.attname,
-    has_column_privilege(a.attrelid, a.attnum, 'SELECT') and not (b.relrowsecurity and row_security_active(b.indrelid))
-      as may
+  select b.oid, b.reltuples, b.is_secured, {IS_OFF} as is_off, b.indkey[k] = 0 as is_expression,
+    has_column_privilege(a.attrelid, a.attnum, 'SELECT') as may, {WIDTHS}
   from big b cross join lateral generate_series(0, b.indnatts - 1) as k
     join pg_attribute a on a.attrelid = case when b.indkey[k] = 0 then b.oid else b.indrelid end
-      and a.attnum = case when b.indkey[k] = 0 then k + 1 else b.indkey[k] end),
-hidden as materialized (
-  select b.* from big b where exists (select from attribute a where a.oid = b.oid and not a.may)),
+      and a.attnum = case when b.indkey[k] = 0 then k + 1 else b.indkey[k] end
+    left join pg_stats s on s.schemaname = b.nspname and s.attname = a.attname and not s.inherited
+      and s.tablename = case when b.indkey[k] = 0 then b.relname else b.of end),
+{STATE.strip()},
 width as (
-  select a.oid, count(*) as columns, count(s.attname) as known, coalesce(max(s.null_frac), 0) as nulls,
-    coalesce(sum((1 - s.null_frac) * s.avg_width), 0) as bytes
-  from attribute a left join pg_stats s on s.schemaname = a.nspname and s.tablename = a.relname
-    and s.attname = a.attname and not s.inherited
-  where a.oid not in (select oid from hidden) group by a.oid),
+  select oid, max(nulls) as nulls, sum(bytes) as bytes from attribute group by oid),
 needed as (
   select b.*, 1 + ceil(b.reltuples / greatest(1, floor((page - 40) * fill
       / (4 + case when w.nulls > 0 then 16 else 8 end + 8 * ceil(w.bytes / 8.0))))) as pages
-  from big b join width w on w.oid = b.oid where w.known = w.columns),
+  from big b join state using (oid) join width w using (oid) where state = ''),
 worst as (select * from needed where relpages - pages >= relpages / 10.0
   order by relpages - pages desc, relname limit {AT_MOST})
-select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
-  'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},
-      'table', quote_ident(nspname) || '.' || quote_ident(of),
+select jsonb_build_object('unseen', (select count(*) from hidden), 'hidden', {HIDDEN}, 'rows', jsonb_build_object(
+  'left_out', {LEFT_OUT}, 'not_analyzed', {not_analyzed(OF_TABLE)},
+  'worst', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME}, 'table', {OF_TABLE},
       'size_bytes', (relpages * page)::bigint, 'wasted_bytes', ((relpages - pages) * page)::bigint)
-    order by relpages - pages desc), '[]') from worst))"""
+    order by relpages - pages desc), '[]') from worst)))"""
 
 INDEXES = (
     Topic("invalid_indexes", {0: INVALID}, grant="GRANT pg_read_all_stats TO {account}"),
@@ -197,5 +198,5 @@ INDEXES = (
     ),
     Topic("unused_indexes", {0: UNUSED}),
     Topic("missing_indexes", {0: MISSING}),
-    Topic("index_bloat", {0: INDEX_BLOAT}, grant=SEES_STATISTICS, second=True),
+    Topic("index_bloat", {0: INDEX_BLOAT}, second=True),
 )

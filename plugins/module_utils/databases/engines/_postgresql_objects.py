@@ -12,14 +12,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
     AT_MOST,
+    HIDDEN,
     NAME,
     OURS,
-    SCHEMAS,
     TABLES,
 )
-
-SEES_SEQUENCES = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {account}"
-SEES_KEYS = "GRANT SELECT ON ALL {objects} IN SCHEMA {schemas} TO {reader}"
 
 # To read a sequence takes a lock until the question is done: at most a quarter of the server's are taken, for those
 # first that have the fewest numbers. One of bigint does not come to its end, so it is not missed.
@@ -33,7 +30,7 @@ with one as materialized (
       as place
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
   where c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_is_in_recovery()),
-hidden as materialized (select nspname from one where not may),
+hidden as materialized (select nspname, 'SEQUENCES' as objects from one where not may),
 given as materialized (
   select *, pg_sequence_last_value(seqrelid)::bigint as last from one where may and place <= {LOCKS}),
 far as (
@@ -44,7 +41,7 @@ worst as (
   select * from far order by case when seqincrement > 0 then seqmax - last::numeric else last::numeric - seqmin end
       >= abs(seqincrement), share desc nulls first, relname limit {AT_MOST})
 select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
+  'unseen', (select count(*) from hidden), 'hidden', {HIDDEN},
   'unlocked', (select count(*) from one where may and place > {LOCKS} and numbers < 9e15),
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME}, 'type', format_type(seqtypid, null),
       'last_value', last, 'max_value', seqmax, 'min_value', seqmin, 'increment_by', seqincrement, 'cycle', seqcycle,
@@ -53,6 +50,7 @@ select jsonb_build_object(
 # By the sequence that gives a column its values, if that can give more than the column's type holds or, where none
 # does, by the largest value that the statistics of a key have. That value is in a row, so it is not told: only which
 # share of its type it is. One beyond its type is at its end. Those of both signs are made at random: they have no end.
+# A column that refers to a key of a larger type ends before the key does: the numbers that it must hold are the key's.
 KEY_COLUMNS = f"""
 with {OURS.strip()},
 numbered as (
@@ -70,42 +68,63 @@ based as (
     where b.typtype = 'd')
   select oid, type from base where typtype <> 'd'),
 keyed as (select indrelid as relid, indkey[0]::int as attnum from pg_index where indisprimary and indnkeyatts = 1),
-small as materialized (
-  select o.nspname, c.relname, c.relkind, a.attname, coalesce(d.type, a.atttypid) as atttypid, s.seqrelid,
-    most, row_number() over (order by s.seqrelid nulls last) as place,
-    case when s.seqrelid is not null then has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
-      else has_column_privilege(c.oid, a.attnum, 'SELECT') and not (c.relrowsecurity and row_security_active(c.oid))
-      end as may
-  from (select relid, attnum from numbered union select relid, attnum from keyed) as wanted
-    join pg_class c on c.oid = wanted.relid and c.relkind in ('r', 'p') and c.relpersistence <> 't'
+wanted as (
+  select relid, attnum, relid as of_relid, attnum as of_attnum, false as refers from numbered
+  union
+  select relid, attnum, relid, attnum, false from keyed
+  union
+  select k.conrelid, pair.own::int, k.confrelid, pair.of::int, true
+  from pg_constraint k cross join lateral unnest(k.conkey, k.confkey) as pair (own, of)
+  where k.contype = 'f' and k.conparentid = 0),
+typed as (
+  select w.*, o.nspname, c.relname, a.attname, kn.nspname as of_nspname, kc.relname as of_relname,
+    ka.attname as of_attname, kc.relkind as of_relkind, kc.reltuples, kc.relrowsecurity,
+    coalesce(d.type, a.atttypid) as type, coalesce(kd.type, ka.atttypid) as of_type
+  from wanted w
+    join pg_class c on c.oid = w.relid and c.relkind in ('r', 'p') and c.relpersistence <> 't'
     join ours o on o.oid = c.relnamespace
-    join pg_attribute a on a.attrelid = c.oid and a.attnum = wanted.attnum and not a.attisdropped
-    left join based d on d.oid = a.atttypid
-    cross join lateral (
-      select case coalesce(d.type, a.atttypid) when 'int2'::regtype then 32767 else 2147483647 end as most) as type
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = w.attnum and not a.attisdropped
+    join pg_class kc on kc.oid = w.of_relid join pg_namespace kn on kn.oid = kc.relnamespace
+    join pg_attribute ka on ka.attrelid = w.of_relid and ka.attnum = w.of_attnum
+    left join based d on d.oid = a.atttypid left join based kd on kd.oid = ka.atttypid),
+small as materialized (
+  select t.*, s.seqrelid, most, dense_rank() over (order by s.seqrelid nulls last) as place,
+    case when s.seqrelid is not null then s.nspname else of_nspname end as needs,
+    case when s.seqrelid is not null then has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
+      else has_column_privilege(of_relid, of_attnum::int2, 'SELECT') end as may
+  from typed t
+    cross join lateral (select case type when 'int2'::regtype then 32767 else 2147483647 end as most) as end_of
     left join (
-      select n.relid, n.attnum, q.* from numbered n join pg_sequence q on q.seqrelid = n.sequence) as s
-      on s.relid = c.oid and s.attnum = a.attnum
-  where coalesce(d.type, a.atttypid) in ('int2'::regtype, 'int4'::regtype)
-    and case when s.seqrelid is null then c.reltuples >= 1000 else s.seqmax > most or s.seqmin < -most end),
-hidden as materialized (select nspname, seqrelid from small where not may),
+      select n.relid, n.attnum, q.*, sn.nspname from numbered n join pg_sequence q on q.seqrelid = n.sequence
+        join pg_class sc on sc.oid = q.seqrelid join pg_namespace sn on sn.oid = sc.relnamespace) as s
+      on s.relid = of_relid and s.attnum = of_attnum
+  where type in ('int2'::regtype, 'int4'::regtype)
+    and (not refers or of_type = 'int8'::regtype or of_type = 'int4'::regtype and type = 'int2'::regtype)
+    and case when s.seqrelid is not null then s.seqmax > most or s.seqmin < -most
+      else reltuples >= 1000 and not (relrowsecurity and row_security_active(of_relid)) end),
+hidden as materialized (
+  select needs as nspname, case when seqrelid is null then 'TABLES' else 'SEQUENCES' end as objects
+  from small where not may),
 far as (
   select *, 'sequence' as known_by, abs(pg_sequence_last_value(seqrelid)::float8) / most as share
   from small where may and seqrelid is not null and place <= {LOCKS}
   union all
   select k.*, 'statistics', greatest(abs(high), abs(low))::float8 / most
-  from small k join pg_stats s on s.schemaname = k.nspname and s.tablename = k.relname and s.attname = k.attname
-      and s.inherited = (k.relkind = 'p')
+  from small k join pg_stats s on s.schemaname = k.of_nspname and s.tablename = k.of_relname
+      and s.attname = k.of_attname and s.inherited = (k.of_relkind = 'p')
     cross join lateral (select s.histogram_bounds::text::bigint[] as bounds) as histogram
     cross join lateral (select bounds[1] as low, bounds[array_upper(bounds, 1)] as high) as ends
   where k.may and k.seqrelid is null and not (low < -0.1 * most and high > 0.1 * most)),
-worst as (select * from far where share >= 0.3 order by share desc, relname limit {AT_MOST})
+farthest as (
+  select distinct on (relid, attnum) * from far order by relid, attnum, share desc),
+worst as (select * from farthest where share >= 0.3 order by share desc, relname limit {AT_MOST})
 select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
-  'objects', (select case when max(seqrelid) is null then 'TABLES' else 'SEQUENCES' end from hidden),
+  'unseen', (select count(*) from hidden), 'hidden', {HIDDEN},
   'unlocked', (select count(*) from small where may and seqrelid is not null and place > {LOCKS}),
   'rows', (select coalesce(jsonb_agg(jsonb_build_object('table', {NAME}, 'name', quote_ident(attname),
-      'type', format_type(atttypid, null), 'known_by', known_by, 'share', round(least(share, 1)::numeric, 3)::float8)
+      'type', format_type(type, null), 'known_by', known_by, 'share', round(least(share, 1)::numeric, 3)::float8,
+      'references', case when refers then quote_ident(of_nspname) || '.' || quote_ident(of_relname) || '.'
+        || quote_ident(of_attname) else '' end)
     order by share desc), '[]') from worst))"""
 
 # The columns of the key in any order, as the first of an index that has all rows, or all in which they are not null.
@@ -186,8 +205,8 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('table',
   'replica', replica) order by kind not in ('setting', 'foreign key'), kind desc, of, what), '[]')) from worst"""
 
 OBJECTS = (
-    Topic("sequences", {0: SEQUENCES}, grant=SEES_SEQUENCES, second=True),
-    Topic("key_columns", {0: KEY_COLUMNS}, grant=SEES_KEYS, second=True),
+    Topic("sequences", {0: SEQUENCES}, second=True),
+    Topic("key_columns", {0: KEY_COLUMNS}, second=True),
     Topic("foreign_keys", {0: FOREIGN_KEYS}),
     Topic(
         "constraints",

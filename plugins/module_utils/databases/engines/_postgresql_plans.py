@@ -26,7 +26,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     nodes_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
-    CONFIGURED,
     EXTENSION,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.searches import (
@@ -206,13 +205,8 @@ PLANS = Topic(
     extension=EXTENSION,
     # Before its library is loaded, only who has read its file knows its settings.
     needs=f"exists (select from pg_settings where name = '{EXTENSION}.max')",
-    lack=f"{EXTENSION} is not loaded: {CONFIGURED}",
-)
-SEES_TABLES = Topic(
-    "plans",
-    {},
-    grant="GRANT USAGE ON SCHEMA {schemas} TO {reader};"
-    " GRANT SELECT ON ALL TABLES IN SCHEMA {schemas} TO {reader}",
+    lack=f"{EXTENSION} is not loaded",
+    setting=f"shared_preload_libraries = '{EXTENSION}'",
 )
 
 
@@ -350,6 +344,11 @@ def costs_of(plans: Mapping[str, Any]) -> Dict[Tuple[int, str], float]:
         for one in plans["plans"]
         if one["state"] == OK and one["plan"]
     }
+
+
+def denied_of(plans: Mapping[str, Any]) -> int:
+    """Return how many statements have no plan because the role may not read what they do."""
+    return sum(one["state"] == DENIED for one in plans["plans"])
 
 
 def _why(state: str) -> str:

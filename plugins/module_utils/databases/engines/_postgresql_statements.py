@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
-    Reply,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.statements import (
     shape_of,
 )
 
 EXTENSION = "pg_stat_statements"
-CONFIGURED = f"shared_preload_libraries = '{EXTENSION}' in postgresql.conf, and a restart"
 # Of others' statements, who is no member of pg_read_all_stats sees neither text nor number. Texts are read of the worst
 # alone: they lie in a file. A statement with few calls has no mean worth a rank.
 WORST = """
@@ -112,34 +107,6 @@ def _counters(row: Mapping[str, Any]) -> Dict[str, Any]:
     return {**said, **{name: int(row[column]) for name, column in COUNTS.items()}}
 
 
-def of_extension(topic: Topic, extensions: Mapping[str, Any], account: str) -> Tuple[str, str]:
-    """Return what is asked for a topic of an extension; if it cannot be asked, an empty text, and why.
-
-    extensions: those of the database, by name version, schema, and whether the account may use it: `true`.
-    """
-    name = topic.extension
-    if name not in extensions:
-        return "", f"this database has no {name}: CREATE EXTENSION {name}, and {CONFIGURED}"
-    version, schema, may = extensions[name]
-    if may != "true":
-        return (
-            "",
-            f"the account may not use its schema: GRANT USAGE ON SCHEMA {schema} TO {account}",
-        )
-    parts = re.match(r"(\d+)\.(\d+)", version)
-    question = topic.sql_for(int(parts.group(1)) * 100 + int(parts.group(2)) if parts else 0)
-    if not question:
-        return "", f"{name} {version} is too old: ALTER EXTENSION {name} UPDATE"
-    return question.replace("{extension}", schema), ""
-
-
-def unloaded(topic: Topic, reply: Reply) -> str:
-    """Return that an extension is there but was not loaded when the server started; else an empty text."""
-    if not topic.extension or reply.state not in NOT_LOADED:
-        return ""
-    return f"{topic.extension} is not loaded: {CONFIGURED}"
-
-
 STATEMENTS = (
     Topic(
         "statements",
@@ -148,7 +115,8 @@ STATEMENTS = (
         extension=EXTENSION,
         # Before its library is loaded, only who has read its file knows its settings.
         needs=f"exists (select from pg_settings where name = '{EXTENSION}.max')",
-        lack=f"{EXTENSION} is not loaded: {CONFIGURED}",
+        lack=f"{EXTENSION} is not loaded",
+        setting=f"shared_preload_libraries = '{EXTENSION}'",
         made=made,
     ),
 )

@@ -14,7 +14,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine imp
 
 AT_MOST = 50
 """Rows that a topic gives; the worst, by what its check judges."""
-SEES_STATISTICS = "GRANT SELECT ON ALL TABLES IN SCHEMA {schemas} TO {reader}"
 
 # Whose tables: not those of the server itself, nor of sessions.
 OURS = """
@@ -26,7 +25,10 @@ MIB_PAGES = "(1048576 / current_setting('block_size')::float8)"
 COUNTED = """
   counted as materialized (select coalesce(pg_stat_get_db_stat_reset_time(oid), pg_postmaster_start_time()) as since
     from pg_database where datname = current_database())"""
-SCHEMAS = """(select json_agg(quote_ident(nspname)) from (select distinct nspname from hidden order by 1) as named)"""
+HIDDEN = """(select coalesce(json_object_agg(objects, schemas), '{}') from (
+    select objects, json_agg(quote_ident(nspname) order by nspname) as schemas
+    from (select distinct objects, nspname from hidden) as named group by objects) as by_kind)"""
+"""Of rows of the objects that the account may not read, and their schema: those schemas, by TABLES and SEQUENCES."""
 
 
 def setting(option: str) -> str:
@@ -106,6 +108,33 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(named order by share desc),
   from worst w left join pg_class of on w.relkind = 't' and of.reltoastrelid = w.oid
     join pg_namespace n on n.oid = coalesce(of.relnamespace, w.relnamespace)) as named"""
 
+# Why something is not estimated. `hidden`: a right to read its columns is missing, which can be given. `row security`,
+# and an `expression` of an index: the server shows their statistics to the owner alone, or to who is above policies,
+# and nobody should be made that for it; so these are counted. An empty one needs no statistics. A column that is
+# computed when it is read takes no room, and is never analyzed.
+STATE = """
+state as materialized (
+  select oid, case when reltuples = 0 then '' when bool_or(is_secured) then 'row security'
+      when bool_or(is_expression and not may) then 'expression' when bool_or(not may) then 'hidden'
+      when bool_and(bytes is not null) then '' when bool_or(bytes is null and is_off) then 'statistics off'
+      else 'not analyzed' end as state
+  from attribute group by oid, reltuples),
+hidden as materialized (
+  select nspname, 'TABLES' as objects from big join state using (oid) where state = 'hidden')"""
+IS_OFF = "coalesce(a.attstattarget, -1) = 0"
+WIDTHS = """s.null_frac as nulls, (1 - s.null_frac) * s.avg_width as bytes"""
+LEFT_OUT = """(select coalesce(jsonb_object_agg(state, n), '{}') from (
+      select state, count(*) as n from state where state in ('row security', 'expression', 'statistics off') group by 1)
+    as by_state)"""
+
+
+def not_analyzed(name: str) -> str:
+    """Return SQL for the tables whose columns have no statistics yet; their names are made by this expression."""
+    return f"""(select coalesce(jsonb_agg(distinct name), '[]') from (
+      select {name} as name from big join state using (oid) where state = 'not analyzed'
+      order by relpages desc, relname limit {AT_MOST}) as named)"""
+
+
 # How many pages the rows need by the widths of their columns, as check_postgres and pgsql-bloat-estimation count them:
 # 24 bytes of a page are its own, 23 of a row and a bit per column if one can be null, 4 point to it, and each row
 # begins at a multiple of 8. Besides, a number begins at a multiple of its size: after columns of another size there is
@@ -113,53 +142,49 @@ select jsonb_build_object('rows', coalesce(jsonb_agg(named order by share desc),
 TABLE_BLOAT = f"""
 with {OURS.strip()},
 big as materialized (
-  select c.oid, o.nspname, c.relname, c.relpages, c.reltuples, c.relrowsecurity,
-    current_setting('block_size')::float8 as page,
+  select c.oid, o.nspname, c.relname, c.relpages, c.reltuples, current_setting('block_size')::float8 as page,
+    c.relrowsecurity and row_security_active(c.oid) as is_secured,
+    exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v') as has_virtual,
     coalesce((select option_value from pg_options_to_table(c.reloptions) where option_name = 'fillfactor'), '100')
       ::float8 / 100 as fill
   from pg_class c join ours o on o.oid = c.relnamespace
   where c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relpages >= 8 * {MIB_PAGES} and c.reltuples >= 0),
 attribute as materialized (
-  select b.oid, a.attnum, a.attname, case when a.attlen < 0 then 1 when a.attalign = 'd' then 8
-      when a.attalign = 'i' then 4 when a.attalign = 's' then 2 else 1 end as begins,
-    has_column_privilege(b.oid, a.attnum, 'SELECT') and not (b.relrowsecurity and row_security_active(b.oid)) as may
-  from big b join pg_attribute a on a.attrelid = b.oid and a.attnum > 0 and not a.attisdropped),
-hidden as materialized (
-  select b.* from big b where exists (select from attribute a where a.oid = b.oid and not a.may)),
-measured as materialized (
-  select a.oid, a.attnum, a.begins, s.null_frac as nulls, (1 - s.null_frac) * s.avg_width as bytes,
-    a.begins is distinct from lag(a.begins) over (partition by a.oid order by a.attnum) as is_other
-  from big b join attribute a on a.oid = b.oid
+  select b.oid, b.reltuples, b.is_secured, a.attnum, case when a.attlen < 0 then 1 when a.attalign = 'd' then 8
+      when a.attalign = 'i' then 4 when a.attalign = 's' then 2 else 1 end as begins, {IS_OFF} as is_off,
+    false as is_expression, has_column_privilege(b.oid, a.attnum, 'SELECT') as may, {WIDTHS}
+  from big b join pg_attribute a on a.attrelid = b.oid and a.attnum > 0 and not a.attisdropped
+      and a.attgenerated <> 'v'
     left join pg_stats s on s.schemaname = b.nspname and s.tablename = b.relname and s.attname = a.attname
-      and not s.inherited
-  where b.oid not in (select oid from hidden)),
+      and not s.inherited),
+{STATE.strip()},
+measured as (
+  select *, begins is distinct from lag(begins) over (partition by oid order by attnum) as is_other from attribute),
 alike as (
-  select oid, min(attnum) as place, min(begins) as begins, count(*) as columns, count(bytes) as known,
-    max(nulls) as nulls, sum(bytes) as bytes
+  select oid, min(attnum) as place, min(begins) as begins, count(*) as columns, max(nulls) as nulls, sum(bytes) as bytes
   from (select *, count(*) filter (where is_other) over (partition by oid order by attnum) as part from measured) as m
   group by oid, part),
 filled as (
   select *, lead(begins, 1, 8) over (partition by oid order by place) as next from alike),
 width as (
-  select oid, sum(columns) as columns, sum(known) as known, max(nulls) as nulls,
-    sum(next * ceil(bytes / next)) as bytes
+  select oid, sum(columns) as columns, max(nulls) as nulls, sum(next * ceil(bytes / next)) as bytes
   from filled group by oid),
 needed as (
   select b.*, ceil(b.reltuples / greatest(1, floor((page - 24) * fill
-      / (4 + 8 * ceil((23 + case when w.nulls > 0 then (7 + w.columns) / 8 else 0 end) / 8.0)
+      / (4 + 8 * ceil((23 + case when w.nulls > 0 or b.has_virtual then (7 + w.columns) / 8 else 0 end) / 8.0)
         + 8 * ceil(w.bytes / 8.0))))) as pages
-  from big b join width w on w.oid = b.oid where w.known = w.columns),
+  from big b join state using (oid) join width w using (oid) where state = ''),
 worst as (select * from needed where relpages - pages >= relpages / 10.0
   order by relpages - pages desc, relname limit {AT_MOST})
-select jsonb_build_object(
-  'unseen', (select count(*) from hidden), 'schemas', {SCHEMAS},
-  'rows', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},
+select jsonb_build_object('unseen', (select count(*) from hidden), 'hidden', {HIDDEN}, 'rows', jsonb_build_object(
+  'left_out', {LEFT_OUT}, 'not_analyzed', {not_analyzed(NAME)},
+  'worst', (select coalesce(jsonb_agg(jsonb_build_object('name', {NAME},
       'size_bytes', (relpages * page)::bigint, 'wasted_bytes', ((relpages - pages) * page)::bigint)
-    order by relpages - pages desc), '[]') from worst))"""
+    order by relpages - pages desc), '[]') from worst)))"""
 
 TABLES = (
     Topic("dead_rows", {0: DEAD_ROWS.replace("MOST", "'Infinity'"), 180000: DEAD_ROWS_18}),
     Topic("statistics", {0: STATISTICS}),
     Topic("freeze", {0: FREEZE}),
-    Topic("table_bloat", {0: TABLE_BLOAT}, grant=SEES_STATISTICS, second=True),
+    Topic("table_bloat", {0: TABLE_BLOAT}, second=True),
 )

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
-    PERMISSION,
     AccessRefusedError,
     Engine,
     NotLookedAtError,
@@ -26,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
     DENIED,
     PORT,
+    Reply,
     ask_all,
     sockets,
 )
@@ -37,26 +37,33 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     MAY_PLAN,
     PLANNING_SHARE,
     PLANS,
-    SEES_TABLES,
     costs_of,
+    denied_of,
     observed,
     planning,
     trials_of,
     trying,
     worst_of,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
-    STATEMENTS,
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_rights import (
+    REFUSED,
+    Lack,
+    asked_of,
+    let_in,
+    merged,
     of_extension,
-    unloaded,
+    quoted,
+    readable,
+    reader_of,
+    reads,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
+    NOT_LOADED,
+    STATEMENTS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-GRANT_CHARACTERS = 1000
-"""How long a list of schemas in a statement may be, which a person is to read."""
-READER = "upkeep_reader"
-"""The name in statements for a role that a site could name in explain_as, if it has none."""
 BY_GATHER = {
     "database_activity": ACTIVITY,
     "database_objects": OBJECTS,
@@ -87,6 +94,11 @@ select json_build_object(
   'number', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
   'account', current_user,
+  'database', current_database(),
+  'port', current_setting('port')::int,
+  'folders', (select setting from pg_settings where name = 'unix_socket_directories'
+    and (inet_server_addr() <<= '127.0.0.0/8' or inet_server_addr() = '::1')),
+  'reader', {reader},
   'may', {may},
   'extensions', (select coalesce(json_object_agg(extname, array[extversion, quote_ident(nspname),
     has_schema_privilege(n.oid, 'USAGE')::text]), '{}')
@@ -165,65 +177,105 @@ def listed(
 
 
 def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
-    """Read the topics of a gather: those of the site's second role on a connection of its own."""
+    """Read the topics of a gather: those of the site's second role on a connection of its own, and as that role alone.
+
+    What that role may not see is not asked for as the other: the site has named it so that the other need not see it.
+    """
     if gather == "database_plans":
         return read_plans(host, database, seconds)
     topics = BY_GATHER[gather]
     answers = TopicAnswers()
-    second = [one for one in topics if one.second] if database.get("explain_as") else []
+    has_second = bool(database.get("explain_as"))
+    second = [one for one in topics if one.second] if has_second else []
     first = [one for one in topics if one not in second]
-    _take(answers, first, host, database, seconds)
+    about = _take(answers, first, host, database, seconds)
+    reader = about["account"]
     if second:
-        about = answers.about
+        noted = answers.about
         try:
-            _take(answers, second, host, as_second(database), seconds)
+            reader = _take(answers, second, host, as_second(database), seconds)["account"]
         except AccessRefusedError as exc:
-            answers.unread.update(
-                dict.fromkeys([one.name for one in second], refused(exc, seconds))
-            )
-        answers.about = about
+            _refused(answers, second, about, told(str(exc), seconds).reason)
+        answers.about = noted
+    _let_read(answers, about, reader, has_second=has_second)
     return answers
 
 
-def refused(exc: AccessRefusedError, seconds: float) -> str:
-    """Return why nothing was read as the site's second role."""
-    return f"the role of explain_as was refused: {told(str(exc), seconds).reason}"[:400]
+def _refused(
+    answers: TopicAnswers, topics: Sequence[Topic], about: Mapping[str, Any], reason: str
+) -> None:
+    """Note that the second role did not get in, with what lets it in, as far as the first one sees what it lacks."""
+    role = about["reads_as"]
+    lacks = let_in(role, about["reader"], about["database"])
+    for one in topics:
+        answers.unread[one.name] = f"the role of explain_as was refused: {reason}"[:400]
+        answers.unseen[one.name] = {
+            "objects": 0, "statements": lacks, "database": about["database"], "role": role,
+            "why": "" if lacks else REFUSED,
+        }  # fmt: skip
+
+
+def _let_read(
+    answers: TopicAnswers, about: Mapping[str, Any], account: str, *, has_second: bool
+) -> None:
+    """Note what lets the reading role see what it may not: the same statements for all topics, to be run once.
+
+    Without a second role, the account itself may be let read sequences, for that shows no row; for tables, the site has
+    to name one.
+    """
+    notes = [one for one in answers.unseen.values() if "hidden" in one]
+    hidden = merged([one.pop("hidden") for one in notes])
+    unnamed = not has_second and "TABLES" in hidden
+    role = about["reads_as"] if unnamed else account
+    first = let_in(role, about["reader"], about["database"]) if unnamed else []
+    for one in notes:
+        one["statements"] = [*first, *reads(hidden, role)]
+        one.update(database=about["database"], role=role, unnamed=unnamed)
 
 
 def read_plans(host: Host, database: Dict[str, Any], seconds: float) -> TopicAnswers:
     """Read the worst statements as the first role, then their plans as the second, perhaps on another server."""
     ends = time.monotonic() + seconds
     answers = TopicAnswers()
-    _take(answers, (PLANS,), host, database, seconds)
+    about = _take(answers, (PLANS,), host, database, seconds)
     value = answers.values.pop("plans", None)
     if value is None:
         return answers
+    has_second = bool(database.get("explain_as"))
+    reader = about["account"]
     try:
-        answers.values["plans"] = _planned(host, database, value, ends)
+        reader = _take_plans(answers, host, database, value, ends)
     except NotReadError as exc:
         answers.unread["plans"] = str(exc)
     except AccessRefusedError as exc:
-        why = refused(exc, seconds)
-        answers.unread["plans"] = (
-            why if database.get("explain_as") else told(str(exc), seconds).reason
-        )
+        reason = told(str(exc), seconds).reason
+        if has_second:
+            _refused(answers, (PLANS,), about, reason)
+        else:
+            answers.unread["plans"] = reason
+    _let_read(answers, about, reader, has_second=has_second)
     return answers
 
 
-def _planned(
-    host: Host, database: Dict[str, Any], value: Mapping[str, Any], ends: float
-) -> Dict[str, Any]:
-    """Return the plans of the worst statements; with indexes that may help, where the server can imagine some.
+def _take_plans(
+    answers: TopicAnswers,
+    host: Host,
+    database: Dict[str, Any],
+    value: Mapping[str, Any],
+    ends: float,
+) -> str:
+    """Note the plans of the worst statements; with indexes that may help, where the server can imagine some.
 
-    value: the worst statements as they were read. ends: when all must be done.
+    value: the worst statements as they were read. ends: when all must be done. Returns the account that has read them.
     Raises: NotReadError, AccessRefusedError.
     """
     second = as_second(database)
     about = _about(host, second, {"plans": MAY_PLAN}, _left(ends))
-    roles = _roles(database, about["account"])
+    account = str(about["account"])
     if not about["may"]["plans"]:
-        grant = f"GRANT USAGE ON LANGUAGE plpgsql TO {quoted(roles['account'])}"
-        raise NotReadError(f"the role may not use plpgsql, or the database has none: {grant}")
+        grants = (f"GRANT USAGE ON LANGUAGE plpgsql TO {quoted(account)}",)
+        _lacks(answers, PLANS, about, Lack("the role may not use plpgsql", grants))
+        return account
     statements = worst_of(value)
     left = _left(ends)
     asked = {"plans": planning(statements, PLANNING_SHARE * left)}
@@ -239,12 +291,16 @@ def _planned(
         asked = {"plans": trying(statements, trials, schema, PLANNING_SHARE * left)}
         reply = ask_all(host, second, asked, left).by_name["plans"]
         costs = costs_of(reply.value) if isinstance(reply.value, dict) else {}
-    return {
+    answers.values["plans"] = {
         **observed(value, statements, plans, trials, costs),
-        "second": bool(database.get("explain_as")),
-        "grant": granted(SEES_TABLES, plans, roles) if plans["schemas"] else "",
         "imagines": imagines if may == "true" else "",
     }
+    denied = denied_of(plans)
+    if denied:
+        hidden = {"SCHEMAS": plans["schemas"], "TABLES": plans["schemas"]}
+        # Not under the topic's own name: whether it matters hangs on the load of the statements that have no plan.
+        answers.unseen["tables"] = {"objects": denied, "hidden": hidden}
+    return account
 
 
 def _left(ends: float) -> float:
@@ -264,26 +320,26 @@ def _take(
     host: Host,
     database: Dict[str, Any],
     seconds: float,
-) -> None:
-    """Ask what the server is, then what it offers of the topics, and note what came."""
+) -> Dict[str, Any]:
+    """Ask what the server is, then what it offers of the topics, and note what came; return what it is."""
     about = _about(host, database, {one.name: one.needs for one in topics if one.needs}, seconds)
-    roles = _roles(database, about["account"])
-    questions = _questions(answers, topics, about, roles)
+    questions = _questions(answers, topics, about)
     answers.about = {name: about[name] for name in ("version", "in_recovery")}
+    socket = _socket(host, about)
+    if socket:
+        answers.about["socket"] = socket
     replies = ask_all(host, database, questions, seconds).by_name if questions else {}
     for one in topics:
         if one.name in answers.unread:
             continue
         if one.name not in replies:
             since = min(one.sql) // 10000
-            version = about["version"]
-            answers.not_offered[one.name] = f"PostgreSQL {version} has none, {since} does"
+            answers.not_offered[one.name] = f"PostgreSQL {about['version']} has none, {since} does"
         elif replies[one.name].why:
-            answers.unread[one.name] = unloaded(one, replies[one.name]) or replies[one.name].why
-            if replies[one.name].state == DENIED and one.grant:
-                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
+            _lacks(answers, one, about, _lack_of(one, replies[one.name], about))
         else:
-            note(answers, one, replies[one.name].value, roles)
+            note(answers, one, replies[one.name].value, about)
+    return about
 
 
 def _about(
@@ -291,84 +347,97 @@ def _about(
 ) -> Dict[str, Any]:
     """Return what the server is, and what the account may do: its answer to each SQL of needs, by name."""
     may = ", ".join(f"'{name}', {condition}" for name, condition in needs.items())
-    asked = {"about": ABOUT.replace("{may}", f"json_build_object({may})")}
-    about = ask_all(host, database, asked, seconds).by_name["about"]
-    if about.why or not isinstance(about.value, dict):
-        raise AccessRefusedError(about.why or "no answer")
-    return dict(about.value)
+    role = reader_of(database)
+    asked = ABOUT.replace("{may}", f"json_build_object({may})").replace("{reader}", asked_of(role))
+    reply = ask_all(host, database, {"about": asked}, seconds).by_name["about"]
+    if reply.why or not isinstance(reply.value, dict):
+        raise AccessRefusedError(reply.why or "no answer")
+    return {**reply.value, "reads_as": role}
 
 
-def _roles(database: Mapping[str, Any], account: str) -> Dict[str, str]:
-    """Return the names of roles that statements of GRANT may have."""
-    return {"account": account, "reader": account if database.get("explain_as") else READER}
+def _socket(host: Host, about: Mapping[str, Any]) -> str:
+    """Return the socket of a server that was asked by TCP on this host; empty if it is not known, or not here.
+
+    The server may be in a container, which has its own files.
+    """
+    for folder in str(about["folders"] or "").split(","):
+        path = f"{folder.strip().strip(chr(34))}/.s.PGSQL.{about['port']}"
+        if path.startswith("/") and _is_there(host, path):
+            return path
+    return ""
+
+
+def _is_there(host: Host, path: str) -> bool:
+    try:
+        return host.exists(path)
+    except HostError:
+        return False
 
 
 def _questions(
-    answers: TopicAnswers,
-    topics: Sequence[Topic],
-    about: Mapping[str, Any],
-    roles: Mapping[str, str],
+    answers: TopicAnswers, topics: Sequence[Topic], about: Mapping[str, Any]
 ) -> Dict[str, str]:
     """Return what the server can be asked by topic, and note why it cannot be asked others."""
     questions: Dict[str, str] = {}
     for one in topics:
-        question, why = one.sql_for(about["number"]), ""
+        barred = about["may"].get(one.name) is False
+        schema, number, lack = "", about["number"], Lack()
         if one.extension:
-            question, why = of_extension(one, about["extensions"], quoted(roles["account"]))
-        if question and about["may"].get(one.name) is False:
-            answers.unread[one.name] = one.lack
-            if one.grant and one.lack == PERMISSION:
-                answers.unseen[one.name] = {"objects": 0, "grant": granted(one, {}, roles)}
+            setting = one.setting if barred else ""
+            schema, number, lack = of_extension(
+                one.extension, about["extensions"], about["account"], setting
+            )
+        question = "" if lack.why else one.sql_for(number)
+        if lack.why:
+            _lacks(answers, one, about, lack)
+        elif one.extension and not question:
+            update = f"ALTER EXTENSION {one.extension} UPDATE"
+            _lacks(answers, one, about, Lack(f"its {one.extension} is too old", (update,)))
+        elif question and barred:
+            grants = () if one.setting else granted(one, about)
+            _lacks(answers, one, about, Lack(one.lack, grants, one.setting))
         elif question:
-            questions[one.name] = question
-        elif why:
-            answers.unread[one.name] = why
+            questions[one.name] = question.replace("{extension}", schema)
     return questions
 
 
-def note(answers: TopicAnswers, topic: Topic, value: Any, roles: Mapping[str, str]) -> None:
-    """Take in what a topic gave, and how much of it was not seen.
+def _lack_of(topic: Topic, reply: Reply, about: Mapping[str, Any]) -> Lack:
+    """Return why a question has no value, and what fixes it."""
+    if topic.extension and reply.state in NOT_LOADED:
+        return Lack(topic.lack, (), topic.setting)
+    return Lack(reply.why, granted(topic, about) if reply.state == DENIED else ())
 
-    roles: the account that asked, and one that may read tables. What else the value has are words of the grant.
-    """
+
+def _lacks(answers: TopicAnswers, topic: Topic, about: Mapping[str, Any], lack: Lack) -> None:
+    """Note that a topic has no value, why, and what fixes it."""
+    answers.unread[topic.name] = lack.why
+    if lack.statements or lack.setting:
+        answers.unseen[topic.name] = {
+            "objects": 0, "statements": list(lack.statements), "database": about["database"],
+            "setting": lack.setting,
+        }  # fmt: skip
+
+
+def note(answers: TopicAnswers, topic: Topic, value: Any, about: Mapping[str, Any]) -> None:
+    """Take in what a topic gave, and how much of it was not seen."""
     if isinstance(value, dict) and "rows" in value:
-        hidden, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
-        if hidden:
-            answers.unseen[topic.name] = {"objects": hidden, "grant": granted(topic, value, roles)}
+        unseen, unlocked = value.get("unseen") or 0, value.get("unlocked") or 0
+        if unseen and topic.second:
+            answers.unseen[topic.name] = {"objects": unseen, "hidden": value.get("hidden") or {}}
+        elif unseen:
+            answers.unseen[topic.name] = {
+                "objects": unseen, "statements": list(granted(topic, about)), "database": about["database"],
+            }  # fmt: skip
         elif unlocked:
             answers.unseen[topic.name] = {"objects": unlocked, "why": "locks"}
         value = value["rows"]
     answers.values[topic.name] = topic.made(value) if topic.made else value
 
 
-def granted(topic: Topic, value: Mapping[str, Any], roles: Mapping[str, str]) -> str:
-    """Return the statement that lets the account see the topic; what it names of objects is in the value."""
-    words = {name: quoted(role) for name, role in roles.items()}
-    words.update({"objects": str(value.get("objects") or "TABLES"), "schemas": ""})
-    names = [readable(str(one)) for one in value.get("schemas") or []]
-    shown: List[str] = []
-    for name in names:
-        if shown and sum(map(len, shown)) + len(name) > GRANT_CHARACTERS:
-            break
-        shown.append(name)
-    words["schemas"] = ", ".join(shown)
-    more = len(names) - len(shown)
-    return topic.grant.format(**words) + (f" -- and {more} more schemas" if more else "")
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL writes it: plain if it can be."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
-        return name
-    return readable('"' + name.replace('"', '""') + '"')
-
-
-def readable(name: str) -> str:
-    """Return a name that SQL has quoted so that it can be printed: what cannot stands as its number in Unicode."""
-    if name.isprintable():
-        return name
-    doubled = name.replace("\\", "\\\\")
-    return "U&" + "".join(one if one.isprintable() else f"\\+{ord(one):06X}" for one in doubled)
+def granted(topic: Topic, about: Mapping[str, Any]) -> Tuple[str, ...]:
+    """Return the statements that let the account see a topic; none if there are none."""
+    account = quoted(about["account"])
+    return tuple(one.replace("{account}", account) for one in topic.grant.split("; ") if one)
 
 
 ENGINE = Engine(

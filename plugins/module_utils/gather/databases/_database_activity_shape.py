@@ -11,15 +11,24 @@ from typing import ClassVar, Dict, List, Optional
 
 @dataclass(frozen=True)
 class UnseenObjects:
-    """What was not seen of a topic. objects: how many; 0 if that is not told. grant: lets the account see them.
+    """What was not seen of a topic, and what lets it be. objects: how many; 0 if that is not told.
 
-    why: `locks` if not the account's rights are why: to read them takes more locks than the server can spare; `setting`
-    if a setting of the server is why, and grant says what to set.
+    grant: of MariaDB, the statement that lets the account see them. why: `locks` if to read them takes more locks than
+    the server can spare; `refused` if the role of `explain_as` did not get in, though it has all that can be seen;
+    `setting` if a setting of MariaDB is why, and grant says what to set.
+    Of PostgreSQL, statements: what the administrator runs in this database, in this order; commands of psql may be
+    among them. setting: a line of postgresql.conf that must be there first, and needs a restart. role: the one that
+    reads, if it is not the account that asks; unnamed: the site does not name it in `explain_as` yet.
     """
 
     objects: int
     grant: str = ""
     why: str = ""
+    statements: List[str] = field(default_factory=list)
+    database: str = ""
+    setting: str = ""
+    role: str = ""
+    unnamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -340,7 +349,8 @@ class RedisMemory:
 class DatabaseActivity:
     """What one server does now. Sizes are bytes, durations seconds; a topic that its kind does not have is None.
 
-    connected: it let us in; if not, reason is its own.
+    connected: it let us in; if not, reason is its own. socket: of PostgreSQL on this host, the path of the socket by
+    which its administrator gets in, where the account may know it.
     unread: topics that could not be read, and why. not_offered: those that this version has not, and why. unseen: what
     the account may not see, by topic.
 
@@ -358,6 +368,7 @@ class DatabaseActivity:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
+    socket: str = ""
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)

@@ -38,7 +38,8 @@ class SequenceState:
 class KeyColumn:
     """How much of its type a column of numbers has used. name: of the column. share: 0 to 1 of the type's numbers.
 
-    type: `smallint` or `integer`. known_by: `sequence` that gives it its values, or `statistics`.
+    type: `smallint` or `integer`. known_by: `sequence` that gives it its values, or `statistics`. references: the key
+    of a larger type that it refers to, and whose sequence or statistics are meant.
     """
 
     table: str
@@ -46,25 +47,31 @@ class KeyColumn:
     type: str
     share: float
     known_by: str = ""
+    references: str = ""
 
 
 @dataclass(frozen=True)
-class BloatedTable:
-    """How much of a table holds no rows, by the widths of its columns: an estimate. A table of 8 MiB or more."""
+class Bloated:
+    """How much of a table or a B-tree is empty, by the widths of its columns: an estimate. table: of an index."""
 
     name: str
     size_bytes: int
     wasted_bytes: int
+    table: str = ""
 
 
 @dataclass(frozen=True)
-class BloatedIndex:
-    """How much of a B-tree holds no entries, by the widths of its columns: an estimate. One of 8 MiB or more."""
+class Bloat:
+    """How much of tables or indexes of 8 MiB or more is empty.
 
-    name: str
-    table: str
-    size_bytes: int
-    wasted_bytes: int
+    not_analyzed: tables of which a column has no statistics yet. left_out: how many cannot be estimated, by why:
+    `row security` hides the statistics; so does the `expression` of an index from all but the owner; `statistics off`
+    for a column.
+    """
+
+    worst: List[Bloated] = field(default_factory=list)
+    not_analyzed: List[str] = field(default_factory=list)
+    left_out: Dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -299,8 +306,8 @@ class WriteAheadLog:
 class DatabaseObjects:
     """What is in one database. Sizes are bytes, durations seconds; a topic that its kind does not have is None.
 
-    connected: it let us in; if not, reason is its own. unread: topics that could not be read, and why. not_offered:
-    those that this version has not, and why. unseen: what the account may not see, by topic.
+    connected: it let us in; if not, reason is its own. socket: as of DatabaseActivity. unread: topics that could not be
+    read, and why. not_offered: those that this version has not, and why. unseen: what the account may not see.
 
     sequences: those that have come farthest first. Of each list there are at most 50 rows, the worst first.
     """
@@ -314,14 +321,15 @@ class DatabaseObjects:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
+    socket: str = ""
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)
     sequences: Optional[List[SequenceState]] = None
     # Of PostgreSQL.
     key_columns: Optional[List[KeyColumn]] = None
-    table_bloat: Optional[List[BloatedTable]] = None
-    index_bloat: Optional[List[BloatedIndex]] = None
+    table_bloat: Optional[Bloat] = None
+    index_bloat: Optional[Bloat] = None
     dead_rows: Optional[List[DeadRows]] = None
     statistics: Optional[List[TableStatistics]] = None
     freeze: Optional[List[FrozenTable]] = None

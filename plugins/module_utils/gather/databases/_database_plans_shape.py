@@ -70,16 +70,13 @@ class StatementPlan:
 class PlanLoad:
     """The worst statements of a database that look for something, by time.
 
-    at: when they were read, by the server's clock. total_seconds: of all statements of the database. second: they were
-    planned as the role that the site names in explain_as. grant: what lets the role read the tables that it may not
-    read; empty if there are none. imagines: the version of hypopg that has tried the indexes; empty without it.
+    at: when they were read, by the server's clock. total_seconds: of all statements of the database. imagines: the
+    version of hypopg that has tried the indexes; empty without it.
     """
 
     at: str
     total_seconds: float
     worst: List[StatementPlan]
-    second: bool = False
-    grant: str = ""
     imagines: str = ""
 
 
@@ -87,8 +84,9 @@ class PlanLoad:
 class DatabasePlans:
     """The plans of one database's statements; a topic that its kind does not have is None.
 
-    connected: it let us in; if not, reason is its own. unread: topics that could not be read, and why. not_offered:
-    those that this version has not, and why. unseen: what the account may not see, by topic.
+    connected: it let us in; if not, reason is its own. socket: as of DatabaseActivity. unread: topics that could not be
+    read, and why. not_offered: those that this version has not, and why. unseen: what the account may not see, by
+    topic; `tables`: those that a statement reads which has no plan for that reason.
     """
 
     VERSION: ClassVar[int] = 1
@@ -100,6 +98,7 @@ class DatabasePlans:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
+    socket: str = ""
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)

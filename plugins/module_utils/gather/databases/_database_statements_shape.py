@@ -100,9 +100,9 @@ class SlowCalls:
 class DatabaseStatements:
     """Which statements one server has run; a topic that its kind does not have is None.
 
-    connected: it let us in; if not, reason is its own. unread: topics that could not be read, and why. not_offered:
-    those that this version has not, and why. unseen: what the account may not see, by topic. slow_calls: of a server
-    whose statements are not counted, if it logs them.
+    connected: it let us in; if not, reason is its own. socket: as of DatabaseActivity. unread: topics that could not be
+    read, and why. not_offered: those that this version has not, and why. unseen: what the account may not see.
+    slow_calls: of a server whose statements are not counted, if it logs them.
     """
 
     VERSION: ClassVar[int] = 1
@@ -114,6 +114,7 @@ class DatabaseStatements:
     reason: str = ""
     version: str = ""
     in_recovery: bool = False
+    socket: str = ""
     unread: Dict[str, str] = field(default_factory=dict)
     not_offered: Dict[str, str] = field(default_factory=dict)
     unseen: Dict[str, UnseenObjects] = field(default_factory=dict)

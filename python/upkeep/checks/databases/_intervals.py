@@ -13,10 +13,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     StatementCounters,
     StatementLoad,
 )
+from upkeep.checks.databases._sessions import psql
 from upkeep.checks.databases._shifts import Interval
 from upkeep.judging.check import PastMoment
 from upkeep.judging.readings import short
-from upkeep.model.remedies import look, quote
 
 IN_FULL = "select query from pg_stat_statements where queryid = {queryid}"
 Key = tuple[str, str, str, bool]
@@ -154,9 +154,7 @@ def see(seen: DatabaseStatements, one: StatementCounters, words: str) -> str:
     if seen.kind != "postgresql" or not re.fullmatch(r"-?\d{1,20}", one.queryid):
         return f"decide: {words}"
     question = IN_FULL.replace("{queryid}", one.queryid)
-    database = quote(read_in)
-    where = f" -d {database}" if database else ""
-    return look(f"runuser -u postgres -- psql{where} -c {quote(question)}", words)
+    return psql(words, question, database=read_in)
 
 
 def _squares(one: StatementCounters) -> float | None:

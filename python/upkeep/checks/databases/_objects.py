@@ -12,9 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
     AT_MOST,
 )
+from upkeep.checks.databases._sessions import by_limit, told
 from upkeep.checks.databases._sessions import psql as of_administrator
 from upkeep.judging.readings import short
-from upkeep.model.remedies import quote
 from upkeep.model.verdicts import (
     Measure,
     Severity,
@@ -25,7 +25,6 @@ from upkeep.model.verdicts import (
     unknown,
 )
 
-NAMED = 3
 MIB = 1 << 20
 DAY = 86_400
 
@@ -68,41 +67,16 @@ class Rows(Generic[Row]):
         if any(map(is_odd, self.rows)):
             return unknown("a number that cannot be was reported")
         rows = [one for one in self.rows if not is_left_out(one.name, self.ignore)]
-        bad = self._by_limit(rows, levels)
+        bad = by_limit(rows, levels)
         if bad:
             severity, worst, _limit = bad[0]
-            return failed(severity, self._told(bad), *measures, remedy=self.fix(worst[0]))
+            least = "at least " if len(self.rows) >= AT_MOST else ""
+            text = told(bad, self.said, least)
+            return failed(severity, text, *measures, remedy=self.fix(worst[0]))
         if len(self.rows) >= AT_MOST and not rows:
             return unknown(f"only {AT_MOST} were reported, and `ignore` leaves out all of them")
         left_out = len(self.rows) - len(rows)
         return passed(f"{healthy}; {left_out} left out" if left_out else healthy, *measures)
-
-    def _by_limit(
-        self, rows: Sequence[Row], levels: Sequence[tuple[Severity, Callable[[Row], bool], str]]
-    ) -> list[tuple[Severity, list[Row], str]]:
-        """Return the bad rows by the limit that each is over first; a limit that two levels have is one."""
-        found: list[tuple[Severity, list[Row], str]] = []
-        left = list(rows)
-        for severity, is_bad, limit in levels:
-            bad = [one for one in left if is_bad(one)]
-            left = [one for one in left if one not in bad]
-            if bad and found and found[-1][2] == limit:
-                found[-1][1].extend(bad)
-            elif bad:
-                found.append((severity, bad, limit))
-        return found
-
-    def _told(self, bad: Sequence[tuple[Severity, list[Row], str]]) -> str:
-        """Return the worst by name, and how many there are besides, by limit."""
-        (_severity, worst, limit), *others = bad
-        least = "at least " if len(self.rows) >= AT_MOST else ""
-        text = "; ".join(map(self.said, worst[:NAMED]))
-        if len(worst) > NAMED:
-            text += f"; and {least}{len(worst) - NAMED} more"
-        text = f"{text}; {limit}"
-        for _severity, rows, lower in others:
-            text += f"; and {least}{len(rows)} more, {lower}"
-        return text
 
 
 def is_left_out(name: str, patterns: Sequence[str]) -> bool:
@@ -126,15 +100,12 @@ def name_of(name: str) -> str:
 
 
 def psql(subject: str, statement: str, words: str, *more: str) -> str:
-    """Return the remedy that runs statements in the subject; nothing, so that the check's own holds, if it cannot.
+    """Return the remedy that runs statements in the subject; nothing, so that the check's own holds, if it names none.
 
     subject: `postgresql upkeep@127.0.0.1:5432/shop`.
     """
-    found = re.fullmatch(r"postgresql .+?:\d+/(.+)", subject)
-    database = found.group(1) if found else ""
-    if not quote(database) or not quote(statement):
-        return ""
-    return of_administrator(words, statement, *more, database=database)
+    found = re.fullmatch(r"postgresql .+?:\d+/(.+)", subject, re.DOTALL)
+    return of_administrator(words, statement, *more, database=found.group(1)) if found else ""
 
 
 def standby_verdict(what: str) -> Verdict:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_rights import (
+    readable,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
     LockWait,
     OpenTransaction,
 )
 from upkeep.judging.readings import short
-from upkeep.model.remedies import COMMENT, DECIDE, look, quote
+from upkeep.model.remedies import COMMENT, DECIDE, command_of, look, quote, words_of
 from upkeep.model.verdicts import Severity
 
 MIB = 1024 * 1024
+NAMED = 3
+"""Of several, those that a message names; it says how many more there are."""
+Row = TypeVar("Row")
 PSQL = "runuser -u postgres -- psql"
 """By the administrator on the server's own host, at its usual place; `placed` says another one."""
 MARIADB = "mariadb"
 REDIS = "redis-cli"
 HERE = ("localhost", "127.0.0.1", "[::1]")
+STATEMENT_CHARACTERS = 1400
+"""A statement is told whole, so that it can be run: the gather has cut its lists to fewer."""
 FOLDERS = ("/run/postgresql", "/var/run/postgresql")
 """Where the client of PostgreSQL looks for a socket."""
 PORTS = {"postgresql": "5432", "pgbouncer": "6432", "mariadb": "3306", "redis": "6379"}
@@ -37,13 +46,41 @@ def who(one: OpenTransaction | LockWait) -> str:
 
 
 def psql(words: str, *statements: str, database: str = "") -> str:
-    """Return a remedy: statements for the server's administrator; the words alone if they are nothing to paste."""
-    place = f" -d {quote(database)}" if database else ""
-    quoted = [quote(one) for one in statements]
-    if not all(quoted) or (database and not quote(database)):
-        return words if words.startswith(DECIDE) else DECIDE + words
-    given = "".join(f" -c {one}" for one in quoted)
-    return look(f"{PSQL}{place}{given}", words)
+    """Return a remedy: statements for the server's administrator; words alone if they are nothing to paste.
+
+    A name in them that cannot be printed is written by its numbers in Unicode, as SQL allows; that of the database,
+    which is a word of the shell, can only be found by its number.
+    """
+    place = f" -d {quote(_connecting(database))}" if database else ""
+    quoted = [quote(printable(one), STATEMENT_CHARACTERS) for one in statements]
+    if place.endswith("-d "):
+        words = f"{words}; its database has a name that cannot be pasted: see oid and datname in pg_database"
+    elif all(quoted):
+        given = "".join(f" -c {one}" for one in quoted)
+        return look(f"{PSQL}{place}{given}", words)
+    return words if words.startswith(DECIDE) else DECIDE + words
+
+
+def _connecting(database: str) -> str:
+    """Return a database as psql is told it: a name that could be a connection string is a part of one."""
+    if "=" not in database and not database.startswith(("postgres:", "postgresql:")):
+        return database
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
+
+
+_WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[^'"]+|.""", re.DOTALL)
+
+
+def printable(statement: str) -> str:
+    """Return a statement whose names and texts in quotes can be printed."""
+    return "".join(readable(one) if one[0] in "'\"" else one for one in _WORD.findall(statement))
+
+
+def besides(remedy: str, other: str) -> str:
+    """Return a next step that tells another one in its words, with what to run."""
+    command, words = command_of(other), words_of(other).removeprefix(DECIDE)
+    return f"{remedy}; besides, {words}: {command}" if command else f"{remedy}; besides, {words}"
 
 
 def ending(kind: str, pid: int, words: str) -> str:
@@ -59,11 +96,12 @@ def mariadb(words: str, statement: str) -> str:
     return look(f"{MARIADB} -e {quoted}", words) if quoted else words
 
 
-def placed(remedy: str, subject: str) -> str:
+def placed(remedy: str, subject: str, socket: str = "") -> str:
     """Return a remedy of psql, mariadb or redis-cli with the server's place, if that is not the usual one on its host.
 
-    subject: `postgresql 127.0.0.1:5433`, `mariadb /srv/shop.sock`, perhaps with an account and a database. If the place
-    is nothing to paste, the words alone: the command would ask another server.
+    subject: `postgresql 127.0.0.1:5433`, `mariadb /srv/shop.sock`, perhaps with an account and a database. socket: that
+    of a server of PostgreSQL on this host, if it is known: it lets the administrator in without a password. If the
+    place is nothing to paste, the words alone: the command would ask another server.
     """
     found = _SUBJECT.fullmatch(subject)
     line, comment, words = remedy.partition(COMMENT)
@@ -77,16 +115,25 @@ def placed(remedy: str, subject: str) -> str:
     rest = line[len(program) :]
     if kind == "pgbouncer":
         rest = _POOLER.sub("", line, count=1)  # its port is always said
+    if kind == "postgresql" and address in HERE:
+        address, port = _on_this_host(address, port, socket)
     if address not in HERE and not quote(address.strip("[]")):
         return words if words.startswith(DECIDE) else DECIDE + words
-    used = _used(kind, program, address)
+    used = program if kind != "postgresql" or address.startswith("/") else "psql -U postgres"
     return f"{used}{_options(kind, address, port)}{rest}{comment}{words}"
 
 
-def _used(kind: str, program: str, address: str) -> str:
-    """Return the client; of a server on another host, nobody can become its administrator here."""
-    is_here = address.startswith("/") or address in HERE
-    return program if kind != "postgresql" or is_here else "psql -U postgres"
+def _on_this_host(address: str, port: str, socket: str) -> tuple[str, str]:
+    """Return where the administrator of a server on this host gets in: folder and port of its socket, if it has one.
+
+    One that listens at the usual port is taken for the one of the packages; another one may have its socket anywhere,
+    or in a container.
+    """
+    folder, _slash, name = socket.rpartition("/")
+    own_port = name.rpartition(".")[2]
+    if folder and own_port.isdigit():
+        return folder, own_port
+    return (FOLDERS[0] if port in ("", PORTS["postgresql"]) else address), port
 
 
 def _options(kind: str, address: str, port: str) -> str:
@@ -99,7 +146,7 @@ def _options(kind: str, address: str, port: str) -> str:
         if of_postgresql:
             return (f" -h {quote(address)}" if address not in FOLDERS else "") + said
         return f" -{'S' if kind == 'mariadb' else 's'} {quote(address)}"
-    if address not in HERE:
+    if address not in HERE or kind == "postgresql":
         return f" -h {quote(address.strip('[]'))}{said}"
     if of_postgresql or not (said or address == "[::1]"):
         return said
@@ -119,10 +166,54 @@ def backticked(name: str) -> str:
     return ".".join("`" + one.replace("`", "``") + "`" for one in parts) if len(parts) <= 2 else ""
 
 
-def listed(said: Sequence[str], most: int = 3) -> str:
-    """Return the first of them, and how many more there are."""
-    more = f", and {len(said) - most} more" if len(said) > most else ""
-    return ", ".join(said[:most]) + more
+def listed(said: Sequence[str], most: int = NAMED, apart: str = ", ", least: str = "") -> str:
+    """Return the first of them, and how many more there are; `at least` where more may not have been told."""
+    more = [f"and {least}{len(said) - most} more"] if len(said) > most else []
+    return apart.join([*said[:most], *more])
+
+
+def by_limit(
+    rows: Sequence[Row], levels: Sequence[tuple[Severity, Callable[[Row], bool], str]]
+) -> list[tuple[Severity, list[Row], str]]:
+    """Return the bad rows by the limit that each is over first; a limit that two levels have is one.
+
+    A level is severity, which rows are bad, and its limit in words.
+    """
+    found: list[tuple[Severity, list[Row], str]] = []
+    left = list(rows)
+    for severity, is_bad, limit in levels:
+        bad = [one for one in left if is_bad(one)]
+        left = [one for one in left if one not in bad]
+        if bad and found and found[-1][2] == limit:
+            found[-1][1].extend(bad)
+        elif bad:
+            found.append((severity, bad, limit))
+    return found
+
+
+def reaching(
+    value: Callable[[Row], float], limits: Sequence[tuple[Severity, float, str]]
+) -> list[tuple[Severity, Callable[[Row], bool], str]]:
+    """Return levels for `by_limit`: of severity, limit, and limit in words; a row is bad if its value reaches it."""
+
+    def at(limit: float) -> Callable[[Row], bool]:
+        return lambda one: value(one) >= limit
+
+    return [(severity, at(limit), words) for severity, limit, words in limits]
+
+
+def told(
+    bad: Sequence[tuple[Severity, list[Row], str]],
+    said: Callable[[Row], str],
+    least: str = "",
+    apart: str = "; ",
+) -> str:
+    """Return the worst of what `by_limit` gave by name, and how many there are besides, by limit."""
+    (_severity, worst, limit), *others = bad
+    text = listed([said(one) for one in worst], apart="; ", least=least) + apart + limit
+    for _milder, rows, lower in others:
+        text += f"; and {least}{len(rows)} more, {lower}"
+    return text
 
 
 def ignored(name: str, patterns: Sequence[str]) -> bool:

@@ -22,14 +22,18 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_statements_shape import (
     DatabaseStatements,
 )
-from upkeep.checks.databases._sessions import placed
+from upkeep.checks.databases._sessions import (
+    STATEMENT_CHARACTERS,
+    besides,
+    identifier,
+    placed,
+    psql,
+)
 from upkeep.judging.readings import short
-from upkeep.model.remedies import after
-from upkeep.model.verdicts import Status, Verdict, nothing_to_judge, unknown
+from upkeep.model.remedies import DECIDE, after
+from upkeep.model.verdicts import Status, Unknown, Verdict, nothing_to_judge, unknown
 
 Seen = DatabaseActivity | DatabaseObjects | DatabasePlans | DatabaseStatements
-GRANT_CHARACTERS = 1400
-"""A statement is shown whole, so that it can be run: the gather has cut its list of schemas to fewer."""
 Judge = Callable[..., Verdict | None]
 """Of an observation, limits and the time, and of its history where the check has one."""
 
@@ -47,13 +51,17 @@ def of_topic(name: str, first: str = "") -> Callable[[Judge], Judge]:
         @wraps(judge)
         def judged(seen: Seen, limits: Any, now: datetime, *history: Any) -> Verdict | None:
             if getattr(seen, name) is None:
-                return _unread(seen, name, first)
-            verdict = judge(seen, limits, now, *history)
+                verdict = _unread(seen, name, first)
+            else:
+                verdict = judge(seen, limits, now, *history)
+                hidden = seen.unseen.get(name)
+                if verdict is not None and hidden is not None:
+                    # What is told if the verdict has none.
+                    own = str(judge.__globals__["CHECK"].remedy)
+                    verdict = _in_part(seen, verdict, hidden, own)
             if verdict is None:
                 return None
-            verdict = replace(verdict, remedy=placed(verdict.remedy, seen.subject))
-            hidden = seen.unseen.get(name)
-            return verdict if hidden is None else _in_part(verdict, hidden)
+            return replace(verdict, remedy=placed(verdict.remedy, seen.subject, seen.socket))
 
         return judged
 
@@ -77,24 +85,56 @@ def _unread(seen: Seen, name: str, first: str) -> Verdict | None:
         why = short(seen.unread[name], 200)
         if first and hidden and hidden.why == "setting" and not getattr(seen, "slow_calls", None):
             return unknown(f"could not be read: {why}", remedy=after(first))
-        return unknown(f"could not be read: {why}", remedy=_let(hidden) if hidden else "")
+        remedy = let_see(hidden) if hidden else ""
+        return unknown(f"could not be read: {why}", remedy=remedy)
     return unknown("was not observed")
 
 
-def _in_part(verdict: Verdict, hidden: UnseenObjects) -> Verdict:
-    """Return the verdict on what was seen, if some was not: what passes so far is unknown."""
+def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> Verdict:
+    """Return the verdict on what was seen, if some was not: what passes so far is unknown.
+
+    What fails, or could not be judged, says both what fixes it and what lets the rest be seen. own: the next step of
+    the check.
+    """
     count = hidden.objects
     which = "were left out to spare locks" if hidden.why else "the account may not see"
     said = f"{count or 'those'} that {which} {'is' if count == 1 else 'are'} not judged"
-    if verdict.status is not Status.PASS:
-        return replace(verdict, message=f"{verdict.message}; {said}")
-    return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=_let(hidden))
+    let = let_see(hidden)
+    if verdict.status is Status.PASS:
+        return unknown(f"{said}; {verdict.message}", *verdict.measures, remedy=let)
+    message = f"{verdict.message}; {said}"
+    if not let or verdict.unknown is Unknown.NOTHING_TO_JUDGE:
+        return replace(verdict, message=message)
+    first = verdict.remedy or (own if verdict.status is Status.FAIL else "")
+    other = placed(let, seen.subject, seen.socket)
+    return replace(verdict, message=message, remedy=besides(first, other) if first else let)
 
 
-def _let(hidden: UnseenObjects) -> str:
-    """Return the statement that lets the account see what it may not."""
-    grant = short(hidden.grant, GRANT_CHARACTERS)
-    if hidden.why:
-        said = "raise max_locks_per_transaction; the server must be restarted"
-        return f"decide: {said if hidden.why == 'locks' else grant}"
-    return f"decide: let the account see them: {grant}" if grant else ""
+def let_see(hidden: UnseenObjects) -> str:
+    """Return what lets the account see what it may not; empty if nothing is known that does."""
+    if hidden.why == "locks":
+        return f"{DECIDE}raise max_locks_per_transaction; the server must be restarted"
+    if hidden.why == "refused":
+        return (
+            f"{DECIDE}correct the password or the address in explain_as, or let "
+            f"{short(hidden.role, 80)} in by a line of pg_hba.conf"
+        )
+    if hidden.why == "setting":
+        return f"{DECIDE}{short(hidden.grant, STATEMENT_CHARACTERS)}"
+    if hidden.grant:
+        return f"{DECIDE}let the account see them: {short(hidden.grant, STATEMENT_CHARACTERS)}"
+    statements = list(hidden.statements)
+    role = identifier(short(hidden.role, 80)) if hidden.role else "the account"
+    words = f"{DECIDE}let {role} see them"
+    if hidden.setting:
+        statements.append("SHOW shared_preload_libraries")
+        line = short(hidden.setting, 120)
+        words = f"{DECIDE}have its counters; postgresql.conf needs {line}, beside what it loads already, and a restart"
+    if hidden.unnamed:
+        words = f"{words}; then write {_named(role)} beside the database in the inventory"
+    return psql(words, *statements, database=hidden.database) if statements else ""
+
+
+def _named(role: str) -> str:
+    """Return how the inventory names the role that reads; its password is in the vault."""
+    return f'explain_as: {{user: {role}, password: "{{{{ vault_{role}_password }}}}"}}'

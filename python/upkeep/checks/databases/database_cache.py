@@ -6,6 +6,7 @@ read little is not judged: each page is read once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     CacheCounts,
     DatabaseActivity,
 )
+from upkeep.checks.databases._sessions import by_limit, told
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -60,17 +62,28 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     worst = min(judged, key=_percent)
     percent = _percent(worst)
     measure = Measure("hit", round(percent, 3), "%")
-    said = (
-        f"{short(worst.name, 80)} found {percent:.2f} % of its blocks in shared buffers and read "
-        f"{size(worst.read_bytes)}"
+    levels = [
+        (severity, _below(limit), f"at least {limit:g} %")
+        for severity, limit in (
+            (Severity.MEDIUM, limits.medium_percent),
+            (Severity.LOW, limits.low_percent),
+        )
+    ]
+    bad = by_limit(sorted(judged, key=_percent), levels)
+    if bad:
+        return failed(bad[0][0], told(bad, _said), measure)
+    return passed(f"{_said(worst)}; at least {limits.low_percent:g} %", measure)
+
+
+def _below(limit: float) -> Callable[[CacheCounts], bool]:
+    return lambda one: _percent(one) < limit
+
+
+def _said(one: CacheCounts) -> str:
+    return (
+        f"{short(one.name, 80)} found {_percent(one):.2f} % of its blocks in shared buffers and read "
+        f"{size(one.read_bytes)}"
     )
-    for severity, limit in (
-        (Severity.MEDIUM, limits.medium_percent),
-        (Severity.LOW, limits.low_percent),
-    ):
-        if percent < limit:
-            return failed(severity, f"{said}; at least {limit:g} %", measure)
-    return passed(f"{said}; at least {limits.low_percent:g} %", measure)
 
 
 def _percent(one: CacheCounts) -> float:

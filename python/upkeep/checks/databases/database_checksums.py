@@ -13,6 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     ChecksumState,
     DatabaseActivity,
 )
+from upkeep.checks.databases._sessions import listed
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -43,7 +44,10 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         worst = max(rows, key=lambda one: one.failures)
         name = short(worst.name, 80) if worst.name else "what all databases share"
         ago = "" if worst.seconds is None else f", the last {duration(max(0.0, worst.seconds))} ago"
-        more = f"; {counted(len(rows) - 1, 'more database')}" if len(rows) > 1 else ""
+        others = [
+            short(one.name, 80) or "what all databases share" for one in rows if one is not worst
+        ]
+        more = f"; more of {listed(others)}" if others else ""
         text = f"{counted(worst.failures, 'page')} of {name} had a wrong checksum{ago}{more}; expected none"
         return failed(Severity.CRITICAL, text, measure)
     if not state.enabled:

@@ -2,7 +2,7 @@
 
 A key of the type integer ends at 2 147 483 647, whatever its sequence can still give. Checks how much of its type a
 key or a column with a sequence of its own has used; where a sequence has the column's type, database_sequences
-does.
+does. A foreign key that refers to a key of a larger type must hold the key's numbers: it is judged by these.
 
 The role of `explain_as` needs SELECT of the sequences and, for keys without one, of their columns, for the server shows
 statistics only to those who may read the rows. Without it, they are unknown.
@@ -66,10 +66,11 @@ class _Key:
 
 
 def _said(one: _Key) -> str:
-    return (
-        f"{name_of(one.name)} ({short(one.column.type, 20)}) has used {100 * one.column.share:.1f} % "
-        f"of its numbers by its {short(one.column.known_by, 20)}"
-    )
+    column = one.column
+    said = f"{name_of(one.name)} ({short(column.type, 20)}) has used {100 * column.share:.1f} % of its numbers"
+    if column.references:
+        return f"{said} by the {short(column.known_by, 20)} of {name_of(column.references)}, to which it refers"
+    return f"{said} by its {short(column.known_by, 20)}"
 
 
 def _widened(subject: str, one: KeyColumn) -> str:
@@ -88,8 +89,8 @@ CHECK = Check(
         "tells nothing of it."
     ),
     cannot_see=(
-        "Primary keys of tables without statistics, or of more than one column; numbers in other "
-        "columns. Keys that are made at random, with both signs."
+        "Primary keys of tables without statistics or with row security, or of more than one column; numbers in "
+        "other columns, such as a unique one without a sequence. Keys that are made at random, with both signs."
     ),
     limits=Limits(),
     judge=judge,

@@ -67,6 +67,9 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
             f"{who(longest)} has waited for {duration(seconds)}, at most {limit / 60:g} min, for "
             f"{short(longest.wants or 'a lock', 120)}; {_rooted(waits, root, behind)}"
         )
+        elsewhere = _elsewhere(waits, root, limits.medium_minutes * 60)
+        if elsewhere:
+            text = f"{text}; and {counted(elsewhere, 'more session waits', 'more sessions wait')} too long elsewhere"
         if root is None and not waits.holders_seen and not longest.blocked_by:
             text = f"{text}; who holds it is not visible without the plugin metadata_lock_info"
             return failed(severity, text, *measures, remedy=SHOW_HOLDERS)
@@ -96,6 +99,14 @@ def _root(waits: LockWaits, longest: LockWait) -> tuple[int | None, int]:
     found = {root: len(all_) for root, all_ in behind_each(waits).items() if longest.pid in all_}
     root = max(found, key=lambda one: (found[one], -one), default=None)
     return root, found[root] if root is not None else 0
+
+
+def _elsewhere(waits: LockWaits, root: int | None, seconds: float) -> int:
+    """Return how many wait for so long and not behind this root; of a deadlock, all are told."""
+    if root is None:
+        return 0
+    behind = behind_each(waits)[root]
+    return sum((one.seconds or 0.0) >= seconds for one in waits.waiters if one.pid not in behind)
 
 
 def _rooted(waits: LockWaits, root: int | None, behind: int) -> str:

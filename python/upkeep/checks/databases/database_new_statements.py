@@ -23,6 +23,7 @@ from upkeep.checks.databases._intervals import (
     see,
     total_between,
 )
+from upkeep.checks.databases._sessions import listed
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.model.text import counted, duration
@@ -35,8 +36,6 @@ from upkeep.model.verdicts import (
     nothing_to_judge,
     passed,
 )
-
-NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,9 @@ def _said(new: Sequence[StatementCounters], total: float, passed_seconds: float)
     """Return the new statements with their share of the load."""
     texts = [
         f"{100 * one.total_seconds / total:.0f} % of the load: {named(one)} ({counted(one.calls, 'call')})"
-        for one in new[:NAMED]
+        for one in new
     ]
-    return f"new within {duration(passed_seconds)}: {'; '.join(texts)}"
+    return f"new within {duration(passed_seconds)}: {listed(texts, apart='; ')}"
 
 
 def _few(

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseOptimization,
     LeftIndex,
 )
-from upkeep.checks.databases._sessions import placed, psql
+from upkeep.checks.databases._sessions import FOLDERS, listed, placed, psql
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
 from upkeep.model.text import counted
@@ -46,9 +46,9 @@ def judge(seen: DatabaseOptimization, limits: Limits, now: datetime) -> Verdict:
         )
         return failed(Severity.MEDIUM, text, left, remedy=_drop(one, seen.subject))
     if seen.rests:
-        one = seen.rests[0]
+        ends = [f"of {short(one.of, 120)} did not end, {_made_by(one)}" for one in seen.rests]
         return unknown(
-            f"a REINDEX of {short(one.of, 120)} did not end, {_made_by(one)}; nobody has looked since what it left",
+            f"a REINDEX {listed(ends)}; nobody has looked since what it left",
             left,
             remedy="decide: run the job again; it looks, and drops what it finds",
         )
@@ -79,7 +79,7 @@ def _drop(one: LeftIndex, subject: str) -> str:
     name = one.index.partition(", ")[0]
     words = "decide: drop it now; it waits for the transactions that use its table"
     remedy = psql(words, f"DROP INDEX CONCURRENTLY IF EXISTS {name}", database=one.database)
-    return placed(remedy, subject or f"postgresql localhost:{one.port}")
+    return placed(remedy, subject or f"postgresql {FOLDERS[0]}:{one.port}")
 
 
 CHECK = Check(

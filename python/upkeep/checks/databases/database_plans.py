@@ -17,8 +17,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     PlanNode,
     StatementPlan,
 )
-from upkeep.checks.databases._objects import MIB, NAMED, is_left_out, is_odd, name_of, psql
-from upkeep.checks.databases._topics import GRANT_CHARACTERS, of_topic
+from upkeep.checks.databases._objects import MIB, is_left_out, is_odd, name_of, psql
+from upkeep.checks.databases._sessions import NAMED
+from upkeep.checks.databases._topics import let_see, of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.judging.readings import short
 from upkeep.model.text import counted, size, thousands
@@ -113,7 +114,7 @@ def judge(
         return failed(severity, text, *measures, remedy=_fix(seen, worst.index))
     said = f"{counted(len(shares), 'statement')} with {limits.low_load_percent:g} % of the load or more"
     if blind:
-        return unknown(f"of {said}, {_blind_words(blind)}", *measures, remedy=_step(blind, load))
+        return unknown(f"of {said}, {_blind_words(blind)}", *measures, remedy=_step(blind, seen))
     return passed(f"{said}: none lacks an index; limit {_limit(limits)}", *measures)
 
 
@@ -204,12 +205,11 @@ def _blind_words(blind: Sequence[tuple[StatementPlan, float]]) -> str:
     )
 
 
-def _step(blind: Sequence[tuple[StatementPlan, float]], load: PlanLoad) -> str:
+def _step(blind: Sequence[tuple[StatementPlan, float]], seen: DatabasePlans) -> str:
     """Return what lets the role see the plans; the GRANT if tables are what it may not read."""
-    if not load.grant or not any("42501" in one.why for one, _share in blind):
-        return AS_ACCOUNT
-    role = "" if load.second else "name a role in explain_as, and "
-    return f"decide: {role}let it read the tables: {short(load.grant, GRANT_CHARACTERS)}"
+    hidden = seen.unseen.get("tables")
+    denied = any("42501" in one.why for one, _share in blind)
+    return (let_see(hidden) if hidden and denied else "") or AS_ACCOUNT
 
 
 def _fix(seen: DatabasePlans, index: IndexCandidate) -> str:

@@ -15,7 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     PoolState,
 )
-from upkeep.checks.databases._sessions import graded
+from upkeep.checks.databases._sessions import by_limit, listed, reaching, told
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -48,20 +48,27 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     stranded = [one for one in rows if one.waiting > 0 and one.servers <= 0]
     first = max(stranded, key=lambda one: one.max_wait_seconds, default=None)
     if first and first.max_wait_seconds >= limits.without_server_seconds:
-        text = (
-            f"{_waits(first)}, and PgBouncer has none; at most {limits.without_server_seconds:g} s"
-        )
+        late = [one for one in stranded if _seconds(one) >= limits.without_server_seconds]
+        said = listed([_waits(one) for one in sorted(late, key=_seconds, reverse=True)], apart="; ")
+        text = f"{said}, and PgBouncer has none; at most {limits.without_server_seconds:g} s"
         remedy = "decide: see whether PgBouncer reaches the server and may log in there; its log says why"
         return failed(Severity.CRITICAL, text, *measures, remedy=remedy)
-    grade = graded(
-        seconds,
-        ((Severity.HIGH, limits.high_seconds), (Severity.MEDIUM, limits.medium_seconds)),
-    )
-    if worst and grade:
-        text = f"{_said(worst)}; at most {grade[1]:g} s"
-        return failed(grade[0], text, *measures)
+    grades = [
+        (severity, most, f"at most {most:g} s")
+        for severity, most in (
+            (Severity.HIGH, limits.high_seconds),
+            (Severity.MEDIUM, limits.medium_seconds),
+        )
+    ]
+    bad = by_limit(sorted(rows, key=_seconds, reverse=True), reaching(_seconds, grades))
+    if bad:
+        return failed(bad[0][0], told(bad, _said), *measures)
     said = f"{counted(waiting, 'client waits', 'clients wait')} in {counted(len(rows), 'pool')}"
     return passed(f"{said}; at most {limits.medium_seconds:g} s", *measures)
+
+
+def _seconds(one: PoolState) -> float:
+    return one.max_wait_seconds
 
 
 def _waits(one: PoolState) -> str:

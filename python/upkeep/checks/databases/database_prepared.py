@@ -11,8 +11,9 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_activity_shape import (
     DatabaseActivity,
+    PreparedTransaction,
 )
-from upkeep.checks.databases._sessions import graded, literal, psql
+from upkeep.checks.databases._sessions import by_limit, literal, psql, reaching, told
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -39,21 +40,17 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     oldest = max(rows, key=lambda one: one.seconds or 0.0, default=None)
     seconds = max(0.0, oldest.seconds or 0.0) if oldest else 0.0
     measures = (Measure("prepared", len(rows)), Measure("oldest", seconds, "s"))
-    grade = graded(
-        seconds,
-        (
-            (Severity.HIGH, limits.high_minutes * 60),
-            (Severity.MEDIUM, limits.medium_minutes * 60),
-        ),
-    )
-    if oldest and grade:
-        severity, limit = grade
-        named = short(oldest.gid, 80) or "a transaction"
-        text = (
-            f"{named} of {short(oldest.account or 'an account', 60)} in "
-            f"{short(oldest.database or 'a database', 60)} has been prepared for {duration(seconds)}, "
-            f"at most {limit / 60:g} min; {counted(len(rows), 'transaction is', 'transactions are')} prepared"
+    grades = [
+        (severity, minutes * 60, f"at most {minutes:g} min")
+        for severity, minutes in (
+            (Severity.HIGH, limits.high_minutes),
+            (Severity.MEDIUM, limits.medium_minutes),
         )
+    ]
+    bad = by_limit(sorted(rows, key=_seconds, reverse=True), reaching(_seconds, grades))
+    if oldest and bad:
+        many = counted(len(rows), "transaction is", "transactions are")
+        text = f"{told(bad, _said, apart=', ')}; {many} prepared"
         words = "decide: COMMIT PREPARED or ROLLBACK PREPARED, as its coordinator decided"
         # Without its name, which may be more than a name, the administrator has to look for it.
         statement = (
@@ -62,11 +59,22 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
             else "select gid, prepared, owner from pg_prepared_xacts order by prepared"
         )
         return failed(
-            severity, text, *measures, remedy=psql(words, statement, database=oldest.database)
+            bad[0][0], text, *measures, remedy=psql(words, statement, database=oldest.database)
         )
     said = f", the oldest for {duration(seconds)}" if oldest else ""
     many = counted(len(rows), "prepared transaction")
     return passed(f"{many}{said}; at most {limits.medium_minutes:g} min", *measures)
+
+
+def _seconds(one: PreparedTransaction) -> float:
+    return max(0.0, one.seconds or 0.0)
+
+
+def _said(one: PreparedTransaction) -> str:
+    return (
+        f"{short(one.gid, 80) or 'a transaction'} of {short(one.account or 'an account', 60)} in "
+        f"{short(one.database or 'a database', 60)} has been prepared for {duration(_seconds(one))}"
+    )
 
 
 CHECK = Check(

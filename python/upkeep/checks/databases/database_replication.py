@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     StandbyState,
 )
-from upkeep.checks.databases._sessions import MIB, graded
+from upkeep.checks.databases._sessions import MIB, graded, listed
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -92,16 +92,22 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         Measure("lag", max(0, worst_bytes), "By"),
         Measure("late", max(0.0, worst_seconds), "s"),
     )
-    for one in rows:
-        if one.state in BROKEN:
-            severity, text = BROKEN[one.state]
-            text = text.replace("{name}", short(one.name, 120))
-            text = f"{text}; expected: it follows"
-            return failed(severity, text, *measures, remedy=_fix(seen.kind, one.state))
+    broken = [one for one in rows if one.state in BROKEN]
+    if broken:
+        worst = min(broken, key=lambda one: BROKEN[one.state][0].rank)
+        severity, words = BROKEN[worst.state]
+        alike = [one for one in broken if one.state == worst.state]
+        text = words.replace("{name}", listed([short(one.name, 120) for one in alike]))
+        others = len(broken) - len(alike)
+        text += f"; and {others} more" if others else ""
+        text = f"{text}; expected: it follows"
+        return failed(severity, text, *measures, remedy=_fix(seen.kind, worst.state))
     graded_rows = [(grade, one) for one in rows if (grade := _grade(one, limits))]
     if graded_rows:
-        (severity, limit), one = min(graded_rows, key=lambda pair: pair[0][0].rank)
-        return failed(severity, f"{_said(one)}; at most {limit}", *measures)
+        graded_rows.sort(key=lambda pair: pair[0][0].rank)
+        severity, limit = graded_rows[0][0]
+        said = listed([_said(one) for _grade, one in graded_rows], apart="; ")
+        return failed(severity, f"{said}; at most {limit}", *measures)
     if not seen.in_recovery and len(sending) < limits.least_standbys:
         text = f"{counted(len(sending), 'standby follows', 'standbys follow')}, at least {limits.least_standbys}"
         return failed(Severity.HIGH, text, *measures)
@@ -110,9 +116,8 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     if all(one.state == "archive" for one in rows):
         text = "it follows an archive, so how late it is cannot be seen"
         return nothing_to_judge(text, *measures)
-    said = ", ".join(_said(one) for one in rows[:3])
-    more = f", and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return passed(f"{said}{more}; at most {limits.medium_minutes:g} min", *measures)
+    said = listed([_said(one) for one in rows])
+    return passed(f"{said}; at most {limits.medium_minutes:g} min", *measures)
 
 
 def _fix(kind: str, state: str) -> str:

@@ -16,13 +16,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     SequenceState,
 )
 from upkeep.checks.databases._objects import psql
+from upkeep.checks.databases._sessions import listed
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
-NAMED = 3
 ENDS = {"smallint": 32_767, "integer": 2_147_483_647, "bigint": 9_223_372_036_854_775_807}
 
 
@@ -58,9 +58,7 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
             bad += [
                 one for one in worst if one not in bad and 100 * one.share >= limits.medium_percent
             ]
-            named = ", ".join(_said(one) for one in bad[:NAMED])
-            more = f", and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-            text = f"{named}{more}; limit {limit:g} %"
+            text = f"{listed([_said(one) for one in bad])}; limit {limit:g} %"
             return failed(severity, text, measure, remedy=_fix(seen, bad[0]))
     return passed(f"{_said(worst[0])}; limit {limits.medium_percent:g} %", measure)
 

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     SlotState,
 )
-from upkeep.checks.databases._sessions import MIB, graded, literal, psql
+from upkeep.checks.databases._sessions import MIB, graded, listed, literal, psql
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -56,9 +56,10 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     )
     found = [(problem, one) for one in rows if (problem := _problem(one, limits))]
     if found:
-        (severity, text), one = min(found, key=lambda pair: pair[0][0].rank)
-        more = f"; {len(found) - 1} more" if len(found) > 1 else ""
-        return failed(severity, f"{_named(one)} {text}{more}", *measures, remedy=_drop(one))
+        found.sort(key=lambda pair: pair[0][0].rank)
+        (severity, _text), worst = found[0]
+        text = listed([f"{_named(one)} {why}" for (_severity, why), one in found], apart="; ")
+        return failed(severity, text, *measures, remedy=_drop(worst))
     many = counted(len(rows), "replication slot")
     return passed(
         f"{many}, {len(unused)} not in use; at most {size(max(0, kept))} of WAL kept, limit {limits.medium_mib:g} MiB",

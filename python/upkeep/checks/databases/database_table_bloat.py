@@ -4,78 +4,34 @@ What was deleted leaves room that is read and kept in memory for nothing. Checks
 estimate: its size beside what its rows need by the widths that its statistics have.
 
 The role of `explain_as` needs SELECT of the columns, for the server shows statistics only to those who may read the
-rows; no row is read. Without it, those of 8 MiB or more are unknown.
+rows; no row is read. Without it, those of 8 MiB or more are unknown; so they are until the table was analyzed. Under
+row security, no right that should be given shows them: those are counted, and not judged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
-    BloatedTable,
+    Bloat,
     DatabaseObjects,
 )
-from upkeep.checks.databases._objects import MIB, Rows, name_of, psql
+from upkeep.checks.databases._bloat import Limits, Mending, judged
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
-from upkeep.model.text import size
-from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict
+from upkeep.model.verdicts import MeasureKind, Verdict
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of a table may be empty: both limits must be reached.
-
-    min_percent: of its size, in percent.
-    medium_mib: in MiB.
-    high_mib: in MiB.
-    ignore: shell patterns of names that may be so, such as `public.old_*`.
-    """
-
-    min_percent: float = 40.0
-    medium_mib: float = 100.0
-    high_mib: float = 10_240.0
-    ignore: tuple[str, ...] = ()
+MENDING = Mending(
+    "table",
+    "VACUUM (ANALYZE) {name}",
+    "decide: its room is used again; VACUUM FULL makes it smaller, and locks it meanwhile",
+)
 
 
 @of_topic("table_bloat")
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge those with the most room that nothing uses."""
-    found = seen.table_bloat or []
-    rows = Rows(found, _said, lambda one: _fix(seen.subject, one), limits.ignore)
-    levels = [
-        (severity, lambda one, mib=mib: _is_bad(one, limits, mib), _limit(limits, mib))
-        for severity, mib in (
-            (Severity.HIGH, limits.high_mib),
-            (Severity.MEDIUM, limits.medium_mib),
-        )
-    ]
-    worst = max((one.wasted_bytes for one in found), default=0)
-    said = f"no table wastes as much; {_limit(limits, limits.medium_mib)}"
-    return rows.judged(said, *levels, measures=[Measure("wasted", worst, "By")])
-
-
-def _is_bad(one: BloatedTable, limits: Limits, mib: float) -> bool:
-    share = 100 * one.wasted_bytes / max(1, one.size_bytes)
-    return one.wasted_bytes >= mib * MIB and share >= limits.min_percent
-
-
-def _limit(limits: Limits, mib: float) -> str:
-    return f"limit {size(mib * MIB)} and {limits.min_percent:g} %"
-
-
-def _said(one: BloatedTable) -> str:
-    share = 100 * one.wasted_bytes / max(1, one.size_bytes)
-    return (
-        f"{name_of(one.name)} has about {size(one.wasted_bytes)} of {size(one.size_bytes)} "
-        f"({share:.0f} %) empty"
-    )
-
-
-def _fix(subject: str, one: BloatedTable) -> str:
-    words = "decide: its room is used again; VACUUM FULL makes it smaller, and locks it meanwhile"
-    return psql(subject, f"VACUUM (ANALYZE) {one.name}", words)
+    return judged(seen.table_bloat or Bloat(), limits, seen, MENDING)
 
 
 CHECK = Check(
@@ -86,8 +42,9 @@ CHECK = Check(
     since="0.1.0",
     why="Empty room is read with the rest: queries become slower, and memory and backups larger.",
     cannot_see=(
-        "Its long values, which stand in a table of their own. What has changed since the last "
-        "vacuum. The estimate may be off by some percent."
+        "Its long values, which stand in a table of their own. Tables with row security: PostgreSQL shows their "
+        "statistics only to whom no policy bars. What has changed since the last vacuum. The estimate may be off "
+        "by some percent."
     ),
     limits=Limits(),
     judge=judge,

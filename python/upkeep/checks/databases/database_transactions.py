@@ -15,7 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     OpenTransaction,
 )
-from upkeep.checks.databases._sessions import ending, who
+from upkeep.checks.databases._sessions import ending, told, who
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.model.remedies import look
@@ -55,26 +55,49 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         Measure("oldest", max(0.0, oldest.seconds or 0.0) if oldest else 0.0, "s"),
         Measure("idle", max(0.0, idlest.state_seconds or 0.0) if idlest else 0.0, "s"),
     )
+    left, found = list(rows), []
     for severity, open_minutes, idle_minutes in (
         (Severity.HIGH, limits.high_minutes, limits.high_idle_minutes),
         (Severity.MEDIUM, limits.medium_minutes, limits.medium_idle_minutes),
     ):
-        if idlest and measures[1].value >= idle_minutes * 60:
-            text = f"{who(idlest)} has been idle in a transaction for {duration(measures[1].value)}"
-            text = f"{text}, at most {idle_minutes:g} min"
-            return failed(severity, text, *measures, remedy=_end(seen.kind, idlest))
-        if oldest and measures[0].value >= open_minutes * 60:
-            text = (
-                f"the transaction of {who(oldest)} has been open for {duration(measures[0].value)}"
-            )
-            text = f"{text}, at most {open_minutes:g} min"
-            return failed(severity, text, *measures, remedy=_end(seen.kind, oldest))
+        for seconds_of, say, minutes in (
+            (_idle_seconds, _is_idle, idle_minutes),
+            (_open_seconds, _is_open, open_minutes),
+        ):
+            bad = [one for one in left if seconds_of(one) >= minutes * 60]
+            left = [one for one in left if one not in bad]
+            bad.sort(key=seconds_of, reverse=True)
+            if bad:
+                found.append(
+                    (severity, [(one, say(one)) for one in bad], f"at most {minutes:g} min")
+                )
+    if found:
+        severity, worst, _limit = found[0]
+        text = told(found, lambda one: one[1], apart=", ")
+        return failed(severity, text, *measures, remedy=_end(seen.kind, worst[0][0]))
     said = f"the oldest for {duration(measures[0].value)}" if oldest else "none is open"
     return passed(
         f"{counted(len(rows), 'open transaction')}, {said}; at most {limits.medium_minutes:g} min, "
         f"{limits.medium_idle_minutes:g} min idle",
         *measures,
     )
+
+
+def _open_seconds(one: OpenTransaction) -> float:
+    return one.seconds or 0.0
+
+
+def _idle_seconds(one: OpenTransaction) -> float:
+    """Return since when it does nothing; less than any limit if it does something."""
+    return one.state_seconds or 0.0 if one.state in IDLE else -1.0
+
+
+def _is_open(one: OpenTransaction) -> str:
+    return f"the transaction of {who(one)} has been open for {duration(_open_seconds(one))}"
+
+
+def _is_idle(one: OpenTransaction) -> str:
+    return f"{who(one)} has been idle in a transaction for {duration(_idle_seconds(one))}"
 
 
 def _end(kind: str, one: OpenTransaction) -> str:

@@ -6,6 +6,7 @@ Autovacuum freezes from `autovacuum_freeze_max_age` on; an age far beyond that s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseAge,
     WraparoundState,
 )
-from upkeep.checks.databases._sessions import graded, psql
+from upkeep.checks.databases._sessions import by_limit, listed, psql, reaching, told
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
@@ -23,6 +24,10 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 END = 2**31
 MILLION = 1_000_000
+
+
+Aged = tuple[int, str, int, DatabaseAge]
+"""An age, what it counts, from which one autovacuum freezes, and of which database."""
 
 
 @dataclass(frozen=True)
@@ -60,30 +65,42 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         Measure("transactions", max(one.age for one in state.databases)),
         Measure("multixacts", max(one.multixact_age for one in state.databases)),
     )
-    grade = graded(
-        worst[0],
-        (
+    # Of each database, the count that is farther; the one that comes to an end first is told first.
+    ages = sorted(_by_database(found, lambda each: each[0]), key=lambda each: -each[0])
+    grades = [
+        (severity, most, f"at most {thousands(int(most))}: writes stop at {thousands(END)}")
+        for severity, most in (
             (Severity.CRITICAL, limits.critical_million * MILLION),
             (Severity.HIGH, limits.high_million * MILLION),
-        ),
+        )
+    ]
+    bad = by_limit(ages, reaching(lambda each: each[0], grades))
+    if bad:
+        severity, those, _limit = bad[0]
+        text = told(bad, lambda each: _aged(each[3], each[0], each[1]), apart=", ")
+        return failed(severity, text, *measures, remedy=_freeze(those[0][3]))
+    late = _by_database(
+        [each for each in found if each[0] >= each[2] * limits.medium_times],
+        lambda each: each[0] / each[2],
     )
-    if grade:
-        age, unit, _most, one = worst
-        text = f"{_aged(one, age, unit)}, at most {thousands(int(grade[1]))}: writes stop at {thousands(END)}"
-        return failed(grade[0], text, *measures, remedy=_freeze(one))
-    late = [each for each in found if each[0] >= each[2] * limits.medium_times]
     if late:
-        age, unit, most, one = max(late, key=lambda each: each[0] / each[2])
+        late.sort(key=lambda each: -each[0] / each[2])
+        named = listed([_aged(one, age, unit) for age, unit, _most, one in late], apart="; ")
         text = (
-            f"{_aged(one, age, unit)}, at most {limits.medium_times:g} times the {thousands(most)} "
+            f"{named}, at most {limits.medium_times:g} times the {thousands(late[0][2])} "
             "from which autovacuum freezes: it cannot keep up"
         )
-        return failed(Severity.MEDIUM, text, *measures, remedy=_freeze(one))
+        return failed(Severity.MEDIUM, text, *measures, remedy=_freeze(late[0][3]))
     age, unit, most, one = worst
     return passed(
         f"{_aged(one, age, unit)}; at most {limits.medium_times:g} times {thousands(most)}",
         *measures,
     )
+
+
+def _by_database(found: Iterable[Aged], worse: Callable[[Aged], float]) -> list[Aged]:
+    """Return of each database the one that is worse."""
+    return list({each[3].name: each for each in sorted(found, key=worse)}.values())
 
 
 def _aged(one: DatabaseAge, age: int, unit: str) -> str:

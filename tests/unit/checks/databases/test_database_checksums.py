@@ -45,6 +45,6 @@ def test_the_worst_is_named() -> None:
 
     assert verdict.severity is Severity.CRITICAL
     assert verdict.message == (
-        "3 pages of what all databases share had a wrong checksum, the last 2 min 00 s ago; 1 more database; "
+        "3 pages of what all databases share had a wrong checksum, the last 2 min 00 s ago; more of shop; "
         "expected none"
     )

@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
-    BloatedIndex,
+    Bloat,
+    Bloated,
     DatabaseObjects,
 )
-from upkeep.checks.databases.database_index_bloat import Limits, judge
+from upkeep.checks.databases._bloat import Limits
+from upkeep.checks.databases.database_index_bloat import judge
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 SUBJECT = "postgresql upkeep@127.0.0.1:5432/shop"
 
 
-def one(**more: Any) -> BloatedIndex:
-    return BloatedIndex(
+def one(**more: Any) -> Bloated:
+    return Bloated(
         **{
             "name": "public.visited_said",
             "table": "public.visited",
@@ -30,8 +33,9 @@ def one(**more: Any) -> BloatedIndex:
     )
 
 
-def verdict_of(*rows: BloatedIndex, limits: Limits | None = None, **more: Any) -> Verdict:
-    seen = DatabaseObjects("postgresql", True, subject=SUBJECT, index_bloat=list(rows), **more)
+def verdict_of(*rows: Bloated, limits: Limits | None = None, **more: Any) -> Verdict:
+    bloat = Bloat(list(rows), **more)
+    seen = DatabaseObjects("postgresql", True, subject=SUBJECT, index_bloat=bloat)
     verdict = judge(seen, limits or Limits(), NOW)
     assert verdict is not None
     return verdict
@@ -78,3 +82,49 @@ def test_nothing_passes() -> None:
 @pytest.mark.parametrize("number", [-1, float("nan"), float("inf")])
 def test_a_number_that_cannot_be_is_unknown(number: float) -> None:
     assert verdict_of(one(wasted_bytes=number)).status is Status.UNKNOWN
+
+
+ANALYZE = "runuser -u postgres -- psql -d shop -c 'ANALYZE public.a, public.b'"
+
+
+def test_a_table_without_statistics_is_unknown_with_what_makes_them() -> None:
+    verdict = verdict_of(one(), not_analyzed=["public.a", "public.b"])
+
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message.startswith(
+        "2 tables lack statistics: public.a, public.b; no index wastes as much"
+    )
+    assert command_of(verdict.remedy) == ANALYZE
+
+
+def test_a_failure_does_not_hide_that_statistics_are_missing() -> None:
+    verdict = verdict_of(one(wasted_bytes=167772160), not_analyzed=["public.a", "public.b"])
+
+    assert verdict.status is Status.FAIL
+    assert verdict.message.endswith("; 2 tables lack statistics: public.a, public.b")
+    assert "'REINDEX INDEX CONCURRENTLY public.visited_said'  # decide: " in verdict.remedy
+    assert verdict.remedy.endswith(f": {ANALYZE}")
+
+
+def test_a_table_that_the_site_leaves_out_needs_no_statistics() -> None:
+    left_out = Limits(ignore=("public.a",))
+
+    assert verdict_of(not_analyzed=["public.a"], limits=left_out).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        ({}, ""),
+        ({"expression": 2}, "; not estimated: 2 (expression)"),
+        ({"row security": 1, "expression": 2, "statistics off": 3},
+         "; not estimated: 2 (expression), 1 (row security), 3 (statistics off)"),
+    ],
+)  # fmt: skip
+def test_what_nobody_can_be_let_see_is_counted(left_out: dict[str, int], said: str) -> None:
+    """It does not make the check unknown: that would be so for ever."""
+    passing, failing = (verdict_of(one(wasted_bytes=size), left_out=left_out) for size in (0, 167772160))  # fmt: skip
+
+    assert (passing.status, failing.status) == (Status.PASS, Status.FAIL)
+    assert passing.message == f"no index wastes as much; limit 100 MiB and 40 %{said}"
+    assert failing.message.endswith(f"limit 100 MiB and 40 %{said}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     InvalidIndex,
 )
 from upkeep.checks.databases.database_invalid_indexes import Limits, judge
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -107,7 +109,11 @@ def test_a_full_list_of_what_is_left_out_says_nothing_of_the_others() -> None:
             "postgresql upkeep@127.0.0.1:5432/shop",
             "runuser -u postgres -- psql -d shop -c 'REINDEX ",
         ),
-        ("postgresql localhost:5433/shop", "runuser -u postgres -- psql -p 5433 -d shop -c "),
+        ("postgresql localhost:5433/shop", "psql -U postgres -h localhost -p 5433 -d shop -c "),
+        (
+            "postgresql localhost:5432/host=x",
+            "runuser -u postgres -- psql -d 'dbname='\"'\"'host=x'\"'\"'' -c ",
+        ),
         ("postgresql /run/postgresql:5432/it's", "runuser -u postgres -- psql -d 'it'\"'\"'s' -c "),
         ("postgresql upkeep@[::1]:5432/shop", "runuser -u postgres -- psql -d shop -c "),
         (
@@ -128,12 +134,27 @@ def test_a_remedy_is_for_the_database_of_the_subject(subject: str, begins: str) 
     assert verdict.remedy.startswith(begins)
 
 
-@pytest.mark.parametrize("name", ["public.a\nb", 'public."' + "a" * 200 + '"'])
+@pytest.mark.parametrize("name", ["public.a\nb", 'public."' + "a" * 2000 + '"'])
 def test_a_name_that_nobody_should_paste_is_not_in_a_command(name: str) -> None:
-    assert verdict_of(one(name=name)).remedy == ""
+    assert verdict_of(one(name=name)).remedy.startswith("decide: or drop it")
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1:5432", "127.0.0.1:5432/a\nb", "127.0.0.1/shop"])
+def test_a_name_that_sql_can_write_in_another_way_is_in_a_command() -> None:
+    said = shlex.split(command_of(verdict_of(one(name='public."a\n""b"')).remedy))[-1]
+
+    assert said == r'REINDEX INDEX CONCURRENTLY public.U&"a\+00000A""b"'
+
+
+def test_a_database_whose_name_cannot_be_pasted_is_to_be_found() -> None:
+    about = "postgresql 127.0.0.1:5432/a\nb"
+    verdict = judge(DatabaseObjects("postgresql", True, subject=about, invalid_indexes=[one()]), Limits(), NOW)  # fmt: skip
+
+    assert verdict is not None
+    assert verdict.remedy.startswith("decide: or drop it")
+    assert verdict.remedy.endswith("cannot be pasted: see oid and datname in pg_database")
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:5432", "127.0.0.1/shop"])
 def test_a_subject_that_is_no_database_is_not_in_a_command(place: str) -> None:
     seen = DatabaseObjects(
         "postgresql", True, subject=f"postgresql {place}", invalid_indexes=[one()]

@@ -78,3 +78,16 @@ def test_nothing_passes() -> None:
 @pytest.mark.parametrize("share", [-0.1, 1.01, float("nan"), float("inf")])
 def test_a_share_that_cannot_be_is_unknown(share: float) -> None:
     assert verdict_of(one(share=share)).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("known_by", ["sequence", "statistics"])
+def test_a_reference_is_judged_by_the_key_that_it_refers_to(known_by: str) -> None:
+    verdict = verdict_of(
+        one(share=1.0, name="client", known_by=known_by, references="public.client.id")
+    )
+
+    assert verdict.message == (
+        f"public.visit.client (integer) has used 100.0 % of its numbers by the {known_by} of public.client.id, "
+        "to which it refers; limit 90 %"
+    )
+    assert "'ALTER TABLE public.visit ALTER COLUMN client TYPE bigint'" in verdict.remedy

@@ -85,7 +85,7 @@ def test_the_root_is_named_and_how_many_wait_behind_it() -> None:
     assert verdict.message == (
         "shop (session 2, application web) has waited for 2 min 05 s, at most 2 min, for AccessExclusiveLock of "
         "public.orders; at the root is clerk (session 1, application psql), idle in transaction for 10 min 00 s; "
-        "3 sessions wait behind it"
+        "3 sessions wait behind it; and 1 more session waits too long elsewhere"
     )
     assert verdict.remedy.startswith(
         "runuser -u postgres -- psql -c 'select pg_terminate_backend(1)'  # decide: "

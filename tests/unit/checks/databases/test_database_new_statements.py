@@ -66,3 +66,11 @@ def test_new_is_what_no_check_has_seen(
     now = looked(0, statement(10, 900.0), statement(500, 4_000.0, "8", since=since))
 
     assert judged(now, history).status is status
+
+
+def test_of_several_three_are_named_and_the_others_counted() -> None:
+    new = [statement(500, 4_000.0 - number, str(100 + number)) for number in range(5)]
+
+    said = judged(looked(0, statement(10, 900.0), *new), OLD[:]).message
+    assert [str(100 + number) in said for number in range(5)] == [True, True, True, False, False]
+    assert "; and 2 more; limit " in said

@@ -33,7 +33,9 @@ USUAL = {
 }
 PLACES: list[tuple[str, dict[str, Any], str]] = [
     ("postgresql", {}, "runuser -u postgres -- psql"),
-    ("postgresql", {"port": 5433}, "runuser -u postgres -- psql -p 5433"),
+    ("postgresql", {"port": 5433}, "psql -U postgres -h localhost -p 5433"),
+    ("postgresql", {"address": "127.0.0.1", "port": 5433}, "psql -U postgres -h 127.0.0.1 -p 5433"),
+    ("postgresql", {"address": "/var/run/postgresql", "port": 5433}, "runuser -u postgres -- psql -p 5433"),
     ("postgresql", {"address": "/var/run/postgresql"}, "runuser -u postgres -- psql"),
     ("postgresql", {"address": "/srv/a b", "port": 6517}, "runuser -u postgres -- psql -h '/srv/a b' -p 6517"),
     ("postgresql", {"address": "db1.example.org"}, "psql -U postgres -h db1.example.org"),
@@ -71,6 +73,32 @@ def test_a_next_step_is_for_the_place_of_its_subject(
         told = placed(USUAL[kind], about)
         rest = USUAL[kind].partition(" -U" if kind == "pgbouncer" else CLIENT_OF[kind])
         assert told == f"{client}{rest[1] if kind == 'pgbouncer' else ''}{rest[2]}"
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "::1", "localhost"])
+@pytest.mark.parametrize(
+    ("socket", "client"),
+    [
+        ("/run/postgresql/.s.PGSQL.5432", "runuser -u postgres -- psql"),
+        ("/run/postgresql/.s.PGSQL.5433", "runuser -u postgres -- psql -p 5433"),
+        ("/srv/pg/.s.PGSQL.5432", "runuser -u postgres -- psql -h /srv/pg"),
+        ("/srv/a b/.s.PGSQL.6001", "runuser -u postgres -- psql -h '/srv/a b' -p 6001"),
+    ],
+)
+def test_a_server_asked_by_tcp_lets_its_administrator_in_by_its_socket(
+    address: str, socket: str, client: str
+) -> None:
+    """The port that was asked may be a pool's; that of the socket is the server's."""
+    about = subject({"kind": "postgresql", "address": address, "port": 6432, "name": "shop"})
+
+    assert placed(USUAL["postgresql"], about, socket) == f"{client} -c x  # see"
+
+
+def test_a_socket_is_that_of_a_server_on_this_host() -> None:
+    about = subject({"kind": "postgresql", "address": "192.0.2.7"})
+
+    told = placed(USUAL["postgresql"], about, "/run/postgresql/.s.PGSQL.5432")
+    assert told == "psql -U postgres -h 192.0.2.7 -c x  # see"
 
 
 CLIENT_OF = {

@@ -48,7 +48,8 @@ def test_the_worst_pool_is_named() -> None:
     verdict = verdict_of(PoolState("a", "b", 1, 1, 1, 6), pool(3, 40))
 
     assert verdict.message == (
-        "3 clients wait for a connection to shop as clerk, the first for 40 s; 5 have one, of 5; at most 30 s"
+        "3 clients wait for a connection to shop as clerk, the first for 40 s; 5 have one, of 5; at most 30 s; "
+        "and 1 more, at most 5 s"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     PreparedTransaction,
 )
 from upkeep.checks.databases.database_prepared import Limits, judge
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Severity, Verdict
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -49,10 +51,11 @@ def test_it_is_named_with_how_to_end_it() -> None:
     )
 
 
-def test_a_name_that_is_nothing_to_paste_leaves_words() -> None:
+def test_a_name_that_cannot_be_printed_is_written_by_its_numbers() -> None:
     verdict = verdict_of(PreparedTransaction("a\nb", "shop", "shop", 4000))
 
-    assert verdict.remedy.startswith("decide: COMMIT PREPARED or ROLLBACK PREPARED")
+    command = shlex.split(command_of(verdict.remedy))
+    assert command[-1] == r"ROLLBACK PREPARED U&'a\+00000Ab'"
 
 
 def test_one_whose_name_is_not_told_is_looked_for() -> None:

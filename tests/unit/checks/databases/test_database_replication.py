@@ -68,7 +68,9 @@ def test_the_worst_is_named() -> None:
         StandbyState("web2", "streaming", 600 * MIB, 0), StandbyState("web3", "streaming", 0, 2000)
     )
 
-    assert verdict.message == "web3 (streaming) is 33 min 20 s and 0 B behind; at most 30 min"
+    assert verdict.message == (
+        "web3 (streaming) is 33 min 20 s and 0 B behind; web2 (streaming) is 0.0 s and 600 MiB behind; at most 30 min"
+    )
 
 
 def test_a_primary_without_standbys_passes_unless_it_must_have_some() -> None:

@@ -73,7 +73,8 @@ def test_the_worst_is_named_with_how_to_drop_it() -> None:
     )
 
     assert verdict.message == (
-        "slot gone (logical of shop) has lost what it kept (wal_removed): who uses it must be made anew; 1 more"
+        "slot gone (logical of shop) has lost what it kept (wal_removed): who uses it must be made anew; "
+        "slot late (slot) is in use and keeps 4.9 GiB of WAL, at most 4096 MiB"
     )
     assert "pg_drop_replication_slot(" in verdict.remedy
 

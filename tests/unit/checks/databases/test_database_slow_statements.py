@@ -143,7 +143,7 @@ def test_a_kind_without_counters_is_not_judged() -> None:
 
 
 def test_what_the_account_may_not_see_makes_a_pass_unknown() -> None:
-    hidden = {"statements": UnseenObjects(44, "GRANT pg_read_all_stats TO upkeep")}
+    hidden = {"statements": UnseenObjects(44, statements=["GRANT pg_read_all_stats TO upkeep"])}
     now, before = looked(0, statement(2, 1.1)), looked(-1, statement(1, 1.0))
     load = now.seen.statements
     seen = DatabaseStatements("postgresql", True, version="16.14", statements=load, unseen=hidden)
@@ -152,4 +152,15 @@ def test_what_the_account_may_not_see_makes_a_pass_unknown() -> None:
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN
-    assert verdict.remedy == "decide: let the account see them: GRANT pg_read_all_stats TO upkeep"
+    assert verdict.remedy == (
+        "runuser -u postgres -- psql -c 'GRANT pg_read_all_stats TO upkeep'  # decide: let the account see them"
+    )
+
+
+def test_of_several_three_are_named_and_the_others_counted() -> None:
+    numbers = [str(100 + number) for number in range(5)]
+    before = looked(-1, *(statement(1_000, 5.0, one) for one in numbers))
+    now = looked(0, *(statement(11_000, 1_005.0, one) for one in numbers))
+
+    said = judged(now, before).message
+    assert "; and 2 more; " in said

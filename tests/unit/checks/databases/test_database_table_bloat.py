@@ -8,24 +8,25 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
-    BloatedTable,
+    Bloat,
+    Bloated,
     DatabaseObjects,
 )
-from upkeep.checks.databases.database_table_bloat import Limits, judge
+from upkeep.checks.databases._bloat import Limits
+from upkeep.checks.databases.database_table_bloat import judge
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 SUBJECT = "postgresql upkeep@127.0.0.1:5432/shop"
 
 
-def one(**more: Any) -> BloatedTable:
-    return BloatedTable(
-        **{"name": "public.visited", "size_bytes": 209715200, "wasted_bytes": 0, **more}
-    )
+def one(**more: Any) -> Bloated:
+    return Bloated(**{"name": "public.visited", "size_bytes": 209715200, "wasted_bytes": 0, **more})
 
 
-def verdict_of(*rows: BloatedTable, limits: Limits | None = None, **more: Any) -> Verdict:
-    seen = DatabaseObjects("postgresql", True, subject=SUBJECT, table_bloat=list(rows), **more)
+def verdict_of(*rows: Bloated, limits: Limits | None = None, **more: Any) -> Verdict:
+    bloat = Bloat(list(rows), **more)
+    seen = DatabaseObjects("postgresql", True, subject=SUBJECT, table_bloat=bloat)
     verdict = judge(seen, limits or Limits(), NOW)
     assert verdict is not None
     return verdict

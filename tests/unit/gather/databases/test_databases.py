@@ -20,7 +20,7 @@ ENGINES = Path(registry.__file__).parent / "engines"
 FILES = sorted(path.stem for path in ENGINES.glob("[!_]*.py"))
 PACKAGE = f"{payload.SHARED}.databases.engines"
 GATHERS = ("databases", "database_activity", "database_objects", "database_statements")
-ABOUT = {"kind", "connected", "subject", "declared", "reason", "version", "in_recovery"}
+ABOUT = {"kind", "connected", "subject", "declared", "reason", "version", "in_recovery", "socket"}
 NOTES = {"unread", "not_offered", "unseen"}
 
 
