@@ -89,6 +89,7 @@ FAULTS = (
         "database_key_columns",
         'public."Badge"."No" (integer) has used 92.7 % of its numbers by its statistics',
         ('DROP TABLE "Badge"',),
+        {"ignore": ["public.sent.*"]},  # three are named, and it would be the fourth
     ),
     Fault(
         "a reference of integer to a key of bigint",
