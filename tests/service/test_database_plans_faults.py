@@ -28,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     statements_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_plan import (
-    Candidate,
+    HelpfulIndex,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_plans import (
     Statement,
@@ -465,8 +465,8 @@ def test_an_index_is_tried_in_theory_where_hypopg_is(with_hypopg: MajorServer, w
 def test_no_index_that_was_imagined_is_left_in_the_session(with_hypopg: MajorServer) -> None:
     server = with_hypopg
     name = made(server, *TABLES, "CREATE EXTENSION hypopg")
-    fine = Candidate("public.orders", "customer", 1.0, 1, 1.0, partitioned=False)
-    wrong = Candidate("public.orders", "nothing", 1.0, 1, 1.0, partitioned=False)
+    fine = HelpfulIndex("public.orders", "customer", 1.0, 1, 1.0, partitioned=False)
+    wrong = HelpfulIndex("public.orders", "nothing", 1.0, 1, 1.0, partitioned=False)
     statements = [
         Statement("SELECT * FROM orders WHERE customer = $1", "public", "", {}),
         Statement("SELECT * FROM nowhere", "public", "", {}),

@@ -35,7 +35,7 @@ Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class HelpfulIndex:
     """An index that may help.
 
     table, columns: as SQL writes them. rows, size_bytes: of the table. kept: how many of the rows the statement wants.
@@ -100,13 +100,13 @@ def _table_name(node: Mapping[str, Any]) -> str:
     return f"{schema}{node['Relation Name']}"
 
 
-def candidates_of(plan: Sequence[Mapping[str, Any]], tables: Sequence[Table]) -> List[Candidate]:
+def candidates_of(plan: Sequence[Mapping[str, Any]], tables: Sequence[Table]) -> List[HelpfulIndex]:
     """Return the indexes that may spare a plan the reading of whole tables, those of the largest first.
 
     tables: what the server knows of those that are large.
     """
     by_name = {(one["schema"], one["name"]): one for one in tables}
-    found: Dict[Tuple[str, str], Candidate] = {}
+    found: Dict[Tuple[str, str], HelpfulIndex] = {}
     for scan in _scans(plan[0]["Plan"], 0, ()):
         table = by_name.get((scan.node.get("Schema"), scan.node["Relation Name"]))
         one = _candidate(scan, table) if table else None
@@ -114,7 +114,7 @@ def candidates_of(plan: Sequence[Mapping[str, Any]], tables: Sequence[Table]) ->
             continue
         before = found.get((one.table, one.columns))
         if before and one.partitioned:  # of another partition
-            one = Candidate(
+            one = HelpfulIndex(
                 one.table,
                 one.columns,
                 one.rows + before.rows,
@@ -146,7 +146,7 @@ def _scans(
         yield from _scans(one, workers, above)
 
 
-def _candidate(scan: Scan, table: Table) -> Candidate | None:
+def _candidate(scan: Scan, table: Table) -> HelpfulIndex | None:
     """Return the index for what a scan keeps, or for what a join above it wants; None if none is worth a thought."""
     rows = float(table["rows"])
     if rows <= 0:
@@ -169,7 +169,7 @@ def _candidate(scan: Scan, table: Table) -> Candidate | None:
         if columns and part <= MOST_KEPT and columns[0] not in table["leading"]:
             quoted = ", ".join(table["columns"][one]["quoted"] for one in columns)
             size = int(table["bytes"])
-            return Candidate(
+            return HelpfulIndex(
                 table["whole"], quoted, rows, size, max(1.0, wants), table["partition"]
             )
     return None

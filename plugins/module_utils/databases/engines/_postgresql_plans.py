@@ -21,7 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     OK,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_plan import (
-    Candidate,
+    HelpfulIndex,
     candidates_of,
     nodes_of,
 )
@@ -264,7 +264,7 @@ class Trial(NamedTuple):
     """An index that may help a statement. number: of the statement."""
 
     number: int
-    candidate: Candidate
+    candidate: HelpfulIndex
 
 
 def trials_of(plans: Mapping[str, Any]) -> List[Trial]:
