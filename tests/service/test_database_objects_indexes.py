@@ -91,7 +91,7 @@ def test_only_what_another_one_does_whole_is_needless(major: int) -> None:
     assert told["prefix"] == PREFIX
 
 
-@pytest.mark.parametrize("major", (15, 18))  # before it, nulls are always distinct
+@pytest.mark.parametrize("major", [15, 18])  # before it, nulls are always distinct
 def test_two_unique_indexes_that_differ_in_nulls_are_both_needed(major: int) -> None:
     server = shared_server(major)
     name = server.fresh()
