@@ -100,7 +100,8 @@ def _bundles() -> Mapping[str, str]:
     """Return what travels, compressed, by the names of the files in it.
 
     Files that the same gathers import always travel together: so they are compressed together, which is a sixth less
-    than file by file. The program's own files always travel, and first: the others are compressed by what stands in them.
+    than file by file. The program's own files always travel, and first: the others are compressed by
+    what stands in them.
     """
     own = _closure(frozenset({PROGRAM}))
     users: dict[str, set[str]] = {}

@@ -38,6 +38,7 @@ LOOKS = {
     "ls": "coreutils",
     "lsof": "lsof",
     "mariadb": "mariadb-client",
+    "mariadb-dumpslow": "mariadb-client",
     "namei": "util-linux",
     "nc": "netcat-openbsd",
     "ntpq": "ntpsec",

@@ -120,6 +120,13 @@ def slow(live: Live, times: int = 3) -> None:
     ))  # fmt: skip
 
 
+def of_ours(seen: Observation) -> dict[str, Any]:
+    """Return what is told of that statement; on a busy machine others may be slow too."""
+    shape = "SELECT name, sleep(?) FROM person WHERE name <> ?"
+    [one] = [one for one in seen.data["slow_calls"]["worst"] if one["shape"] == shape]
+    return dict(one)
+
+
 def test_a_server_that_neither_counts_nor_logs_says_so_with_two_lines_once(plain: Live) -> None:
     seen = see(plain)
 
@@ -149,12 +156,10 @@ def test_slow_calls_are_told_and_are_no_counters(plain: Live, kept_in: str) -> N
     slow(plain)
     seen = see(plain)
 
-    log = seen.data["slow_calls"]
+    log, ours = seen.data["slow_calls"], of_ours(seen)
     assert SECRET not in json.dumps([seen.data, seen.raw])
     assert "statements" not in seen.data
-    [ours] = [one for one in log["worst"] if one["calls"] == 3]
-    assert ours["shape"] == "SELECT name, sleep(?) FROM person WHERE name <> ?"
-    assert ours["database"] == "shop"
+    assert (ours["database"], ours["calls"]) == ("shop", 3)
     assert (ours["rows"], ours["examined_rows"]) == (3, 3)
     assert log["total_seconds"] + 1e-9 >= ours["total_seconds"] >= 0.18
     assert (log["from_seconds"], log["one_in"], log["cut"]) == (0.05, 1, False)
@@ -165,9 +170,9 @@ def test_slow_calls_are_told_and_are_no_counters(plain: Live, kept_in: str) -> N
     assert first.status is Status.UNKNOWN
     assert "since when it logs is not known" in first.message
     assert second.status is Status.PASS
-    assert second.message.startswith("slow log of 24 h 00 min, calls slower than 50 ms: 3 calls")
+    assert second.message.startswith("slow log of 24 h 00 min, calls slower than 50 ms: ")
     assert failed.status is Status.FAIL
-    assert "3 calls of 6" in failed.message
+    assert ": 3 calls of " in failed.message or "; 3 calls of " in failed.message
     for module in (database_new_statements, database_statement_regression):
         verdict = judged(module, seen, before)
         assert verdict.status is Status.UNKNOWN
@@ -182,7 +187,7 @@ def test_a_log_that_was_rotated_is_read_on(plain: Live) -> None:
     plain.run("mariadb", "-e", "FLUSH SLOW LOGS")
     slow(plain, 1)
 
-    assert see(plain).data["slow_calls"]["calls"] == 3
+    assert of_ours(see(plain))["calls"] == 3
 
 
 def test_a_log_that_is_too_large_is_told_as_cut(
@@ -195,7 +200,7 @@ def test_a_log_that_is_too_large_is_told_as_cut(
     seen = see(plain)
 
     assert seen.data["slow_calls"]["cut"] is True
-    assert 0 < seen.data["slow_calls"]["calls"] < 30
+    assert 0 < of_ours(seen)["calls"] < 30
     verdict = judged(database_slow_statements, seen, seen)
     assert verdict.status is Status.UNKNOWN
     assert "only the newest part was" in verdict.message
