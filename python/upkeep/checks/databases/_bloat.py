@@ -45,7 +45,9 @@ class Mending:
     words: str
 
 
-def judged(bloat: Bloat, limits: Limits, seen: DatabaseObjects, mending: Mending) -> Verdict:
+def judged(
+    bloat: Bloat, limits: Limits, seen: DatabaseObjects, mending: Mending, measure: Measure
+) -> Verdict:
     """Return the verdict on those with the most room that nothing uses, and how many were not estimated, and why."""
 
     def fix(one: Bloated) -> str:
@@ -59,12 +61,16 @@ def judged(bloat: Bloat, limits: Limits, seen: DatabaseObjects, mending: Mending
             (Severity.MEDIUM, limits.medium_mib),
         )
     ]
-    worst = max((one.wasted_bytes for one in bloat.worst), default=0)
     healthy = f"no {mending.what} wastes as much; {_limit(limits, limits.medium_mib)}"
-    verdict = rows.judged(healthy, *levels, measures=[Measure("wasted", worst, "By")])
+    verdict = rows.judged(healthy, *levels, measures=[measure])
     verdict = replace(verdict, message=verdict.message + _not_estimated(bloat))
     bare = [one for one in bloat.not_analyzed if not is_left_out(one, limits.ignore)]
     return _without_statistics(verdict, bare, seen) if bare else verdict
+
+
+def wasted_bytes(bloat: Bloat) -> int:
+    """Return the most room that one wastes."""
+    return max((one.wasted_bytes for one in bloat.worst), default=0)
 
 
 def _is_bad(one: Bloated, limits: Limits, mib: float) -> bool:

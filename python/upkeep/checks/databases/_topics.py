@@ -30,7 +30,7 @@ from upkeep.checks.databases._sessions import (
     psql,
 )
 from upkeep.judging.readings import short
-from upkeep.model.remedies import DECIDE, after
+from upkeep.model.remedies import after
 from upkeep.model.verdicts import Status, Unknown, Verdict, nothing_to_judge, unknown
 
 Seen = DatabaseActivity | DatabaseObjects | DatabasePlans | DatabaseStatements
@@ -113,23 +113,23 @@ def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> V
 def let_see(hidden: UnseenObjects) -> str:
     """Return what lets the account see what it may not; empty if nothing is known that does."""
     if hidden.why == "locks":
-        return f"{DECIDE}raise max_locks_per_transaction; the server must be restarted"
+        return "decide: raise max_locks_per_transaction; the server must be restarted"
     if hidden.why == "refused":
         return (
-            f"{DECIDE}correct the password or the address in explain_as, or let "
+            f"decide: correct the password or the address in explain_as, or let "
             f"{short(hidden.role, 80)} in by a line of pg_hba.conf"
         )
     if hidden.why == "setting":
-        return f"{DECIDE}{short(hidden.grant, STATEMENT_CHARACTERS)}"
+        return f"decide: {short(hidden.grant, STATEMENT_CHARACTERS)}"
     if hidden.grant:
-        return f"{DECIDE}let the account see them: {short(hidden.grant, STATEMENT_CHARACTERS)}"
+        return f"decide: let the account see them: {short(hidden.grant, STATEMENT_CHARACTERS)}"
     statements = list(hidden.statements)
     role = identifier(short(hidden.role, 80)) if hidden.role else "the account"
-    words = f"{DECIDE}let {role} see them"
+    words = f"decide: let {role} see them"
     if hidden.setting:
         statements.append("SHOW shared_preload_libraries")
         line = short(hidden.setting, 120)
-        words = f"{DECIDE}have its counters; postgresql.conf needs {line}, beside what it loads already, and a restart"
+        words = f"decide: have its counters; postgresql.conf needs {line}, beside what it loads already, and a restart"
     if hidden.unnamed:
         words = f"{words}; then write {_named(role)} beside the database in the inventory"
     return psql(words, *statements, database=hidden.database) if statements else ""

@@ -16,10 +16,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     Bloat,
     DatabaseObjects,
 )
-from upkeep.checks.databases._bloat import Limits, Mending, judged
+from upkeep.checks.databases._bloat import Limits, Mending, judged, wasted_bytes
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
-from upkeep.model.verdicts import MeasureKind, Verdict
+from upkeep.model.verdicts import Measure, MeasureKind, Verdict
 
 MENDING = Mending(
     "index",
@@ -31,7 +31,9 @@ MENDING = Mending(
 @of_topic("index_bloat")
 def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     """Judge those with the most room that nothing uses."""
-    return judged(seen.index_bloat or Bloat(), limits, seen, MENDING)
+    bloat = seen.index_bloat or Bloat()
+    measure = Measure("wasted", wasted_bytes(bloat), "By")
+    return judged(bloat, limits, seen, MENDING, measure)
 
 
 CHECK = Check(
