@@ -70,6 +70,21 @@ options:
           port:
             description: Port of that server.
             type: int
+      standbys:
+        description:
+          - The standby servers of a primary of PostgreSQL. They are asked, as O(databases[].user), which indexes their
+            own queries use; an index counts as unused only if no server uses it.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          address:
+            description: Host name or address, or the folder of a socket.
+            type: str
+            required: true
+          port:
+            description: Port, if it is not that of the primary.
+            type: int
   discover:
     description:
       - Whether to look for servers on this host's usual sockets and ports, for kinds that none is declared of.

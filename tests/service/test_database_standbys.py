@@ -19,6 +19,7 @@ from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import (
     database_activity,
+    database_objects,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
@@ -115,6 +116,58 @@ def test_a_standby_follows(primary: MajorServer, standby: MajorServer) -> None:
     assert judged(see(primary), least_standbys=2).message.startswith(
         "1 standby follows, at least 2"
     )
+
+
+def test_an_index_that_a_standby_alone_uses_is_used(
+    primary: MajorServer, standby: MajorServer
+) -> None:
+    for statement in (
+        "CREATE TABLE visit (a int, b int)",
+        "INSERT INTO visit SELECT i, i FROM generate_series(1, 80000) AS i",
+        "CREATE INDEX visit_a ON visit (a)",
+        "CREATE INDEX visit_b ON visit (b)",
+        "ANALYZE visit",
+    ):
+        primary.execute(statement)
+
+    def unused(*addresses: object) -> Observation:
+        standbys = [{"address": str(one), "port": primary.port} for one in addresses]
+        declared = primary.declared(standbys=standbys)
+        params = {
+            "databases": [declared],
+            "discover": False,
+            "timeout_seconds": 60,
+            "catalog_seconds": 60,
+        }
+        [seen] = database_objects.gather(params, Host())
+        return seen
+
+    def names(seen: Observation) -> list[str]:
+        return [one["name"] for one in seen.data["unused_indexes"]["indexes"]]
+
+    both = ["public.visit_a", "public.visit_b"]
+    eventually(
+        lambda: unused(standby.home).data["unused_indexes"]["asked"] == 1, "that it has the indexes"
+    )
+    assert names(unused(standby.home)) == both
+
+    standby.execute("SET enable_seqscan = off; SELECT count(*) FROM visit WHERE a = 7")
+    eventually(
+        lambda: names(unused(standby.home)) == both[1:], "that the use on the standby is counted"
+    )
+    assert names(unused()) == both
+
+    gone = judged(unused("/nowhere"), "database_unused_indexes", min_days=0, low_mib=1)
+    itself = judged(unused(primary.home), "database_unused_indexes", min_days=0, low_mib=1)
+    heard = judged(unused(standby.home), "database_unused_indexes", min_days=0, low_mib=1)
+
+    assert gone.status is Status.UNKNOWN
+    assert "the standby /nowhere:" in gone.message
+    assert itself.status is Status.UNKNOWN
+    assert "has not said what it uses: it is no standby" in itself.message
+    assert heard.status is Status.FAIL
+    assert heard.message.startswith("public.visit_b (")
+    assert ", 1 standby included; limit 1 MiB" in heard.message
 
 
 def test_a_standby_that_applies_nothing_is_found(

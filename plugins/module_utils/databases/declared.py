@@ -34,6 +34,15 @@ DATABASES: Dict[str, Any] = {
                 "port": {"type": "int"},
             },
         },
+        "standbys": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "address": {"type": "str", "required": True},
+                "port": {"type": "int"},
+            },
+        },
     },
 }
 ARGUMENTS: Dict[str, Dict[str, Any]] = {

@@ -124,12 +124,28 @@ select jsonb_build_object(
   'seconds', extract(epoch from clock_timestamp() - (select since from counted))::float8,
   'standbys', (select count(*) from pg_stat_replication where application_name is distinct from 'pg_basebackup'),
   'indexes', (select coalesce(jsonb_agg(worst order by size_bytes desc, name), '[]') from (
-    select {BOTH_NAMES}, is_partitioned, size_bytes from (
+    select {BOTH_NAMES}, is_partitioned, size_bytes, root from (
       select n.nspname, c.relname, t.relname as of, c.relkind = 'I' as is_partitioned,
-        never.pages * {PAGE} as size_bytes
+        never.pages * {PAGE} as size_bytes, never.root::bigint
       from never join pg_class c on c.oid = never.root join pg_index i on i.indexrelid = c.oid
         join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
       order by never.pages desc, c.relname limit {AT_MOST}) as found) as worst))"""
+
+# What a standby knows of indexes that its primary does not use: a standby has the same objects by the same numbers, and
+# counts what its own queries use. {roots}: their numbers.
+USED_THERE = f"""
+with {COUNTED.strip()},
+asked as (select unnest('{{roots}}'::oid[]) as root),
+one as materialized (
+  select case when c.relispartition then pg_partition_root(c.oid) else c.oid end as root,
+    pg_stat_get_numscans(c.oid) as scans
+  from pg_class c where c.relkind in ('i', 'I'))
+select json_build_object(
+  'in_recovery', pg_is_in_recovery(),
+  'missing', (select count(*) from asked where root not in (select oid from pg_class where relkind in ('i', 'I'))),
+  'seconds', extract(epoch from clock_timestamp() - (select since from counted))::float8,
+  'used', (select coalesce(json_agg(root::bigint), '[]') from (
+    select root from one join asked using (root) group by root having sum(scans) > 0) as used))"""
 
 # Reads of many rows at a time, again and again: what they look for is in no index, or they read nearly all.
 MISSING = f"""

@@ -57,6 +57,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
     reader_of,
     reads,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_standbys import (
+    without_used,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
     NOT_LOADED,
     STATEMENTS,
@@ -64,6 +67,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
+UNUSED = "unused_indexes"
+"""The topic that is added up over a primary and its standbys."""
 BY_GATHER = {
     "database_activity": ACTIVITY,
     "database_objects": OBJECTS,
@@ -185,6 +190,7 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
         return read_plans(host, database, seconds)
     topics = BY_GATHER[gather]
     answers = TopicAnswers()
+    ends = time.monotonic() + seconds
     has_second = bool(database.get("explain_as"))
     second = [one for one in topics if one.second] if has_second else []
     first = [one for one in topics if one not in second]
@@ -198,6 +204,9 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
             _refused(answers, second, about, told(str(exc), seconds).reason)
         answers.about = noted
     _let_read(answers, about, reader, has_second=has_second)
+    if UNUSED in answers.values:
+        unused = answers.values[UNUSED]
+        answers.values[UNUSED] = without_used(unused, host, database, ends)
     return answers
 
 

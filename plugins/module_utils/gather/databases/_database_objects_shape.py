@@ -166,15 +166,28 @@ class UnusedIndex:
 
 
 @dataclass(frozen=True)
+class UnheardStandby:
+    """A standby that could not be asked, and why."""
+
+    address: str
+    why: str
+
+
+@dataclass(frozen=True)
 class UnusedIndexes:
     """Which indexes were not used. seconds: since the statistics began, or the server, if they were not reset.
 
-    standbys: how many servers get the changes of this one; each counts for itself what its queries use.
+    standbys: how many servers get the changes of this one; each counts for itself what its queries use. asked: how many
+    standbys that the site names have said what they use; seconds is that of the youngest statistics then. used_there:
+    how many indexes they alone use. unheard: those that have not said it.
     """
 
     seconds: float
     standbys: int
     indexes: List[UnusedIndex]
+    asked: int = 0
+    used_there: int = 0
+    unheard: List[UnheardStandby] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_tables import (
+    AT_MOST,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
     DatabaseObjects,
     UnusedIndex,
+    UnusedIndexes,
 )
 from upkeep.checks.databases._objects import DAY, MIB, Rows, name_of, psql, standby_verdict
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import short
 from upkeep.model.text import counted, size
-from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, nothing_to_judge, unknown
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Status,
+    Verdict,
+    nothing_to_judge,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
             f"its statistics are {days:.1f} days old, at least {limits.min_days:g} are needed"
         )
     rows = Rows(unused.indexes, _said, lambda one: _fix(seen, one), limits.ignore)
-    told = f" for {days:.0f} days{_elsewhere(unused.standbys)}"
+    told = f" for {days:.0f} days{_elsewhere(unused)}"
     levels = [
         (
             severity,
@@ -63,11 +76,31 @@ def judge(seen: DatabaseObjects, limits: Limits, now: datetime) -> Verdict:
     ]
     total = sum(one.size_bytes for one in unused.indexes)
     said = f"no index of {limits.low_mib:g} MiB was not used{told}"
-    return rows.judged(said, *levels, measures=[Measure("unused", total, "By")])
+    verdict = rows.judged(said, *levels, measures=[Measure("unused", total, "By")])
+    if verdict.status is Status.FAIL and unused.unheard:
+        return _perhaps_used(unused, verdict)
+    if verdict.status is Status.PASS and len(unused.indexes) + unused.used_there >= AT_MOST:
+        return unknown(f"only the {AT_MOST} largest were looked at", *verdict.measures)
+    return verdict
 
 
-def _elsewhere(standbys: int) -> str:
-    return f", here; {counted(standbys, 'standby', 'standbys')} not asked" if standbys else ""
+def _perhaps_used(unused: UnusedIndexes, verdict: Verdict) -> Verdict:
+    """Return what is known while a standby has not said what it uses."""
+    one = unused.unheard[0]
+    more = f", and {len(unused.unheard) - 1} more" if len(unused.unheard) > 1 else ""
+    text = f"the standby {short(one.address, 100)}{more} has not said what it uses: {short(one.why, 160)}"
+    step = "decide: let the account in there, or correct `standbys`"
+    return unknown(f"{text}; {verdict.message}", *verdict.measures, remedy=step)
+
+
+def _elsewhere(unused: UnusedIndexes) -> str:
+    asked = f", {counted(unused.asked, 'standby', 'standbys')} included" if unused.asked else ""
+    left = unused.standbys - unused.asked - len(unused.unheard)
+    return (
+        f"{asked or ', here'}; {counted(left, 'standby', 'standbys')} not asked"
+        if left > 0
+        else asked
+    )
 
 
 def _said(one: UnusedIndex) -> str:
@@ -76,8 +109,9 @@ def _said(one: UnusedIndex) -> str:
 
 def _fix(seen: DatabaseObjects, one: UnusedIndex) -> str:
     words = "decide: see first that no yearly task needs it"
-    if seen.unused_indexes is not None and seen.unused_indexes.standbys:
-        words = "decide: see first that idx_scan of pg_stat_user_indexes is 0 on each standby too"
+    unused = seen.unused_indexes
+    if unused is not None and unused.standbys > unused.asked:
+        words = "decide: name each standby in `standbys` first, so that it is asked what it uses"
     how = "" if one.is_partitioned else "CONCURRENTLY "  # the server refuses it for those
     return psql(seen.subject, f"DROP INDEX {how}{one.name}", words)
 
@@ -90,7 +124,7 @@ CHECK = Check(
     since="0.1.0",
     why="Each index makes writes slower, and takes memory and disk.",
     cannot_see=(
-        "Queries of standbys, which count for themselves. Indexes that were made a short time "
+        "Queries of standbys that `standbys` does not name. Indexes that were made a short time "
         "ago. Those that help the planner by their statistics alone."
     ),
     limits=Limits(),

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_objects_shape import (
     DatabaseObjects,
+    UnheardStandby,
     UnusedIndex,
     UnusedIndexes,
 )
@@ -74,8 +75,40 @@ def test_standbys_count_for_themselves() -> None:
     verdict = verdict_of(standbys=2)
 
     assert "not used for 30 days, here; 2 standbys not asked" in verdict.message
-    assert "idx_scan of pg_stat_user_indexes is 0 on each standby too" in verdict.remedy
+    assert verdict.remedy.endswith(
+        "# decide: name each standby in `standbys` first, so that it is asked what it uses"
+    )
     assert verdict_of(in_recovery=True).unknown is Unknown.NOTHING_TO_JUDGE
+
+
+GONE = UnheardStandby("10.0.0.6:5432", "no answer within 2 s")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"standbys": 2, "asked": 2}, Status.FAIL, "not used for 30 days, 2 standbys included; limit 10 MiB"),
+        ({"standbys": 3, "asked": 1}, Status.FAIL, "not used for 30 days, 1 standby included; 2 standbys not asked; limit"),
+        ({"standbys": 2, "asked": 1, "unheard": [GONE]}, Status.UNKNOWN,
+         "the standby 10.0.0.6:5432 has not said what it uses: no answer within 2 s; public.old (10.0 MiB)"),
+        ({"unheard": [GONE, GONE]}, Status.UNKNOWN, "the standby 10.0.0.6:5432, and 1 more has not said"),
+        ({"standbys": 1, "asked": 1, "indexes": [], "used_there": 3}, Status.PASS, "1 standby included"),
+        ({"standbys": 1, "unheard": [GONE], "indexes": []}, Status.PASS, "no index of 10 MiB was not used"),
+        ({"standbys": 1, "asked": 1, "indexes": [], "used_there": 50}, Status.UNKNOWN, "only the 50 largest"),
+    ],
+)  # fmt: skip
+def test_what_standbys_use_is_added_up(changes: dict[str, Any], status: Status, said: str) -> None:
+    rows = [UnusedIndex("public.old", "public.client", 10 * MIB)]
+    unused = UnusedIndexes(**{"seconds": MONTH, "standbys": 0, "indexes": rows, **changes})
+    seen = DatabaseObjects(
+        "postgresql", True, subject="postgresql upkeep@127.0.0.1/shop", unused_indexes=unused
+    )
+
+    verdict = judge(seen, Limits(), NOW)
+
+    assert verdict is not None
+    assert verdict.status is status
+    assert said in verdict.message
 
 
 def test_what_a_site_leaves_out_does_not_fail() -> None:
