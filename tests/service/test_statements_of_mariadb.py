@@ -177,6 +177,7 @@ def test_slow_calls_are_told_and_are_no_counters(plain: Live, kept_in: str) -> N
         verdict = judged(module, seen, before)
         assert verdict.status is Status.UNKNOWN
         assert LINES in verdict.remedy
+        assert "slow_query_log" not in verdict.remedy  # it is on already
 
 
 def test_a_log_that_was_rotated_is_read_on(plain: Live) -> None:
@@ -221,6 +222,9 @@ def test_what_cannot_be_read_of_a_slow_log_is_told(plain: Live, kept_in: str) ->
         "FILE": "/slow.log: no such file",
         "TABLE": "GRANT SELECT ON mysql.slow_log TO 'upkeep'@'localhost'",
     }[kept_in] in said
+    assert (
+        "performance_schema is off" in said
+    )  # which everybody may ask: no grant is asked for in vain
 
 
 def test_the_slow_log_of_another_host_is_not_looked_for_here(

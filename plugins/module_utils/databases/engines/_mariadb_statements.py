@@ -23,9 +23,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.statements
 
 OFF = "performance_schema is off"
 SWITCHED_ON = (
-    "put two lines into my.cnf, `[mysqld]` and `performance_schema = ON`, and restart the server; without a"
-    " restart, the slow log shows the slowest calls alone: SET GLOBAL slow_query_log = ON"
+    "put two lines into my.cnf, `[mysqld]` and `performance_schema = ON`, and restart the server"
 )
+LOGGED = "; without a restart, the slow log shows the slowest calls alone: SET GLOBAL slow_query_log = ON"
+COUNTING = "select @@global.performance_schema + 0 as counting"
+"""Whether statements are counted: everybody may ask."""
 # What has no digest is the sum of all for which the table had no room left. Times are picoseconds.
 WORST = """
 with one as (

@@ -40,6 +40,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._m
     of_table,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._mariadb_statements import (
+    COUNTING,
+    LOGGED,
     OFF,
     STATEMENTS,
     SWITCHED_ON,
@@ -66,6 +68,7 @@ RIGHTS = {
     "{accounts}": {0: "mysql.user", 100400: "mysql.global_priv"},
 }
 """What a grant has under another name by the server's number. Source: MariaDB, GRANT: global privileges."""
+SLOW_LOG_OFF = "it is off"
 ABOUT = """
 select version() as version, @@global.read_only as read_only, current_user() as account, database() as name,
   (select count(*) from information_schema.plugins
@@ -133,7 +136,11 @@ def databases(host: Host, database: Dict[str, Any], seconds: float) -> List[Dict
 def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
     """Read the topics of a gather."""
     topics = BY_GATHER[gather]
-    first = {"about": ABOUT, "listed": LISTED} if topics is OBJECTS else {"about": ABOUT}
+    first = {"about": ABOUT}
+    if topics is OBJECTS:
+        first["listed"] = LISTED
+    elif topics is STATEMENTS:
+        first["counting"] = COUNTING
     patience = Patience(seconds)
     before = ask_all(host, database, first, patience)
     if before["about"].why or not before["about"].rows:
@@ -148,12 +155,17 @@ def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> T
     )
     offered = {one.name: one.sql_for(number) for one in topics}
     questions = {name: sql for name, sql in offered.items() if sql}
+    if "counting" in before and before["counting"].rows == [{"counting": "0"}]:
+        del questions["statements"]
+        answers.unread["statements"] = OFF
     if about["shows_locks"] != "0" and questions.get("locks"):
         questions["locks"] = LOCKS_SEEN
     tables = ask_all(host, database, questions, patience)
     whole = "listed" not in before or lists_all(before["listed"])
     for one in topics:
         grant = grant_of(one.grant, about)
+        if one.name in answers.unread:
+            continue
         if one.name not in tables:
             answers.not_offered[one.name] = f"it is read of MariaDB, not of {about['version']}"
             continue
@@ -173,13 +185,15 @@ def _note_slow_calls(
     why = answers.unread.pop("slow_calls", "")
     if "statements" in answers.values:
         return
-    if answers.unread["statements"] == OFF:
-        answers.unseen["statements"] = {"objects": 0, "grant": SWITCHED_ON, "why": "setting"}
+    is_off = answers.unread["statements"] == OFF
     try:
         if not why:
             answers.values["slow_calls"] = _slow_calls(host, database, settings, patience)
     except NotReadError as exc:
         why = str(exc)
+    if is_off:
+        grant = SWITCHED_ON + (LOGGED if why == SLOW_LOG_OFF else "")
+        answers.unseen["statements"] = {"objects": 0, "grant": grant, "why": "setting"}
     if why:
         answers.unread["statements"] += f"; the slow log: {why}"
 
@@ -193,7 +207,7 @@ def _slow_calls(
     """
     kept_in = str(settings["output"]).upper().split(",")
     if not settings["is_on"] or "NONE" in kept_in:
-        raise NotReadError("it is off")
+        raise NotReadError(SLOW_LOG_OFF)
     if "TABLE" not in kept_in:
         return of_file(host, settings, patience)
     asked = {"rows": TABLE, "about": ABOUT}

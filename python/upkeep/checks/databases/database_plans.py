@@ -81,7 +81,7 @@ def judge(
     """Judge the statements with the most time."""
     load = seen.plans
     if load is None or not load.worst:
-        return nothing_to_judge("no statement that reads a table was counted")
+        return _nothing(seen, "no statement that reads a table was counted")
     rows = [each for one in load.worst for each in (one, *one.indexes)]
     if any(map(is_odd, (load, *rows))):
         return unknown("a number that cannot be was reported")
@@ -93,7 +93,7 @@ def judge(
     ]
     if not shares:
         said = f"no statement that reads a table has {limits.low_load_percent:g} % of the load"
-        return nothing_to_judge(f"{said}, and {limits.min_calls} calls")
+        return _nothing(seen, f"{said}, and {limits.min_calls} calls")
     found = [
         Found(one, share, index)
         for one, share in shares
@@ -118,6 +118,11 @@ def judge(
     return passed(f"{said}: none lacks an index; limit {_limit(limits)}", *measures)
 
 
+def _nothing(seen: DatabasePlans, said: str) -> Verdict:
+    """Return that there is nothing to judge, unless the load may be of statements that the account may not see."""
+    return passed(said) if "plans" in seen.unseen else nothing_to_judge(said)
+
+
 def _is_missing(index: IndexCandidate, one: StatementPlan, limits: Limits) -> bool:
     if one.cost is not None and index.cost is not None and index.cost > CHEAPER * one.cost:
         return False
@@ -134,17 +139,17 @@ def _shares(
 ) -> Iterable[tuple[StatementPlan, float]]:
     """Yield the statements that are still run, each with its share of the load in percent.
 
-    Counted is what came since the oldest look that is known; all, if there is none, or the counters began anew.
+    Counted is what came since the oldest look that is known; all, if there is none, or the counters began anew. So
+    it is of a statement that was not seen then: it may have been there, but not be among the worst, or not visible.
     """
     before = past[0][1] if past else None
     if before is None or before.total_seconds > load.total_seconds:
         before = replace(load, total_seconds=0.0, worst=[])
     earlier = {_key(one): one for one in before.worst}
-    total = load.total_seconds - before.total_seconds
     for one in load.worst:
-        was = earlier.get(_key(one))
+        was, total = earlier.get(_key(one)), load.total_seconds - before.total_seconds
         if was is None or was.calls > one.calls or was.total_seconds > one.total_seconds:
-            was = replace(one, calls=0, total_seconds=0.0)
+            was, total = replace(one, calls=0, total_seconds=0.0), load.total_seconds
         seconds = one.total_seconds - was.total_seconds
         if one.calls - was.calls >= max(1, min_calls) and seconds > 0:
             yield one, 100 * seconds / max(total, seconds)

@@ -189,3 +189,23 @@ def test_a_number_that_cannot_be_is_unknown(number: float) -> None:
 def test_without_statements_there_is_nothing_to_judge() -> None:
     assert judged(seen()).unknown is Unknown.NOTHING_TO_JUDGE
     assert judged(seen(one(calls=1))).unknown is Unknown.NOTHING_TO_JUDGE
+
+
+def test_where_statements_are_hidden_that_none_is_seen_is_no_answer() -> None:
+    grant = ["GRANT pg_read_all_stats TO upkeep"]
+    hidden = {"plans": UnseenObjects(20, statements=grant, database="shop")}
+
+    for data in (seen(), seen(one(calls=1))):
+        verdict = judged(replace(data, unseen=hidden))
+        assert (verdict.status, verdict.unknown) == (Status.UNKNOWN, Unknown.CANNOT_SEE)
+        assert "20 that the account may not see are not judged" in verdict.message
+        assert grant[0] in verdict.remedy
+
+
+def test_what_was_not_seen_before_has_its_share_of_all() -> None:
+    now = seen(one(number="2", calls=900, seconds=40.0), lacking(), total=100.0)
+    before = seen(total=99.0)
+
+    verdict = judged(now, before)
+
+    assert verdict.message.startswith("50 % of the load")
