@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def judged(module: Any, seen: Observation, *earlier: Observation, **limits: Any)
     def of(one: Observation) -> Any:
         return typed(module.CHECK.shape, one)
 
-    past = [PastMoment(NOW, of(one)) for one in earlier]
+    past = [PastMoment(NOW - timedelta(hours=25), of(one)) for one in earlier]
     verdict = module.CHECK.judge(of(seen), module.Limits(**limits), NOW, past)
     assert isinstance(verdict, Verdict)
     return verdict
@@ -166,9 +166,9 @@ def test_slow_calls_are_told_and_are_no_counters(plain: Live, kept_in: str) -> N
 
     first = judged(database_slow_statements, seen)
     second = judged(database_slow_statements, seen, before)
-    failed = judged(database_slow_statements, seen, min_busy_percent=0.0001)
+    failed = judged(database_slow_statements, seen, before, min_busy_percent=0.0001)
     assert first.status is Status.UNKNOWN
-    assert "since when it logs is not known" in first.message
+    assert "that slow calls are logged is known for" in first.message
     assert second.status is Status.PASS
     assert second.message.startswith("slow log of 24 h 00 min, calls slower than 50 ms: ")
     assert failed.status is Status.FAIL
@@ -216,8 +216,9 @@ def test_what_cannot_be_read_of_a_slow_log_is_told(plain: Live, kept_in: str) ->
     if kept_in == "FILE":
         Path(plain.folder / "data/slow.log").unlink()
 
-    said = judged(database_slow_statements, see(plain, "upkeep")).message
+    verdict = judged(database_slow_statements, see(plain, "upkeep"))
 
+    said = verdict.message + verdict.remedy
     assert {
         "FILE": "/slow.log: no such file",
         "TABLE": "GRANT SELECT ON mysql.slow_log TO 'upkeep'@'localhost'",

@@ -48,10 +48,12 @@ TABLE = (
 with one as (
   select start_time, db, sql_text, rows_sent, rows_examined, time_to_sec(query_time) as took from mysql.slow_log
   where date_add(start_time, interval time_to_sec(query_time) second) >= now() - interval {window} second)
-select json_object('calls', (select count(*) from one), 'total', (select coalesce(sum(took), 0) from one),
+select json_object('calls', (select count(*) from one),
+  'oldest', (select unix_timestamp(min(start_time)) from one), 'total', (select coalesce(sum(took), 0) from one),
   'rows', json_extract(coalesce((select json_arrayagg(json_object('database', db, 'took', took,
+      'began', unix_timestamp(start_time),
       'rows', rows_sent, 'examined', rows_examined, 'text', text))
-    from (select db, took, rows_sent, rows_examined, left(sql_text, {characters}) as text
+    from (select db, took, start_time, rows_sent, rows_examined, left(sql_text, {characters}) as text
       from one order by start_time desc limit {rows}) as newest), '[]'), '$')) as answer""".replace(
         "{window}", str(WINDOW_SECONDS)
     )
@@ -74,12 +76,15 @@ class SlowTotals:
 
     def __init__(self) -> None:
         self.calls, self.seconds = 0, 0.0
+        self.oldest: float | None = None
         self._shapes: Dict[str, str] = {}
         self._known: Dict[Tuple[str, str], Dict[str, Any]] = {}
 
     def add(self, text: str, call: Mapping[str, Any]) -> None:
-        """Count one call. call: its database, seconds, rows, examined and, if it was logged, full_scan."""
+        """Count one call. call: its database, began, seconds, rows, examined and, if it was logged, full_scan."""
         self.calls += 1
+        began = float(call["began"])
+        self.oldest = began if self.oldest is None else min(self.oldest, began)
         self.seconds += call["seconds"]
         if text not in self._shapes:
             if len(self._shapes) >= 10 * MOST_STATEMENTS:
@@ -132,7 +137,7 @@ def read_lines(lines: Iterable[str], since: float, until: float) -> SlowTotals:
         if entry is None or "began" not in entry:
             return
         call = _call(entry, database)
-        if call is not None and since <= float(entry["began"]) + call["seconds"] <= until:
+        if call is not None and since <= call["began"] + call["seconds"] <= until:
             totals.add("\n".join(text)[:TEXT_CHARACTERS].strip(), call)
 
     for line in lines:
@@ -163,13 +168,19 @@ def read_lines(lines: Iterable[str], since: float, until: float) -> SlowTotals:
 def _call(entry: Mapping[str, str], database: str) -> Dict[str, Any] | None:
     """Return what an entry says of its call; None if it is not whole."""
     try:
-        seconds = float(entry["Query_time"])
+        began, seconds = float(entry["began"]), float(entry["Query_time"])
         rows, examined = int(entry.get("Rows_sent", 0)), int(entry.get("Rows_examined", 0))
     except (KeyError, ValueError):
         return None
     if not 0 <= seconds < 1e8 or not 0 <= rows < 1e18 or not 0 <= examined < 1e18:
         return None
-    call = {"database": database, "seconds": seconds, "rows": rows, "examined": examined}
+    call = {
+        "database": database,
+        "began": began,
+        "seconds": seconds,
+        "rows": rows,
+        "examined": examined,
+    }
     return {**call, "full_scan": {"Yes": True, "No": False}.get(entry.get("Full_scan", ""))}
 
 
@@ -178,9 +189,15 @@ def of_table(settings: Mapping[str, Any], value: Mapping[str, Any]) -> Dict[str,
     totals = SlowTotals()
     for row in value["rows"]:
         seconds = float(row["took"])
-        call = {"database": row["database"], "seconds": seconds, "rows": int(row["rows"])}
+        call = {
+            "database": row["database"],
+            "began": float(row["began"]),
+            "seconds": seconds,
+            "rows": int(row["rows"]),
+        }
         totals.add(str(row["text"]), {**call, "examined": int(row["examined"])})
     said = _said(settings, totals, cut=False)
+    said["covers_seconds"] = _since(settings, value["oldest"])
     return {**said, "calls": int(value["calls"]), "total_seconds": float(value["total"])}
 
 
@@ -221,12 +238,18 @@ def began_at(line: str, now: float, offset: int) -> float | None:
     return told[0] if told else None
 
 
+def _since(settings: Mapping[str, Any], oldest: Any) -> float:
+    """Return for how long calls are known to be logged; 0 if none was."""
+    return 0.0 if oldest is None else max(0.0, float(settings["at"]) - float(oldest))
+
+
 def _said(settings: Mapping[str, Any], totals: SlowTotals, *, cut: bool) -> Dict[str, Any]:
     """Return the topic's value. cut: the oldest part of the window was not read."""
     at = datetime.fromtimestamp(float(settings["at"]), timezone.utc).isoformat()
     return {
         "at": at,
         "window_seconds": float(WINDOW_SECONDS),
+        "covers_seconds": _since(settings, totals.oldest),
         "from_seconds": float(settings["from_seconds"]),
         "one_in": int(settings["one_in"]),
         "calls": totals.calls,

@@ -78,6 +78,14 @@ select json_extract(coalesce(json_arrayagg(schema_name), '[]'), '$') as answer f
 where schema_name not in ('information_schema', 'performance_schema', 'mysql', 'sys')"""
 
 
+class _NotLetError(NotReadError):
+    """The account may not read the slow log. grant: lets it."""
+
+    def __init__(self, text: str, grant: str) -> None:
+        super().__init__(text)
+        self.grant = grant
+
+
 def found(host: Host) -> tuple[list[dict[str, Any]], bool]:
     """Return the servers that have a socket on this host."""
     return [{"kind": "mariadb", "address": path} for path in SOCKETS if _is_there(host, path)], True
@@ -186,13 +194,16 @@ def _note_slow_calls(
     if "statements" in answers.values:
         return
     is_off = answers.unread["statements"] == OFF
+    first = ""
     try:
         if not why:
             answers.values["slow_calls"] = _slow_calls(host, database, settings, patience)
+    except _NotLetError as exc:
+        why, first = str(exc), f"let the account read the slow log: {exc.grant}; or "
     except NotReadError as exc:
         why = str(exc)
     if is_off:
-        grant = SWITCHED_ON + (LOGGED if why == SLOW_LOG_OFF else "")
+        grant = first + SWITCHED_ON + (LOGGED if why == SLOW_LOG_OFF else "")
         answers.unseen["statements"] = {"objects": 0, "grant": grant, "why": "setting"}
     if why:
         answers.unread["statements"] += f"; the slow log: {why}"
@@ -213,9 +224,9 @@ def _slow_calls(
     asked = {"rows": TABLE, "about": ABOUT}
     tables = ask_all(host, database, asked, patience)
     if tables["rows"].why:
-        denied = tables["rows"].error in DENIED and not tables["about"].why
-        grant = grant_of(TABLE_GRANT, tables["about"].rows[0]) if denied else ""
-        raise NotReadError(f"{tables['rows'].why}{': ' if grant else ''}{grant}")
+        if tables["rows"].error in DENIED and not tables["about"].why:
+            raise _NotLetError(tables["rows"].why, grant_of(TABLE_GRANT, tables["about"].rows[0]))
+        raise NotReadError(tables["rows"].why)
     return of_table(settings, tables["rows"].value())
 
 

@@ -80,9 +80,10 @@ class StatementLoad:
 class SlowCalls:
     """What a server of MariaDB has logged of calls that took from_seconds or more, and of no others.
 
-    at: when it was read, by the server's clock. window_seconds: how far back. one_in: of how many such calls one is
-    logged. calls, total_seconds: of all in the window. cut: its oldest part was too much to be read. worst: by
-    statement, those with the most time. file: empty if it is a table.
+    at: when it was read, by the server's clock. window_seconds: how far back. covers_seconds: since the oldest call in
+    it; that it was logging before is not known. one_in: of how many such calls one is logged. calls, total_seconds: of
+    all in the window. cut: its oldest part was too much to be read. worst: by statement, those with the most time.
+    file: empty if it is a table.
     """
 
     at: str
@@ -91,6 +92,7 @@ class SlowCalls:
     calls: int
     total_seconds: float
     worst: List[StatementCounters]
+    covers_seconds: float = 0.0
     one_in: int = 1
     cut: bool = False
     file: str = ""

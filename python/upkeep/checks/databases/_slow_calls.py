@@ -26,6 +26,9 @@ from upkeep.model.verdicts import (
 )
 
 NAMED = 3
+CUT = "there was too much to read, only the newest part was"
+LEAST_SECONDS = 3_600.0
+"""A server that has just begun to log, or was just started, has done other things than those of a day."""
 WORDS = "decide: see its plan with EXPLAIN, and whether an index or another query helps"
 
 
@@ -38,37 +41,51 @@ def judge_slow_calls(
     if log is None or log.window_seconds <= 0:
         return unknown("was not observed")
     measure = Measure("logged", log.calls)
-    bad = [one for one in log.worst if _busy(one, log) >= min_busy_percent]
+    seconds = _known(log, now, history)
+    if seconds < LEAST_SECONDS:
+        if log.cut:
+            return unknown(CUT, measure)
+        least = f"at least {duration(LEAST_SECONDS)} are needed"
+        said = f"that slow calls are logged is known for {duration(seconds)}, {least}"
+        return nothing_to_judge(said, measure)
+    bad = [one for one in log.worst if _busy(one, seconds) >= min_busy_percent]
     more = f"limit {min_busy_percent:g} % of the time{_left_out(log)}"
     if bad:
         texts = [
             f"{counted(one.calls, 'call')} of {_took(one.total_seconds / max(1, one.calls))}, "
-            f"{_busy(one, log):.2g} % of the time{_scans(one)}: {named(one)}"
+            f"{_busy(one, seconds):.2g} % of the time{_scans(one)}: {named(one)}"
             for one in bad[:NAMED]
         ]
         rest = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         return failed(
-            Severity.LOW, f"{_of(log)}: {'; '.join(texts)}{rest}; {more}", measure, remedy=_see(log)
+            Severity.LOW,
+            f"{_of(log, seconds)}: {'; '.join(texts)}{rest}; {more}",
+            measure,
+            remedy=_see(log),
         )
-    said = f"{_of(log)}: {counted(log.calls, 'call')}, no statement too often; {more}"
+    said = f"{_of(log, seconds)}: {counted(log.calls, 'call')}, no statement too often; {more}"
     if log.cut:
-        return unknown(f"there was too much to read, only the newest part was; {said}", measure)
-    if not any(one.seen.slow_calls for one in history):
-        return nothing_to_judge(
-            f"not checked before: since when it logs is not known; {said}", measure
-        )
+        return unknown(f"{CUT}; {said}", measure)
     return passed(said, measure)
 
 
-def _busy(one: StatementCounters, log: SlowCalls) -> float:
+def _known(log: SlowCalls, now: datetime, history: Sequence[PastMoment]) -> float:
+    """Return for how long calls are known to be logged, in seconds: since the oldest, or the first look of a row."""
+    known = log.covers_seconds
+    for one in reversed(history):
+        if one.seen.slow_calls is None:
+            break
+        known = max(known, (now - one.at).total_seconds())
+    return max(1.0, min(log.window_seconds, known))
+
+
+def _busy(one: StatementCounters, seconds: float) -> float:
     """Return for how much of the time at least one of its slow calls has been at work, in percent."""
-    return 100 * one.total_seconds / log.window_seconds
+    return 100 * one.total_seconds / seconds
 
 
-def _of(log: SlowCalls) -> str:
-    return (
-        f"slow log of {duration(log.window_seconds)}, calls slower than {_took(log.from_seconds)}"
-    )
+def _of(log: SlowCalls, seconds: float) -> str:
+    return f"slow log of {duration(seconds)}, calls slower than {_took(log.from_seconds)}"
 
 
 def _took(seconds: float) -> str:

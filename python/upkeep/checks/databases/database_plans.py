@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._database_plans_shape import (
     DatabasePlans,
@@ -34,6 +34,8 @@ from upkeep.model.verdicts import (
     unknown,
 )
 
+SINCE = timedelta(days=7)
+"""How old a look must be at least for its counters to be the beginning: the load of less is that of some hours."""
 CHEAPER = 0.5
 """The part of its cost to which a trial must bring a statement down."""
 AS_ACCOUNT = (
@@ -85,7 +87,11 @@ def judge(
     rows = [each for one in load.worst for each in (one, *one.indexes)]
     if any(map(is_odd, (load, *rows))):
         return unknown("a number that cannot be was reported")
-    past = [(one.at, one.seen.plans) for one in history if one.seen.plans is not None]
+    past = [
+        (one.at, one.seen.plans)
+        for one in history
+        if one.seen.plans is not None and now - one.at >= SINCE
+    ]
     shares = [
         (one, share)
         for one, share in _shares(load, past, limits.min_calls)
@@ -139,8 +145,8 @@ def _shares(
 ) -> Iterable[tuple[StatementPlan, float]]:
     """Yield the statements that are still run, each with its share of the load in percent.
 
-    Counted is what came since the oldest look that is known; all, if there is none, or the counters began anew. So
-    it is of a statement that was not seen then: it may have been there, but not be among the worst, or not visible.
+    Counted is what came since the oldest look, if it is a week ago; all, if there is none, or the counters began anew.
+    So it is of a statement that was not seen then: it may have been there, but not be among the worst, or not visible.
     """
     before = past[0][1] if past else None
     if before is None or before.total_seconds > load.total_seconds:

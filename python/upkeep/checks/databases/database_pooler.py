@@ -19,8 +19,16 @@ from upkeep.checks.databases._sessions import by_limit, listed, reaching, told
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
+from upkeep.model.remedies import look
 from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
+
+# Not by way of what is asked through the pool: that waits too.
+HOLDERS = look(
+    "psql -p 6432 -U pgbouncer -d pgbouncer -c 'SHOW SERVERS' -c 'SHOW CLIENTS'",
+    "decide: whether to end who holds the connections (`link` of a server is `ptr` of its client), or to set "
+    "default_pool_size higher",
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     ]
     bad = by_limit(sorted(rows, key=_seconds, reverse=True), reaching(_seconds, grades))
     if bad:
-        return failed(bad[0][0], told(bad, _said), *measures)
+        return failed(bad[0][0], told(bad, _said), *measures, remedy=HOLDERS)
     said = f"{counted(waiting, 'client waits', 'clients wait')} in {counted(len(rows), 'pool')}"
     return passed(f"{said}; at most {limits.medium_seconds:g} s", *measures)
 
@@ -93,6 +101,6 @@ CHECK = Check(
     judge=judge,
     measures={"waiting": MeasureKind.STATE, "longest": MeasureKind.STATE},
     source="check_postgres: pgb_pool_cl_waiting, pgb_pool_maxwait; PgBouncer, SHOW POOLS; our limits",
-    remedy="decide: see who holds the connections of the pool (database_transactions), or set default_pool_size higher",
+    remedy="decide: see who holds the connections of the pool, or set default_pool_size higher",
     absence={"databases": gone()},
 )

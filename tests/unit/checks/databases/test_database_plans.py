@@ -209,3 +209,13 @@ def test_what_was_not_seen_before_has_its_share_of_all() -> None:
     verdict = judged(now, before)
 
     assert verdict.message.startswith("50 % of the load")
+
+
+def test_a_look_of_the_same_week_does_not_hide_what_it_has_found() -> None:
+    data = seen(lacking())
+    just_now = [PastMoment(NOW - timedelta(seconds=20), data)]
+
+    again = judge(data, Limits(), NOW, just_now)
+
+    assert isinstance(again, Verdict)
+    assert again.status is Status.FAIL

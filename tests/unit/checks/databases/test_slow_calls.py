@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ FILE = "/var/lib/mysql/slow.log"
 
 
 def logged(*rows: StatementCounters, **more: Any) -> DatabaseStatements:
+    more = {"covers_seconds": 86_400.0, **more}
     log = SlowCalls(
         NOW.isoformat(), 86_400.0, 2.0, sum(one.calls for one in rows), 0.0, list(rows), **more
     )
@@ -69,21 +71,37 @@ def test_the_message_says_that_faster_calls_are_not_in_it() -> None:
     assert verdict.remedy.startswith(f"mariadb-dumpslow -s t -t 5 {FILE}  # ")
 
 
+ROW = statement(12, 12.0, account="")
+EMPTY = logged(covers_seconds=0.0)
+YOUNG = logged(ROW, covers_seconds=300.0)
+
+
 @pytest.mark.parametrize(
     ("seen", "earlier", "status", "words"),
     [
-        (logged(), [], Status.UNKNOWN, "since when it logs is not known"),
-        (logged(), [logged()], Status.PASS, "0 calls, no statement too often"),
-        (logged(cut=True), [logged()], Status.UNKNOWN, "only the newest part was"),
-        (logged(), [looked(-1, statement(1, 1.0)).seen], Status.UNKNOWN, "not checked before"),
+        (EMPTY, [], Status.UNKNOWN, "that slow calls are logged is known for 1.0 s, at least 1 h 00 min are needed"),
+        (EMPTY, [(3_599, EMPTY)], Status.UNKNOWN, "is known for 59 min 59 s, at least"),
+        (EMPTY, [(3_600, EMPTY)], Status.PASS, "slow log of 1 h 00 min, calls slower than 2 s: 0 calls"),
+        (YOUNG, [(60, YOUNG)], Status.UNKNOWN, "is known for 5 min"),
+        (logged(ROW, covers_seconds=4_000.0), [], Status.PASS, "slow log of 1 h 06 min"),
+        (logged(statement(12, 50.0, account=""), covers_seconds=4_000.0), [], Status.FAIL, "1.2 % of the time"),
+        (YOUNG, [(90_000, EMPTY), (60, EMPTY)], Status.PASS, "slow log of 24 h 00 min"),
+        (YOUNG, [(90_000, EMPTY), (600, looked(-1, statement(1, 1.0)).seen), (60, EMPTY)], Status.UNKNOWN, "known for 5 min"),
+        (logged(cut=True), [(90_000, logged())], Status.UNKNOWN, "only the newest part was"),
+        (logged(cut=True, covers_seconds=0.0), [], Status.UNKNOWN, "only the newest part was"),
     ],
-    ids=["first look", "second look", "too much to read", "counters before"],
-)
-def test_what_was_not_seen_is_no_pass(
-    seen: DatabaseStatements, earlier: list[DatabaseStatements], status: Status, words: str
+)  # fmt: skip
+def test_for_as_long_as_it_is_known_to_log_it_is_judged(
+    seen: DatabaseStatements,
+    earlier: list[tuple[int, DatabaseStatements]],
+    status: Status,
+    words: str,
 ) -> None:
-    verdict = judged(seen, *earlier)
+    past = [PastMoment(NOW - timedelta(seconds=ago), one) for ago, one in earlier]
 
+    verdict = database_slow_statements.judge(seen, database_slow_statements.Limits(), NOW, past)
+
+    assert verdict is not None
     assert verdict.status is status
     assert words in verdict.message
 

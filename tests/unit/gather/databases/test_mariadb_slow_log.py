@@ -105,7 +105,13 @@ def test_statements_of_one_shape_are_one() -> None:
 def test_of_many_statements_those_with_the_most_time_are_told() -> None:
     totals = SlowTotals()
     for number in range(MOST_STATEMENTS + 10):
-        call = {"database": f"d{number}", "seconds": float(number), "rows": 0, "examined": 0}
+        call = {
+            "database": f"d{number}",
+            "began": 5.0,
+            "seconds": float(number),
+            "rows": 0,
+            "examined": 0,
+        }
         totals.add("select 1", call)
 
     assert totals.calls == MOST_STATEMENTS + 10
