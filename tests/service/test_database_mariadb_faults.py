@@ -298,6 +298,25 @@ def test_who_holds_a_lock_is_named_where_a_plugin_tells_it(
     assert "KILL" in shown.remedy
 
 
+def test_a_table_without_locks_of_rows_is_waited_for_as_a_whole(server: MariaServer) -> None:
+    name = server.fresh()
+    server.execute("CREATE TABLE old (id int) ENGINE = MyISAM; INSERT INTO old VALUES (1)", name)
+
+    def failed() -> Verdict | None:
+        found = judged("database_locks", server.declared(), {"medium_minutes": 0.001})
+        return found if found.status is Status.FAIL else None
+
+    with (
+        server.alone(),
+        server.session("SELECT sleep(600) FROM old", name, waits=True),
+        server.session("UPDATE old SET id = 2", name, waits=True),
+    ):
+        found = eventually(failed, "a session that waits")
+
+    assert found is not None
+    assert "for a lock of a whole table" in found.message
+
+
 def test_a_remedy_is_run_as_it_stands(server: MariaServer) -> None:
     name = server.fresh()
     server.execute(
