@@ -1,0 +1,455 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Isolate a host, confirm that it is still controlled, and release it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from typing import Any, Dict, List, Sequence, Tuple
+
+from ansible_collections.astral.upkeep.plugins.module_utils.containment import (
+    dead_man,
+    probes,
+    reboot,
+    snapshot,
+    watch,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut import cut, shown
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
+    IsolationError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.look import Looked, look
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacles import (
+    Obstacle,
+    as_row,
+    obstacles,
+    refusal,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
+    Plan,
+    as_rows,
+    families,
+    network_of,
+    port_of,
+    transaction,
+    without_expiring,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import (
+    foreign,
+    listeners,
+    open_sockets,
+    own_session,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.standing import (
+    iso,
+    listed,
+    standing,
+    tables,
+    tables_there,
+    under_way,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
+    ARMED,
+    CONFIRMED,
+    KEPT,
+    LOADED,
+    NONE,
+    OTHERS,
+    RELEASED,
+    RULES,
+    Case,
+    boot_id,
+    current,
+    last,
+    make_current,
+    others_differ,
+    phase_of,
+    uptime,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+
+NFT_SECONDS = 30.0
+CONFIRM_SECONDS = (10, 600)
+LONGEST_HOURS = (1, 24 * 14)
+WATCH = "watch.py"
+
+
+class Act:
+    """One call of the module: what is asked of which host."""
+
+    def __init__(self, host: Host, asked: Dict[str, Any]) -> None:
+        by = " ".join(str(asked.get("by") or "somebody").split())[:100]
+        self.host, self.asked = host, {**asked, "by": by}
+        self.confirm_seconds = _bounded(asked, "confirm_seconds", CONFIRM_SECONDS)
+        self.longest_seconds = _bounded(asked, "longest_hours", LONGEST_HOURS) * 3600
+        self.targets = tuple(
+            _target(one, number) for number, one in enumerate(asked.get("probe") or [], 1)
+        )
+        self.warnings: List[str] = []
+
+    def plan(self) -> Dict[str, Any]:
+        """Return what would be done; nothing is changed.
+
+        Raises: IsolationError, HostError.
+        """
+        case = current()
+        looked = look(self.host, self.asked, under_way(case))
+        stands = self._stands(case)
+        return {
+            **self._told(looked.plan),
+            **({"id": stands["id"], "state": stands["state"]} if stands else {"state": NONE}),
+            "obstacles": [as_row(one) for one in self._obstacles(looked, case)],
+            "cut": {"sockets": 0, "left": shown(self._foreign(looked.plan))},
+            "ruleset": self._text(looked.plan),
+            "ports": listeners(open_sockets(self.host)),
+        }
+
+    def isolate(self) -> Tuple[bool, Dict[str, Any]]:
+        """Load the rules; return whether something was changed, and what.
+
+        Until it is confirmed, the dead man's timer releases the host.
+
+        Raises: IsolationError if nothing was changed, HostError.
+        """
+        case = current()
+        looked = look(self.host, self.asked, under_way(case))
+        found = self._obstacles(looked, case)
+        refused = [one for one in found if not one.overridden]
+        if refused:
+            raise IsolationError(refusal([as_row(one) for one in refused]))
+        if case is not None and self._stands(case):
+            return self._again(case, looked)
+        return True, {**self._begin(looked), "obstacles": [as_row(one) for one in found]}
+
+    def _begin(self, looked: Looked) -> Dict[str, Any]:
+        case = Case(str(self.asked.get("id") or _new_id()))
+        case.make()
+        state = self._first_state(looked)
+        case.write(RULES, transaction(looked.plan))
+        case.write(WATCH, _source_of(watch))
+        dead_man.write_scripts(case, looked.facts.nft)
+        case.write(OTHERS, self._others())
+        self._nft("--check", "--file", case.path(RULES))
+        state["snapshot"] = snapshot.take(self.host, os.path.join(KEPT, case.id))
+        armed = dead_man.arm(
+            self.host, case, f"confirm-{secrets.token_hex(3)}", self.confirm_seconds
+        )
+        state["dead_men"] = [armed.as_row()]
+        try:
+            state["unless_confirmed_at"] = self.host.now() + self.confirm_seconds
+            case.save(state)
+            make_current(case)
+            case.tell(ARMED, f"by {state['by']}")
+            self._load(case, state)
+        except (IsolationError, HostError):
+            if not self._tables_there():
+                dead_man.disarm(self.host, armed)
+                case.tell("given_up")
+                case.save({**state, "phase": NONE})
+            raise
+        done = cut(self.host, looked.plan, bool(self.asked.get("keep_sockets")))
+        self.warnings += done.warnings
+        state["cut"] = {"sockets": done.sockets, "left": done.left, "entries": done.entries}
+        case.save(state)
+        late = dead_man.problem(self.host, armed)
+        if late:
+            self.warnings.append(f"dead man's timer: {late}")
+        return self._result(case, state, {"ruleset": case.read(RULES)})
+
+    def _load(self, case: Case, state: Dict[str, Any]) -> None:
+        """Load the rules, and write down how they are listed.
+
+        Raises: IsolationError if nft refuses them: it takes all of them or none.
+        """
+        self._nft("--file", case.path(RULES))
+        state.update(
+            phase=LOADED,
+            since=self.host.now(),
+            loaded_uptime=uptime(),
+            listed={family: listed(self.host, family) or "" for family in state["families"]},
+        )
+        case.save(state)
+        case.tell(LOADED, f"by {state['by']}")
+        self._watch(case)
+
+    def _watch(self, case: Case) -> None:
+        """Start the watch of the tables: by systemd if it runs the host, for it may end what a session has started."""
+        command = [sys.executable or "/usr/bin/python3", "-I", "-S", case.path(WATCH), case.folder]
+        if dead_man.runs_systemd():
+            unit = f"--unit={dead_man.UNIT}-watch-{secrets.token_hex(3)}"
+            ran = self.host.run(["systemd-run", "--quiet", "--collect", unit, *command])
+            if ran.status:
+                self.warnings.append(
+                    f"the tables are not watched: {(ran.err or ran.out).strip()[:200]}"
+                )
+            return
+        dead_man.start_apart(command)
+
+    def _again(self, case: Case, looked: Looked) -> Tuple[bool, Dict[str, Any]]:
+        """Return what stands; let it be confirmed anew if that is asked, or if the host was booted since."""
+        state = case.state()
+        if state.get("kept") != as_rows(looked.plan):
+            raise IsolationError(
+                f"the host is isolated already, by {state.get('by')} since {iso(state.get('since'))}. What stays is "
+                f"{_kept_words(state.get('kept') or [])}; asked for: {_kept_words(as_rows(looked.plan))}. Release it "
+                "first, or ask for the same"
+            )
+        needs = bool(self.asked.get("renew")) or state.get("boot_id") != boot_id()
+        if needs:
+            state["nonce"] = str(self.asked.get("nonce") or "")
+            state["loaded_uptime"] = uptime()
+            state["session"] = _session_row(looked)
+            case.save(state)
+        return False, self._result(case, state, {"needs_confirmation": needs})
+
+    def confirm(self) -> Tuple[bool, Dict[str, Any]]:
+        """Keep the host isolated, if a new connection says so.
+
+        Raises: IsolationError if this is not one, or too late.
+        """
+        case = current()
+        state = case.state() if case else {}
+        phase = phase_of(state, case.events()) if case else NONE
+        if case is None or phase not in (LOADED, CONFIRMED):
+            raise IsolationError(
+                f"there is nothing to confirm: the host is {_phase_words(case, state, phase)}"
+            )
+        nonce = str(self.asked.get("nonce") or "")
+        if case.id != self.asked.get("id") or not nonce or nonce != state.get("nonce"):
+            raise IsolationError(
+                f"the isolation that stands is {case.id}, by {state.get('by')}; it is confirmed by whoever has begun it"
+            )
+        self._must_be_new(state)
+        plan = look(self.host, self.asked, "").plan
+        state["targets"] = probes.forbidden(plan, self.targets, _peers(state))
+        state["proofs"] = probes.prove(self.host, state["targets"])
+        before = [dead_man.DeadMan(**one) for one in state.get("dead_men") or []]
+        name = f"longest-{secrets.token_hex(3)}"
+        after = dead_man.arm(self.host, case, name, self.longest_seconds)
+        for one in before:
+            dead_man.disarm(self.host, one)
+        if last(case.events(), "releasing", "released"):
+            dead_man.disarm(self.host, after)
+            raise IsolationError("the host was released just before this: isolate it again")
+        is_after_boot = state.get("boot_id") != boot_id()
+        state.update(
+            phase=CONFIRMED,
+            dead_men=[after.as_row()],
+            until=self.host.now() + self.longest_seconds,
+            boot_id=boot_id(),
+            nonce="",
+        )
+        state["reboot"] = self._survive(case, state)
+        case.save(state)
+        case.tell(CONFIRMED, f"by {state['by']}")
+        if is_after_boot:
+            self._watch(case)
+        return True, self._result(case, state, {})
+
+    def _must_be_new(self, state: Dict[str, Any]) -> None:
+        """Refuse a connection that was there before the rules: it proves nothing of the next one."""
+        session = own_session(self.host)
+        if session is None:
+            if "connection" in (self.asked.get("even_if") or []):
+                self.warnings.append(
+                    "no new connection has proved that the host is still controlled"
+                )
+                return
+            raise IsolationError("no SSH connection leads to this program: it proves nothing")
+        same = [session.peer, session.peer_port] == list(state.get("session") or ["", 0])[:2]
+        if same or session.begun + 0.02 < float(state.get("loaded_uptime") or 0):
+            raise IsolationError(
+                f"this connection, from {session.peer} port {session.peer_port}, is older than the rules: it proves "
+                "nothing; open a new one, without ControlPersist"
+            )
+
+    def _survive(self, case: Case, state: Dict[str, Any]) -> str:
+        if self.asked.get("reboot") == "released":
+            return "released"
+        case.save(state)
+        try:
+            reboot.survive(self.host, case, str(state["nft"]))
+        except (IsolationError, HostError) as exc:
+            self.warnings.append(f"a reboot releases the host: {exc}")
+            return "released"
+        return "isolated"
+
+    def release(self) -> Tuple[bool, Dict[str, Any]]:
+        """Delete our tables, and tell what others have changed meanwhile. Never refuses.
+
+        Raises: IsolationError if a table is left.
+        """
+        case = current()
+        state = case.state() if case else {}
+        phase = phase_of(state, case.events()) if case else NONE
+        there = self._tables_there()
+        if not there and phase in (NONE, RELEASED):
+            return False, self._ended(case, state)
+        if case is None:
+            case = Case(
+                _new_id()
+            )  # tables without a word of where they are from: ours by their name
+            case.make()
+            make_current(case)
+        dead_man.write_scripts(case, self.host.which("nft") or "nft")
+        ran = self.host.run(["/bin/sh", case.path(dead_man.RELEASE), f"by {self.asked['by']}"])
+        if ran.status:
+            said = (ran.err or ran.out).strip()[:300]
+            raise IsolationError(
+                f"the host is not released: {said}; on its console: nft list tables"
+            )
+        for one in state.get("dead_men") or []:
+            dead_man.disarm(self.host, dead_man.DeadMan(**one))
+        with contextlib.suppress(HostError):
+            reboot.forget(self.host)
+        return True, self._ended(case, state)
+
+    def _ended(self, case: Case | None, state: Dict[str, Any]) -> Dict[str, Any]:
+        stands = standing(self.host)
+        changed: Sequence[str] = ()
+        if case is not None and os.path.exists(case.path(OTHERS)):
+            changed = others_differ(case.read(OTHERS), self._others())
+        return {
+            **stands,
+            **_rest(state),
+            "others_changed": list(changed),
+            "warnings": self.warnings,
+        }
+
+    def _first_state(self, looked: Looked) -> Dict[str, Any]:
+        return {
+            "phase": ARMED,
+            "began": self.host.now(),
+            "by": self.asked["by"],
+            "why": str(self.asked.get("why") or "")[:300],
+            "nonce": str(self.asked.get("nonce") or ""),
+            "nft": looked.facts.nft,
+            "boot_id": boot_id(),
+            "session": _session_row(looked),
+            "kept": as_rows(looked.plan),
+            "families": list(families(looked.plan)),
+            "gateways": list(looked.gateways),
+            "reboot": "released",
+        }
+
+    def _stands(self, case: Case | None) -> Dict[str, Any] | None:
+        """Return the state of an isolation that is confirmed and stands, if one does."""
+        if case is None:
+            return None
+        state = case.state()
+        if phase_of(state, case.events()) != CONFIRMED:
+            return None
+        return {**state, "id": case.id, "state": CONFIRMED}
+
+    def _obstacles(self, looked: Looked, case: Case | None) -> List[Obstacle]:
+        found = obstacles(looked.facts, looked.plan, self.asked.get("even_if") or [])
+        if case is None or not self._stands(case):
+            return found
+        return [one for one in found if one.firm]  # it is isolated: they were decided about
+
+    def _told(self, plan: Plan) -> Dict[str, Any]:
+        return {
+            "kept": as_rows(plan),
+            "families": list(families(plan)),
+            "devices": list(plan.devices),
+            "warnings": self.warnings,
+        }
+
+    def _text(self, plan: Plan) -> str:
+        return transaction(plan) if plan.controls else ""
+
+    def _foreign(self, plan: Plan) -> List[Any]:
+        return foreign(open_sockets(self.host), plan) if plan.controls else []
+
+    def _result(self, case: Case, state: Dict[str, Any], more: Dict[str, Any]) -> Dict[str, Any]:
+        changed = others_differ(case.read(OTHERS), self._others())
+        return {
+            **standing(self.host),
+            **_rest(state),
+            "tables": tables(self.host, state),
+            "others_changed": list(changed),
+            "unless_confirmed_at": iso(state.get("unless_confirmed_at")),
+            "warnings": self.warnings,
+            **more,
+        }
+
+    def _others(self) -> str:
+        """Return other people's rules, without what comes and goes by itself."""
+        ran = self.host.run(["nft", "--stateless", "list", "ruleset"], NFT_SECONDS)
+        if ran.status:
+            self.warnings.append(f"others' rules could not be listed: {ran.err.strip()[:200]}")
+            return ""
+        return without_expiring(ran.out)
+
+    def _tables_there(self) -> List[str]:
+        return tables_there(self.host)
+
+    def _nft(self, *words: str) -> None:
+        ran = self.host.run(["nft", *words], NFT_SECONDS)
+        if ran.status:
+            said = (ran.err or ran.out).strip()[:500]
+            raise IsolationError(
+                f"nft refuses the rules, and those before are as they were: {said}"
+            )
+
+
+def _bounded(asked: Dict[str, Any], name: str, limits: Tuple[int, int]) -> int:
+    value = int(asked.get(name) or limits[0])
+    if not limits[0] <= value <= limits[1]:
+        raise IsolationError(f"{name}: found {value}; expected {limits[0]} to {limits[1]}")
+    return value
+
+
+def _target(entry: Any, number: int) -> Tuple[str, int]:
+    where = f"isolation_probe, entry {number}"
+    if not isinstance(entry, dict):
+        raise IsolationError(f"{where}: found {str(entry)[:80]!r}; expected to and port")
+    address = network_of(entry.get("to"), f"{where}, to").network_address
+    return str(address), port_of(entry.get("port"), f"{where}, port")
+
+
+def _new_id() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def _source_of(module: Any) -> str:
+    """Return a module's own text, also out of the archive in which Ansible sends it."""
+    text: str | None = module.__loader__.get_source(module.__name__)
+    if text is None:
+        raise IsolationError(f"{module.__name__}: its text is not there")
+    return text
+
+
+def _session_row(looked: Looked) -> List[Any]:
+    return [looked.session.peer, looked.session.peer_port] if looked.session else []
+
+
+def _peers(state: Dict[str, Any]) -> List[str]:
+    """Return whom the host knew: gateways, and the other ends of what was cut and is left."""
+    return [str(one) for one in state.get("gateways") or []]
+
+
+def _rest(state: Dict[str, Any]) -> Dict[str, Any]:
+    empty = {"sockets": 0, "left": [], "entries": None}
+    return {
+        "cut": state.get("cut") or empty,
+        "snapshot": state.get("snapshot") or {},
+        "proofs": state.get("proofs") or [],
+        "obstacles": [],
+    }
+
+
+def _kept_words(rows: List[Dict[str, Any]]) -> str:
+    return ", ".join(f"{one.get('to')} {one.get('protocol')} {one.get('port')}" for one in rows)
+
+
+def _phase_words(case: Case | None, state: Dict[str, Any], phase: str) -> str:
+    ended = last(case.events(), "released") if case else None
+    if ended is not None:
+        return f"released since {iso(ended.at)} ({ended.words}); isolate it again"
+    return f"not isolated{'' if not state else f' ({phase})'}"
