@@ -14,11 +14,11 @@ author: Upkeep's founders (@astral-core)
 description:
   - Loads tables of nftables that let the host speak with its controllers and with what O(keep) lists, and with nobody
     else. Others' tables stay as they are.
-  - Before the rules are loaded, a timer is armed that releases the host. The controller then opens a new connection.
-    If it succeeds, the host stays isolated for O(longest_hours); if it does not, the timer releases the host after
+  - Before the rules are loaded, a timer is armed that releases the host. Then the controller opens a new connection.
+    If that succeeds, the host stays isolated for O(longest_hours). If it does not, the timer releases the host after
     O(confirm_seconds).
   - Open connections with others are cut, and do not come back after the release.
-  - Proves the isolation from both sides. The task fails if forbidden traffic gets through; the host stays isolated then.
+  - Proves the isolation from both sides. The task fails if forbidden traffic gets through; the host stays isolated.
   - Refuses where an isolation would do harm, and says why; O(even_if) overrides that.
   - V(released) deletes the tables, and tells what others have changed in their own meanwhile.
   - In check mode, returns what would be done.
@@ -238,11 +238,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.act import Act
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.act import do
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import alone
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 OVERRIDABLE = [
@@ -297,29 +296,10 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Do what is asked, alone.
-
-    Raises: IsolationError, HostError.
-    """
-    one = Act(Host(), params)
-    state = params["state"]
-    if state == "planned" or (check_mode and state == "isolated"):
-        found = one.plan()
-        return {"changed": found["state"] != "confirmed", "isolation": found}
-    if check_mode:
-        found = one.plan()
-        return {"changed": found["state"] == "confirmed", "isolation": found}
-    with alone():
-        done = {"isolated": one.isolate, "confirmed": one.confirm, "released": one.release}[state]
-        changed, found = done()
-    return {"changed": changed, "isolation": found}
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        result = act(module.params, module.check_mode)
+        result = do(Host(), module.params, module.check_mode)
     except (IsolationError, HostError, ValueError, OSError) as exc:
         module.fail_json(msg=str(exc), isolation={"state": "none"})
     module.exit_json(**result)

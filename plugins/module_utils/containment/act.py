@@ -46,6 +46,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets 
     own_session,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.standing import (
+    AS_LOADED,
+    LOADED_AGAIN,
     iso,
     listed,
     standing,
@@ -63,6 +65,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     RELEASED,
     RULES,
     Case,
+    alone,
     boot_id,
     current,
     last,
@@ -136,6 +139,12 @@ class Act:
         case.write(OTHERS, self._others())
         self._nft("--check", "--file", case.path(RULES))
         state["snapshot"] = snapshot.take(self.host, os.path.join(KEPT, case.id))
+        missing = {"bridge", "ingress", "egress"} - set(looked.plan.hooks)
+        if missing:
+            self.warnings.append(
+                f"this kernel has no hook {', '.join(sorted(missing))}: "
+                "guests that are bridged or on macvlan, and raw sockets, may not be cut off"
+            )
         armed = dead_man.arm(
             self.host, case, f"confirm-{secrets.token_hex(3)}", self.confirm_seconds
         )
@@ -199,13 +208,28 @@ class Act:
                 f"{_kept_words(state.get('kept') or [])}; asked for: {_kept_words(as_rows(looked.plan))}. Release it "
                 "first, or ask for the same"
             )
-        needs = bool(self.asked.get("renew")) or state.get("boot_id") != boot_id()
+        is_whole = all(one["state"] == AS_LOADED for one in tables(self.host, state))
+        if not is_whole:
+            self._load_again(case, looked)
+        dead = [dead_man.problem(self.host, dead_man.DeadMan(**one)) for one in state["dead_men"]]
+        needs = (
+            not is_whole
+            or bool(self.asked.get("renew"))
+            or state.get("boot_id") != boot_id()
+            or any(dead)
+        )
         if needs:
             state["nonce"] = str(self.asked.get("nonce") or "")
             state["loaded_uptime"] = uptime()
             state["session"] = _session_row(looked)
             case.save(state)
-        return False, self._result(case, state, {"needs_confirmation": needs})
+        return not is_whole, self._result(case, state, {"needs_confirmation": needs})
+
+    def _load_again(self, case: Case, looked: Looked) -> None:
+        """Put tables back that somebody has changed more often than the watch puts up with."""
+        self._nft("--file", case.path(RULES))
+        case.tell(LOADED_AGAIN, f"by {self.asked['by']}")
+        self.warnings += cut(self.host, looked.plan, bool(self.asked.get("keep_sockets"))).warnings
 
     def confirm(self) -> Tuple[bool, Dict[str, Any]]:
         """Keep the host isolated, if a new connection says so.
@@ -396,6 +420,23 @@ class Act:
             raise IsolationError(
                 f"nft refuses the rules, and those before are as they were: {said}"
             )
+
+
+def do(host: Host, asked: Dict[str, Any], check_mode: bool = False) -> Dict[str, Any]:
+    """Do what is asked, alone, and return what the module returns.
+
+    Raises: IsolationError, HostError.
+    """
+    one = Act(host, asked)
+    state = asked.get("state") or "isolated"
+    if state == "planned" or check_mode:
+        found = one.plan()
+        is_up = found["state"] == CONFIRMED
+        return {"changed": is_up if state == RELEASED else not is_up, "isolation": found}
+    with alone():
+        acts = {"isolated": one.isolate, "confirmed": one.confirm, RELEASED: one.release}
+        changed, found = acts[state]()
+    return {"changed": changed, "isolation": found}
 
 
 def _bounded(asked: Dict[str, Any], name: str, limits: Tuple[int, int]) -> int:

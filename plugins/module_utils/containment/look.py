@@ -135,9 +135,9 @@ def hooks(host: Host) -> Tuple[str, ...]:
     found = ["inet"]
     for name, hook in tries.items():
         family = "bridge" if name == "bridge" else "netdev"
-        text = f"table {family} t {{ chain c {{ type filter hook {hook}; }} }}"
+        text = f"table {family} t {{ chain c {{ type filter hook {hook}; }}; }}"
         with contextlib.suppress(HostError):
-            ran = host.run(["nft", "--check", "--file", "-"], NFT_SECONDS, input_text=text)
+            ran = host.run(["nft", "--check", text], NFT_SECONDS)
             found += [name] if ran.status == 0 else []
     return tuple(one for one in HOOKS if one in found)
 

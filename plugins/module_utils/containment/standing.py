@@ -28,6 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 NFT_SECONDS = 20.0
 PUT_BACK, CHANGED_AGAIN, NOT_PUT_BACK = "put_back", "changed_again", "not_put_back"
+LOADED_AGAIN = "loaded_again"
 AS_LOADED, GONE, CHANGED = "as loaded", "gone", "changed"
 EVENTS_TOLD = 20
 

@@ -64,6 +64,8 @@ class Watch:
         if not changed or self.is_released():
             return
         kinds = [line.split(" ")[1] for line in self.events()]
+        while "loaded_again" in kinds:  # somebody has put them back, and it begins anew
+            kinds = kinds[kinds.index("loaded_again") + 1 :]
         if "put_back" in kinds:
             if "changed_again" not in kinds:
                 self.tell("changed_again", changed)
