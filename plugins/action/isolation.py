@@ -160,7 +160,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         """Return which of the host's ports the controller reaches by itself, without a jump host."""
         given = self._variables.get("ansible_port") or self._connection._options.get("port") or 22
         control = {int(given), 22}
-        found = []
+        found: list[int] = []
         for port in [one for one in ports if one not in control][:PORTS_LIMIT]:
             if len(found) < PROVED_PORTS and self._connects(port):
                 found.append(port)

@@ -19,6 +19,10 @@ from typing import Any
 
 from lab.fleet import Fleet, Host
 from lab.site import ssh_arguments
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
+    Observation,
+    from_wire,
+)
 from patience import PATIENCE_SECONDS
 
 PROJECT = Path(__file__).parents[2]
@@ -57,6 +61,7 @@ class Lab:
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
     number: int = 0
+    sent: set[str] = field(default_factory=set)
 
     @property
     def controller(self) -> str:
@@ -154,18 +159,25 @@ class Lab:
     ) -> dict[str, Any]:
         """Call what the module calls, over a connection of its own, without the seconds that Ansible takes."""
         self.must_be_apart(host)
-        self.fleet.run(
-            host,
-            "sh",
-            "-c",
-            "base64 -d > /opt/upkeep.zip",
-            input_text=base64.b64encode(archive()).decode(),
-        )
+        self._send(host)
         asked = {"by": "alice", "id": "test-1", "nonce": "n" * 32, **asked, "state": state}
         done = self.ssh(host, "python3", "-c", PROGRAM, json.dumps(asked), source=source)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
+
+    def _send(self, host: str) -> None:
+        """Have the module's own files on a host."""
+        if host not in self.sent:
+            packed = base64.b64encode(archive()).decode()
+            self.fleet.run(host, "sh", "-c", "base64 -d > /opt/upkeep.zip", input_text=packed)
+            self.sent.add(host)
+
+    def observed(self, host: str) -> Observation:
+        """Return what the gather sees, as the driver is told it."""
+        self._send(host)
+        (seen,) = json.loads(self.fleet.run(host, "python3", "-c", GATHER).stdout)
+        return from_wire(seen)
 
     def confirmed(self, host: str, **asked: Any) -> dict[str, Any]:
         """Isolate a host and confirm it, by two connections."""
@@ -297,6 +309,14 @@ def reaches(fleet: Fleet, host: str, address: str, port: int, seconds: float = 1
 
 
 PLUGINS = PROJECT / "plugins" / "module_utils"
+GATHER = """
+import json, sys
+sys.path.insert(0, "/opt/upkeep.zip")
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.incidents.isolation import gather
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import to_wire
+print(json.dumps([to_wire(one) for one in gather({}, Host())]))
+"""
 PROGRAM = """
 import json, sys
 sys.path.insert(0, "/opt/upkeep.zip")
@@ -316,8 +336,10 @@ def archive() -> bytes:
     packed = io.BytesIO()
     root = Path("ansible_collections/astral/upkeep/plugins/module_utils")
     with zipfile.ZipFile(packed, "w") as one:
-        for folder in (*list(root.parents)[:-1], root, root / "containment", root / "host"):
+        folders = ("containment", "host", "gather", "gather/incidents")
+        for folder in (*list(root.parents)[:-1], root, *(root / name for name in folders)):
             one.writestr(f"{folder}/__init__.py", "")
-        for path in (*(PLUGINS / "containment").glob("*.py"), *(PLUGINS / "host").glob("*.py")):
-            one.write(path, str(root / path.parent.name / path.name))
+        for name in folders:
+            for path in (PLUGINS / name).glob("*.py"):
+                one.write(path, str(root / name / path.name))
     return packed.getvalue()

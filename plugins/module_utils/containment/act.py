@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sys
@@ -19,7 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment import (
     snapshot,
     watch,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut import cut, shown
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut import Cut, cut, shown
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
@@ -59,6 +60,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     ARMED,
     CONFIRMED,
     KEPT,
+    LAST,
     LOADED,
     NONE,
     OTHERS,
@@ -70,9 +72,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     current,
     last,
     make_current,
+    make_private,
     others_differ,
     phase_of,
     uptime,
+    write_whole,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
@@ -80,6 +84,7 @@ NFT_SECONDS = 30.0
 CONFIRM_SECONDS = (10, 600)
 LONGEST_HOURS = (1, 24 * 14)
 WATCH = "watch.py"
+REMEMBERED = ("by", "why", "since", "until", "boot_id", "reboot")
 
 
 class Act:
@@ -161,8 +166,7 @@ class Act:
                 case.tell("given_up")
                 case.save({**state, "phase": NONE})
             raise
-        done = cut(self.host, looked.plan, bool(self.asked.get("keep_sockets")))
-        self.warnings += done.warnings
+        done = self._cut(looked.plan, state)
         state["cut"] = {"sockets": done.sockets, "left": done.left, "entries": done.entries}
         case.save(state)
         late = dead_man.problem(self.host, armed)
@@ -210,7 +214,9 @@ class Act:
             )
         is_whole = all(one["state"] == AS_LOADED for one in tables(self.host, state))
         if not is_whole:
-            self._load_again(case, looked)
+            self._load_again(case)
+        # Whatever came while the tables were gone.
+        done = self._cut(looked.plan, state)
         dead = [dead_man.problem(self.host, dead_man.DeadMan(**one)) for one in state["dead_men"]]
         needs = (
             not is_whole
@@ -223,13 +229,20 @@ class Act:
             state["loaded_uptime"] = uptime()
             state["session"] = _session_row(looked)
             case.save(state)
-        return not is_whole, self._result(case, state, {"needs_confirmation": needs})
+        return not is_whole or done.sockets > 0, self._result(
+            case, state, {"needs_confirmation": needs}
+        )
 
-    def _load_again(self, case: Case, looked: Looked) -> None:
+    def _cut(self, plan: Plan, state: Dict[str, Any]) -> Cut:
+        """Cut what is foreign, unless its sockets are kept as evidence."""
+        done = cut(self.host, plan, bool(state.get("keep_sockets")))
+        self.warnings += done.warnings
+        return done
+
+    def _load_again(self, case: Case) -> None:
         """Put tables back that somebody has changed more often than the watch puts up with."""
         self._nft("--file", case.path(RULES))
         case.tell(LOADED_AGAIN, f"by {self.asked['by']}")
-        self.warnings += cut(self.host, looked.plan, bool(self.asked.get("keep_sockets"))).warnings
 
     def confirm(self) -> Tuple[bool, Dict[str, Any]]:
         """Keep the host isolated, if a new connection says so.
@@ -271,9 +284,21 @@ class Act:
         state["reboot"] = self._survive(case, state)
         case.save(state)
         case.tell(CONFIRMED, f"by {state['by']}")
+        self._remember(case, state)
         if is_after_boot:
             self._watch(case)
         return True, self._result(case, state, {})
+
+    def _remember(self, case: Case, state: Dict[str, Any]) -> None:
+        """Write down, where a reboot does not reach it, that the host is isolated."""
+        said = {name: state.get(name) for name in REMEMBERED}
+        try:
+            make_private(KEPT)
+            write_whole(LAST, json.dumps({**said, "id": case.id}))
+        except IsolationError as exc:
+            self.warnings.append(
+                f"after a reboot nothing will say that the host was isolated: {exc}"
+            )
 
     def _must_be_new(self, state: Dict[str, Any]) -> None:
         """Refuse a connection that was there before the rules: it proves nothing of the next one."""
@@ -312,7 +337,7 @@ class Act:
         state = case.state() if case else {}
         phase = phase_of(state, case.events()) if case else NONE
         there = self._tables_there()
-        if not there and phase in (NONE, RELEASED):
+        if not there and phase in (NONE, RELEASED) and not os.path.exists(LAST):
             return False, self._ended(case, state)
         if case is None:
             case = Case(
@@ -320,6 +345,10 @@ class Act:
             )  # tables without a word of where they are from: ours by their name
             case.make()
             make_current(case)
+        if phase in (LOADED, CONFIRMED):
+            # What came while the tables were gone, or was tried meanwhile, does not go on either.
+            with contextlib.suppress(HostError, IsolationError, ValueError):
+                self._cut(look(self.host, self.asked, "").plan, state)
         dead_man.write_scripts(case, self.host.which("nft") or "nft")
         ran = self.host.run(["/bin/sh", case.path(dead_man.RELEASE), f"by {self.asked['by']}"])
         if ran.status:
@@ -358,6 +387,7 @@ class Act:
             "kept": as_rows(looked.plan),
             "families": list(families(looked.plan)),
             "gateways": list(looked.gateways),
+            "keep_sockets": bool(self.asked.get("keep_sockets")),
             "reboot": "released",
         }
 

@@ -22,7 +22,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors i
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import TABLE
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import stat_of
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import BOOT, Case
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
+    BOOT,
+    LAST,
+    Case,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 UNIT = "upkeep-isolation"
@@ -41,7 +45,7 @@ say() {{ printf '%s %s\\n' "$(date +%s)" "$*" >>"$folder/events"; }}
 now=$(cat "${{folder%/*}}/current" 2>/dev/null)
 if [ -n "$now" ] && [ "$now" != "${{folder##*/}}" ]; then exit 0; fi
 say releasing "$1"
-rm -rf {boot} {units}/{unit}-boot.service {units}/{unit}-visit.service {units}/{unit}-visit.timer \\
+rm -rf {boot} {last} {units}/{unit}-boot.service {units}/{unit}-visit.service {units}/{unit}-visit.timer \\
     {units}/sysinit.target.wants/{unit}-boot.service {units}/timers.target.wants/{unit}-visit.timer
 for family in inet bridge netdev; do {nft} delete table $family {table} 2>/dev/null; done
 if ! tables=$({nft} list tables); then
@@ -89,7 +93,14 @@ def write_scripts(case: Case, nft: str) -> None:
     Raises: IsolationError.
     """
     script = RELEASE_SCRIPT.format(
-        folder=case.folder, release=RELEASE, nft=nft, table=TABLE, unit=UNIT, units=UNITS, boot=BOOT
+        folder=case.folder,
+        release=RELEASE,
+        nft=nft,
+        table=TABLE,
+        unit=UNIT,
+        units=UNITS,
+        boot=BOOT,
+        last=LAST,
     )
     case.write(RELEASE, script, 0o700)
     case.write(WAIT, WAIT_SCRIPT, 0o700)

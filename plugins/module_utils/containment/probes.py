@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import socket
 from typing import Any, Dict, Iterable, List, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
@@ -44,7 +43,7 @@ def prove(host: Host, targets: Iterable[Tuple[str, int]]) -> List[Dict[str, Any]
     """Return a row for each try. ok: whether it failed; None if it says nothing, such as without a way there."""
     rows = []
     for address, port in targets:
-        found = send(address)
+        found = send(host, address)
         ok = {REFUSED: True, "it was sent": False}.get(found)
         rows.append(_row(f"UDP from the host to {address}", REFUSED, found, ok))
         if port:
@@ -64,12 +63,13 @@ def _row(what: str, expected: str, found: str, ok: bool | None) -> Dict[str, Any
     return {"side": "host", "what": what, "expected": expected, "found": found, "ok": ok}
 
 
-def send(address: str) -> str:
+def send(host: Host, address: str) -> str:
     """Return what becomes of a packet to an address."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as one:
-            one.sendto(b"", (address, DISCARD))
+        with host.connect_udp(address, DISCARD, CONNECT_SECONDS) as one:
+            one.send(b"")
+    except HostError as exc:
+        return str(exc).partition(": ")[2] or str(exc)
     except OSError as exc:
         if exc.errno == errno.EPERM:
             return REFUSED

@@ -79,7 +79,7 @@ def standing(host: Host) -> Dict[str, Any]:
 
     Raises: HostError if the tables cannot be listed.
     """
-    case = current()
+    case = current(host)
     state: Dict[str, Any] = case.state() if case else {}
     events: List[Event] = case.events() if case else []
     phase = phase_of(state, events)

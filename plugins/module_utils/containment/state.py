@@ -23,11 +23,16 @@ from typing import Any, Dict, Iterator, List, Tuple
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
+    MISSING,
+    Host,
+    HostError,
+)
 
 RUN = "/run/upkeep/isolation"
 KEPT = "/var/lib/upkeep/isolation"
 BOOT = f"{KEPT}/boot"
+LAST = f"{KEPT}/last.json"
 CURRENT = f"{RUN}/current"
 ID = re.compile(r"[0-9A-Za-z-]{1,40}")
 STATE, EVENTS, RULES, OTHERS = "state.json", "events", "rules.nft", "others.before"
@@ -74,12 +79,12 @@ def phase_of(state: Dict[str, Any], events: List[Event]) -> str:
 class Case:
     """One isolation of this host, in its folder."""
 
-    def __init__(self, id_: str, run: str = RUN) -> None:
+    def __init__(self, id_: str, host: Host | None = None, run: str = RUN) -> None:
         if not ID.fullmatch(id_):
             raise IsolationError(
                 f"id: found {id_[:80]!r}; expected letters, digits and dashes, at most 40"
             )
-        self.id, self.folder = id_, os.path.join(run, id_)
+        self.id, self.folder, self.host = id_, os.path.join(run, id_), host or Host()
 
     def path(self, name: str) -> str:
         """Return the path of one of its files."""
@@ -105,10 +110,11 @@ class Case:
         return parse_events(self.read(EVENTS))
 
     def read(self, name: str) -> str:
-        """Return a file's text; empty if it is not there."""
-        with contextlib.suppress(HostError):
-            return Host().read(self.path(name), LIMIT_BYTES, follow_links=False)
-        return ""
+        """Return a file's text; empty if it is not there.
+
+        Raises: HostError if it cannot be read.
+        """
+        return read_if_there(self.host, self.path(name))
 
     def write(self, name: str, text: str, mode: int = 0o600) -> None:
         """Write a file, as a whole or not at all.
@@ -139,11 +145,27 @@ class Case:
             raise IsolationError(f"{self.path(EVENTS)}: {exc.strerror}") from exc
 
 
-def current(run: str = RUN) -> Case | None:
-    """Return the newest isolation of this boot; None if there was none."""
-    with contextlib.suppress(HostError, IsolationError):
-        return Case(Host().read(os.path.join(run, "current"), 100, follow_links=False).strip(), run)
-    return None
+def read_if_there(host: Host, path: str) -> str:
+    """Return a file's text; empty if it is not there.
+
+    Raises: HostError if it cannot be read, such as by another account than root.
+    """
+    try:
+        return host.read(path, LIMIT_BYTES, follow_links=False)
+    except HostError as exc:
+        if exc.why == MISSING:
+            return ""
+        raise
+
+
+def current(host: Host | None = None) -> Case | None:
+    """Return the newest isolation of this boot; None if there was none.
+
+    Raises: HostError if that cannot be read, IsolationError if it is not understood.
+    """
+    host = host or Host()
+    name = read_if_there(host, CURRENT).strip()
+    return Case(name, host) if name else None
 
 
 def make_current(case: Case) -> None:
@@ -217,10 +239,10 @@ def alone(run: str = RUN) -> Iterator[None]:
         os.close(number)
 
 
-def boot_id() -> str:
+def boot_id(host: Host | None = None) -> str:
     """Return what tells this boot of the kernel from others."""
     with contextlib.suppress(HostError):
-        return Host().read("/proc/sys/kernel/random/boot_id", 100).strip()
+        return (host or Host()).read("/proc/sys/kernel/random/boot_id", 100).strip()
     return ""
 
 
