@@ -24,7 +24,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut impo
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.look import Looked, look
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.look import (
+    Surroundings,
+    look,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacles import (
     Obstacle,
     as_row,
@@ -32,7 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacle
     refusal,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    Plan,
+    Openings,
     as_rows,
     families,
     network_of,
@@ -87,7 +90,7 @@ WATCH = "watch.py"
 REMEMBERED = ("by", "why", "since", "until", "boot_id", "reboot")
 
 
-class Act:
+class Containment:
     """One call of the module: what is asked of which host."""
 
     def __init__(self, host: Host, asked: Dict[str, Any]) -> None:
@@ -134,7 +137,7 @@ class Act:
             return self._again(case, looked)
         return True, {**self._begin(looked), "obstacles": [as_row(one) for one in found]}
 
-    def _begin(self, looked: Looked) -> Dict[str, Any]:
+    def _begin(self, looked: Surroundings) -> Dict[str, Any]:
         case = Case(str(self.asked.get("id") or _new_id()))
         case.make()
         state = self._first_state(looked)
@@ -203,7 +206,7 @@ class Act:
             return
         dead_man.start_apart(command)
 
-    def _again(self, case: Case, looked: Looked) -> Tuple[bool, Dict[str, Any]]:
+    def _again(self, case: Case, looked: Surroundings) -> Tuple[bool, Dict[str, Any]]:
         """Return what stands; let it be confirmed anew if that is asked, or if the host was booted since."""
         state = case.state()
         if state.get("kept") != as_rows(looked.plan):
@@ -233,7 +236,7 @@ class Act:
             case, state, {"needs_confirmation": needs}
         )
 
-    def _cut(self, plan: Plan, state: Dict[str, Any]) -> Cut:
+    def _cut(self, plan: Openings, state: Dict[str, Any]) -> Cut:
         """Cut what is foreign, unless its sockets are kept as evidence."""
         done = cut(self.host, plan, bool(state.get("keep_sockets")))
         self.warnings += done.warnings
@@ -374,7 +377,7 @@ class Act:
             "warnings": self.warnings,
         }
 
-    def _first_state(self, looked: Looked) -> Dict[str, Any]:
+    def _first_state(self, looked: Surroundings) -> Dict[str, Any]:
         return {
             "phase": ARMED,
             "began": self.host.now(),
@@ -400,13 +403,13 @@ class Act:
             return None
         return {**state, "id": case.id, "state": CONFIRMED}
 
-    def _obstacles(self, looked: Looked, case: Case | None) -> List[Obstacle]:
+    def _obstacles(self, looked: Surroundings, case: Case | None) -> List[Obstacle]:
         found = obstacles(looked.facts, looked.plan, self.asked.get("even_if") or [])
         if case is None or not self._stands(case):
             return found
         return [one for one in found if one.firm]  # it is isolated: they were decided about
 
-    def _told(self, plan: Plan) -> Dict[str, Any]:
+    def _told(self, plan: Openings) -> Dict[str, Any]:
         return {
             "kept": as_rows(plan),
             "families": list(families(plan)),
@@ -414,10 +417,10 @@ class Act:
             "warnings": self.warnings,
         }
 
-    def _text(self, plan: Plan) -> str:
+    def _text(self, plan: Openings) -> str:
         return transaction(plan) if plan.controls else ""
 
-    def _foreign(self, plan: Plan) -> List[Any]:
+    def _foreign(self, plan: Openings) -> List[Any]:
         return foreign(open_sockets(self.host), plan) if plan.controls else []
 
     def _result(self, case: Case, state: Dict[str, Any], more: Dict[str, Any]) -> Dict[str, Any]:
@@ -457,7 +460,7 @@ def do(host: Host, asked: Dict[str, Any], check_mode: bool = False) -> Dict[str,
 
     Raises: IsolationError, HostError.
     """
-    one = Act(host, asked)
+    one = Containment(host, asked)
     state = asked.get("state") or "isolated"
     if state == "planned" or check_mode:
         found = one.plan()
@@ -496,7 +499,7 @@ def _source_of(module: Any) -> str:
     return text
 
 
-def _session_row(looked: Looked) -> List[Any]:
+def _session_row(looked: Surroundings) -> List[Any]:
     return [looked.session.peer, looked.session.peer_port] if looked.session else []
 
 

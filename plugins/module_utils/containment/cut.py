@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment import conntrack
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    Plan,
+    Openings,
     is_kept,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import (
@@ -39,7 +39,7 @@ class Cut:
     warnings: List[str] = field(default_factory=list)
 
 
-def cut(host: Host, plan: Plan, keep_sockets: bool) -> Cut:
+def cut(host: Host, plan: Openings, keep_sockets: bool) -> Cut:
     """Forget foreign connections in the kernel's table, and destroy their sockets unless they are kept as evidence."""
     done = Cut()
     try:
@@ -75,7 +75,7 @@ def cut(host: Host, plan: Plan, keep_sockets: bool) -> Cut:
     return done
 
 
-def _goes_on(plan: Plan, entry: conntrack.Entry) -> bool:
+def _goes_on(plan: Openings, entry: conntrack.Entry) -> bool:
     """Return whether an entry is of a connection that the rules let go on, whoever began it."""
     source, destination, number, source_port, port = entry
     name = NAMES.get(number, "")

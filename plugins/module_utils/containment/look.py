@@ -25,7 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset 
     PRIORITY,
     Control,
     Network,
-    Plan,
+    Openings,
     kept_of,
     network_of,
     port_of,
@@ -52,16 +52,16 @@ DEFAULT_PORT = 22
 
 
 @dataclass(frozen=True)
-class Looked:
+class Surroundings:
     """What was seen. network: what tells this host's network from every other: of the boot, and of the namespace."""
 
     facts: Facts
-    plan: Plan
+    plan: Openings
     session: Session | None
     gateways: Tuple[str, ...]
 
 
-def look(host: Host, asked: Dict[str, Any], under_way: str) -> Looked:
+def look(host: Host, asked: Dict[str, Any], under_way: str) -> Surroundings:
     """Return what is there, and the plan that follows from it.
 
     asked: the module's parameters. under_way: which isolation is, in a sentence, or empty.
@@ -75,7 +75,7 @@ def look(host: Host, asked: Dict[str, Any], under_way: str) -> Looked:
     control_device = _device_to(host, session.peer) if session else ""
     out = sorted({str(one.get("dev", "")) for one in routes} | {control_device} - {""})
     hardware = [one for one in _names(links) if os.path.exists(f"/sys/class/net/{one}/device")]
-    plan = Plan(
+    plan = Openings(
         controls=_controls(asked, session),
         kept=kept_of(asked.get("keep") or []),
         devices=tuple(sorted({*out, *hardware} - {"", "lo"})),
@@ -113,7 +113,7 @@ def look(host: Host, asked: Dict[str, Any], under_way: str) -> Looked:
         for one in routes
         if not str(one.get("gateway", "fe80")).startswith("fe80")
     )
-    return Looked(facts, plan, session, tuple(dict.fromkeys(gateways)))
+    return Surroundings(facts, plan, session, tuple(dict.fromkeys(gateways)))
 
 
 def network_here() -> str:

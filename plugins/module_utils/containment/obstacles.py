@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    Plan,
+    Openings,
     network_of,
 )
 
@@ -77,7 +77,7 @@ class Obstacle:
     overridden: bool = False
 
 
-def obstacles(facts: Facts, plan: Plan, even_if: Iterable[str]) -> List[Obstacle]:
+def obstacles(facts: Facts, plan: Openings, even_if: Iterable[str]) -> List[Obstacle]:
     """Return what speaks against it, with what was overridden."""
     found = [*_impossible(facts, plan), *_harmful(facts, plan)]
     accepted = set(even_if)
@@ -89,7 +89,7 @@ def obstacles(facts: Facts, plan: Plan, even_if: Iterable[str]) -> List[Obstacle
     ]
 
 
-def _impossible(facts: Facts, plan: Plan) -> List[Obstacle]:
+def _impossible(facts: Facts, plan: Openings) -> List[Obstacle]:
     found = []
     if not facts.is_root:
         found.append(
@@ -139,7 +139,7 @@ def _impossible(facts: Facts, plan: Plan) -> List[Obstacle]:
     return found
 
 
-def _harmful(facts: Facts, plan: Plan) -> List[Obstacle]:
+def _harmful(facts: Facts, plan: Openings) -> List[Obstacle]:
     found = []
     for mount in facts.mounts:
         if not _is_kept(plan, mount):
@@ -222,7 +222,7 @@ def _running(facts: Facts, names: Iterable[str]) -> List[str]:
     return sorted(set(facts.running) & {one[:15] for one in names})
 
 
-def _is_kept(plan: Plan, mount: NetworkMount) -> bool:
+def _is_kept(plan: Openings, mount: NetworkMount) -> bool:
     if not mount.server:
         return False
     address = network_of(mount.server, mount.path).network_address

@@ -10,7 +10,7 @@ import ipaddress
 from typing import Any, Dict, Iterable, List, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    Plan,
+    Openings,
     networks_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -25,7 +25,7 @@ REFUSED = "refused by the kernel"
 
 
 def forbidden(
-    plan: Plan, asked: Iterable[Tuple[str, int]], others: Iterable[str]
+    plan: Openings, asked: Iterable[Tuple[str, int]], others: Iterable[str]
 ) -> List[Tuple[str, int]]:
     """Return what is tried: what the site asks for, then others, such as gateways; port 0 is a packet of UDP alone."""
     allowed = networks_of(plan)

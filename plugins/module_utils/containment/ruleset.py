@@ -55,7 +55,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Openings:
     """What an isolated host may still do.
 
     devices: that are filtered by themselves, below all else. leased: those whose address comes from a DHCP server.
@@ -138,7 +138,9 @@ def kept_of(entries: Iterable[Any]) -> Tuple[Kept, ...]:
     return tuple(found)
 
 
-def is_kept(plan: Plan, local_port: int, peer: str, peer_port: int, protocol: str = "tcp") -> bool:
+def is_kept(
+    plan: Openings, local_port: int, peer: str, peer_port: int, protocol: str = "tcp"
+) -> bool:
     """Return whether the rules let a connection of the host go on."""
     address = network_of(peer, "a socket's peer").network_address
     if address.is_loopback or str(address) in plan.own:
@@ -156,7 +158,7 @@ def _holds(network: Network, address: Any) -> bool:
     return network.version == address.version and address in network
 
 
-def transaction(plan: Plan) -> str:
+def transaction(plan: Openings) -> str:
     """Return the text that puts our tables there, as a whole or not at all, in place of those that are.
 
     Raises: IsolationError if nobody could reach the host then.
@@ -174,19 +176,19 @@ def transaction(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def families(plan: Plan) -> Tuple[str, ...]:
+def families(plan: Openings) -> Tuple[str, ...]:
     """Return the families that get a table."""
     has_netdev = bool(devices(plan)) and bool({"ingress", "egress"} & set(plan.hooks))
     there = {"inet": True, "bridge": "bridge" in plan.hooks, "netdev": has_netdev}
     return tuple(one for one in FAMILIES if there[one])
 
 
-def devices(plan: Plan) -> Tuple[str, ...]:
+def devices(plan: Openings) -> Tuple[str, ...]:
     """Return the devices that are filtered by themselves; a name that could mean something to nft is left out."""
     return tuple(one for one in plan.devices if DEVICE.fullmatch(one))
 
 
-def _tables(plan: Plan) -> Dict[str, List[Tuple[str, str, List[str]]]]:
+def _tables(plan: Openings) -> Dict[str, List[Tuple[str, str, List[str]]]]:
     """Return chains by family: name, head, rules."""
     tables = {
         "inet": [
@@ -218,7 +220,7 @@ def _head(hook: str) -> str:
     return f"type filter hook {hook} priority {PRIORITY}; policy drop;"
 
 
-def _input(plan: Plan) -> List[str]:
+def _input(plan: Openings) -> List[str]:
     rules = ['iifname "lo" accept']
     rules += [
         f"icmpv6 type {kind} ip6 hoplimit 255 accept"
@@ -247,7 +249,7 @@ def _input(plan: Plan) -> List[str]:
     return rules
 
 
-def _output(plan: Plan) -> List[str]:
+def _output(plan: Openings) -> List[str]:
     rules = ['oifname "lo" accept']
     rules += [
         f"icmpv6 type {kind} accept"
@@ -274,7 +276,7 @@ def _output(plan: Plan) -> List[str]:
     return rules
 
 
-def _lease_requests(plan: Plan) -> List[str]:
+def _lease_requests(plan: Openings) -> List[str]:
     """Return what a DHCP client may send. To no server far away: after some time it asks everybody, and so a relay."""
     near = [one for one in plan.near if one.version == 4]
     return [
@@ -289,7 +291,7 @@ def _lease_requests(plan: Plan) -> List[str]:
     ]
 
 
-def _below(plan: Plan, hook: str) -> List[str]:
+def _below(plan: Openings, hook: str) -> List[str]:
     """Return the rules of one device: coarse, by addresses, for fragments have no ports and here is no conntrack.
 
     They stop what passes by the other hooks: guests on macvlan, flowtables, raw sockets.
@@ -315,12 +317,12 @@ def _below(plan: Plan, hook: str) -> List[str]:
     return [*rules, *(f"{_ip(one, side)} accept" for one in networks), "counter"]
 
 
-def networks_of(plan: Plan) -> List[Network]:
+def networks_of(plan: Openings) -> List[Network]:
     """Return all networks that the host may speak with."""
     return [*(one.network for one in plan.controls), *(one.network for one in plan.kept)]
 
 
-def _leased(plan: Plan) -> List[str]:
+def _leased(plan: Openings) -> List[str]:
     return [one for one in plan.leased if DEVICE.fullmatch(one)]
 
 
@@ -333,7 +335,7 @@ def _text(network: Network) -> str:
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
-def as_rows(plan: Plan) -> List[Dict[str, Any]]:
+def as_rows(plan: Openings) -> List[Dict[str, Any]]:
     """Return what stays, for people: the controllers first."""
     rows = [
         {"to": _text(one.network), "port": one.port, "protocol": "tcp", "why": one.why or "control"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, List, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    Plan,
+    Openings,
     is_kept,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -88,7 +88,7 @@ def _place(text: str) -> Tuple[str, int]:
     return str(mapped or address), int(port, 16)
 
 
-def foreign(sockets: Iterable[OpenSocket], plan: Plan) -> List[OpenSocket]:
+def foreign(sockets: Iterable[OpenSocket], plan: Openings) -> List[OpenSocket]:
     """Return the connected sockets that the rules do not let go on."""
     return [
         one

@@ -22,7 +22,7 @@ CALM_SECONDS = 0.2
 NFT_SECONDS = 20
 
 
-class Watch:
+class TableWatch:
     """What is watched."""
 
     def __init__(self, folder: str) -> None:
@@ -129,7 +129,7 @@ def main() -> None:
     folder = sys.argv[1]
     with open(os.path.join(folder, "armed.watch"), "w", encoding="ascii") as stream:
         stream.write(f"{os.getpid()}\n")
-    Watch(folder).follow()
+    TableWatch(folder).follow()
 
 
 if __name__ == "__main__":

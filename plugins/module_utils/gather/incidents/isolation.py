@@ -8,9 +8,16 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment import dead_man, probes
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.dead_man import (
+    DeadMan,
+    problem,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.probes import (
+    is_tight,
+    prove,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.standing import (
     CHANGED_AGAIN,
@@ -84,18 +91,18 @@ def _isolated(host: Host, case: Case | None, stands: Dict[str, Any]) -> Dict[str
     state = case.state() if case else {}
     events = _since_loaded(case.events() if case else [])
     kinds = [one.kind for one in events]
-    men = [dead_man.DeadMan(**one) for one in stands["dead_men"]]
+    men = [DeadMan(**one) for one in stands["dead_men"]]
     whole = [(str(address), int(port)) for address, port in state.get("targets") or []]
     ports = [one for one in whole if one[1]][:PROVED_PORTS]
-    proofs = probes.prove(host, [*ports, *(one for one in whole if not one[1])])
+    proofs = prove(host, [*ports, *(one for one in whole if not one[1])])
     return {
         **_common(stands),
         "tables": {one["family"]: one["state"] for one in stands["tables"]},
         "put_back": [one.words for one in events if one.kind == PUT_BACK],
         "changed_again": CHANGED_AGAIN in kinds or NOT_PUT_BACK in kinds,
         "watched": _is_watched(host, case),
-        "timers": [problem for problem in (dead_man.problem(host, one) for one in men) if problem],
-        "tight": probes.is_tight(proofs),
+        "timers": [why for why in (problem(host, one) for one in men) if why],
+        "tight": is_tight(proofs),
         "leaks": [f"{one['what']}: {one['found']}" for one in proofs if one["ok"] is False],
         "left": [],
     }
