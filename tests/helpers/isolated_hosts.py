@@ -19,11 +19,12 @@ from typing import Any
 
 from lab.fleet import Fleet, Host
 from lab.site import ssh_arguments
+from patience import PATIENCE_SECONDS
+
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
     from_wire,
 )
-from patience import PATIENCE_SECONDS
 
 PROJECT = Path(__file__).parents[2]
 RUN = "/run/upkeep/isolation"
@@ -75,7 +76,9 @@ class Lab:
         """Refuse to go on if the host's network is this machine's own."""
         there = self.fleet.run(host, "readlink", "/proc/self/ns/net").stdout.strip()
         assert there.startswith("net:[")
-        assert there != os.readlink("/proc/self/ns/net"), "this would isolate the machine itself"
+        assert there != str(Path("/proc/self/ns/net").readlink()), (
+            "this would isolate the machine itself"
+        )
 
     def command(
         self, playbook: str, hosts: Sequence[str], *words: str, **variables: Any
@@ -138,30 +141,55 @@ class Lab:
         """Isolate hosts, with the second confirmation."""
         return self.play("isolate", hosts, **{"upkeep_confirm": ",".join(hosts), **variables})
 
-    def ssh(self, host: str, *command: str, source: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command over a connection of its own."""
-        words = [
-            "ssh",
+    def ssh(
+        self, host: str, *command: str, ways: Sequence[str] = (), to: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command over a connection of its own. ways: options of ssh. to: another address of the host."""
+        known = ["-o", f"HostKeyAlias={self.address(host)}"]
+        words = ["ssh", *ways, *known, *self.options(), f"root@{to or self.address(host)}"]
+        return subprocess.run(
+            [*words, shlex.join(command)],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE_SECONDS,
+        )
+
+    def options(self) -> list[str]:
+        """Return what ssh needs to know of the lab."""
+        return [
             *shlex.split(ssh_arguments(self.fleet)),
             "-i",
             str(self.fleet.key),
             "-o",
             "BatchMode=yes",
         ]
-        words += ["-b", source] if source else []
-        return subprocess.run(
-            [*words, f"root@{self.address(host)}", shlex.join(command)],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=PATIENCE_SECONDS,
-        )  # fmt: skip
 
-    def module(
-        self, host: str, state: str = "isolated", *, source: str = "", **asked: Any
-    ) -> dict[str, Any]:
-        """Call what the module calls, over a connection of its own, without the seconds that Ansible takes."""
+    def program(self, host: str, state: str, **asked: Any) -> list[str]:
+        """Return what calls the module on the host."""
         self.must_be_apart(host)
         self._send(host)
-        asked = {"by": "alice", "id": "test-1", "nonce": "n" * 32, **asked, "state": state}
-        done = self.ssh(host, "python3", "-c", PROGRAM, json.dumps(asked), source=source)
+        known = {
+            "by": "alice",
+            "id": "test-1",
+            "nonce": "n" * 32,
+            "confirm_seconds": 60,
+            "longest_hours": 24,
+        }
+        return ["python3", "-c", PROGRAM, json.dumps({**known, **asked, "state": state})]
+
+    def module(
+        self,
+        host: str,
+        state: str = "isolated",
+        *,
+        ways: Sequence[str] = (),
+        to: str = "",
+        **asked: Any,
+    ) -> dict[str, Any]:
+        """Call what the module calls, over a connection of its own, without the seconds that Ansible takes."""
+        done = self.ssh(host, *self.program(host, state, **asked), ways=ways, to=to)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -232,41 +260,49 @@ def lab(folder: Path, *hosts: Host) -> Iterator[Lab]:
         yield Lab(fleet, folder)
 
 
-class Speaker:
-    """A process in a host's network that holds a connection: what it is told to send it sends, and says what comes back.
-
-    It runs out here, so that killing the host's processes does not end it.
-    """
-
-    CODE = """
+SPEAKER = """
 import socket, sys
 kind, address, port = sys.argv[1:4]
-def wire():
-    if kind == "listen":
-        server = socket.create_server((address, int(port)), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
-        print("listening", flush=True)
-        return server.accept()[0]
-    return socket.create_connection((address, int(port)), 10)
-one = wire()
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+if kind == "answer":
+    server = socket.create_server((address, int(port)), family=family)
+    print("listening", flush=True)
+    held = []
+    while True:
+        one = server.accept()[0]
+        held.append(one)
+        import threading
+        def answer(one=one):
+            try:
+                while one.recv(10):
+                    one.sendall(b"yes")
+            except OSError:
+                pass
+        threading.Thread(target=answer, daemon=True).start()
+one = socket.create_connection((address, int(port)), 10)
 print("open", flush=True)
 for line in sys.stdin:
     one.settimeout(float(line))
     try:
         one.sendall(b"x")
-        print("got " + repr(one.recv(10)), flush=True)
+        print(one.recv(10).decode() or "end", flush=True)
     except OSError as exc:
-        print("error " + type(exc).__name__, flush=True)
+        print("no answer" if isinstance(exc, TimeoutError) else "cut", flush=True)
 """
 
-    def __init__(self, fleet: Fleet, host: str, kind: str, address: str, port: int) -> None:
+
+class Speaker:
+    """A process in a network namespace that answers, or holds a connection and says what comes back on it."""
+
+    def __init__(self, space: str, kind: str, address: str, port: int) -> None:
         command = [
             "ip",
             "netns",
             "exec",
-            fleet.namespace(host),
+            space,
             sys.executable,
             "-c",
-            self.CODE,
+            SPEAKER,
             kind,
             address,
             str(port),
@@ -274,30 +310,31 @@ for line in sys.stdin:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        assert self._line() in ("listening", "open")
 
-    def line(self) -> str:
+    def _line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def say(self, seconds: float = 1.0) -> str:
-        """Send something, and return what comes back."""
+        """Send something, and return what comes back: yes, end, no answer or cut."""
         assert self.process.stdin is not None
         print(seconds, file=self.process.stdin, flush=True)
-        return self.line()
+        return self._line()
 
     def close(self) -> None:
         self.process.kill()
         self.process.communicate()
 
 
-def reaches(fleet: Fleet, host: str, address: str, port: int, seconds: float = 1.0) -> bool:
-    """Return whether a host opens a TCP connection."""
+def reaches(space: str, address: str, port: int, seconds: float = 1.0) -> bool:
+    """Return whether a TCP connection opens from a network namespace."""
     code = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])).close()"
     command = [
         "ip",
         "netns",
         "exec",
-        fleet.namespace(host),
+        space,
         sys.executable,
         "-c",
         code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -32,5 +33,5 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "task": result.task.get_name(),
             "result": result.result,
         }
-        with open(os.environ["TOLD_RESULTS"], "a", encoding="utf-8") as stream:
+        with Path(os.environ["TOLD_RESULTS"]).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(said, default=str) + "\n")
