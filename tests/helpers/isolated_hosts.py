@@ -9,9 +9,8 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,15 +230,6 @@ class Lab:
         script = f'cat {RUN}/"$(cat {RUN}/current)"/events'
         said = self.fleet.run(host, "sh", "-c", script, check=False).stdout
         return [line.split()[1] for line in said.splitlines()]
-
-    def until(
-        self, what: str, is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS
-    ) -> None:
-        """Wait until something is so."""
-        ends = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < ends, f"not in {seconds:.0f} s: {what}"
-            time.sleep(0.1)
 
     def clean(self, *hosts: str) -> None:
         """Put hosts back as they were."""

@@ -8,11 +8,12 @@ import signal
 import subprocess
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from isolated_hosts import RUN, Lab, Speaker, lab, reaches
 from lab import hosts as kinds
 from lab.fleet import Host
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, eventually
 
 ONE, TWO, OTHER = "one", "two", "other"
 PORT = 7000
@@ -199,43 +200,51 @@ def test_nothing_is_changed(hosts: Lab, what: str) -> None:
     assert hosts.fleet.run(TWO, "test", "-e", f"{RUN}/current", check=False).returncode == 1
 
 
-def test_a_controller_that_is_killed_or_frozen_leaves_a_host_that_releases_itself(
+HOLDS = """\
+# The second connection to a host is the one that would confirm: here the play waits.
+echo >>calls-$1
+if [ "$(wc -l <calls-$1)" -gt 1 ]; then
+    : >waiting-$1
+    sleep 1000
+fi
+"""
+
+
+def test_a_controller_that_is_killed_or_frozen_leaves_hosts_that_release_themselves(
     hosts: Lab,
 ) -> None:
     """With the rules loaded, and before the confirmation."""
-    running = {}
+    (hosts.folder / "holds.sh").write_text(HOLDS)
+    own = f"-o PermitLocalCommand=yes -o LocalCommand='sh {hosts.folder}/holds.sh %h'"
+    hosts.variables = {one: {"ansible_ssh_extra_args": own} for one in (ONE, TWO)}
+    running: dict[str, psutil.Popen] = {}
     for name in (ONE, TWO):
-        # The new connection waits for ever: it is where the play is killed or frozen.
-        slow = (
-            "-o ProxyCommand='sh -c \"if [ -e {0} ]; then sleep 1000; else exec nc -q0 %h %p; fi\"'"
-        )
-        del slow
-        command, environment = hosts.command(
-            "isolate",
-            [name],
-            upkeep_confirm=name,
-            isolation_confirm_seconds=10,
-            isolation_reboot="released",
-        )
-        running[name] = subprocess.Popen(
+        asked = {"upkeep_confirm": name, "isolation_confirm_seconds": 10}
+        command, environment = hosts.command("isolate", [name], **asked)
+        running[name] = psutil.Popen(
             command,
             env=environment,
             cwd=hosts.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
     try:
         for name, number in ((ONE, signal.SIGKILL), (TWO, signal.SIGSTOP)):
-            hosts.until("rules", lambda name=name: "loaded" in hosts.events(name))  # type: ignore[misc]
-            os.killpg(running[name].pid, number)
-            assert "confirmed" not in hosts.events(name)
+            eventually(
+                (hosts.folder / f"waiting-{hosts.address(name)}").exists, "a play that waits"
+            )
+            for one in (running[name], *running[name].children(recursive=True)):
+                one.send_signal(number)
+            assert hosts.events(name)[:2] == ["armed", "loaded"]
         for name in (ONE, TWO):
-            hosts.until("its release", lambda name=name: "released" in hosts.events(name))  # type: ignore[misc]
+            eventually(lambda name=name: "released" in hosts.events(name), "a release")  # type: ignore[misc]
+            assert "confirmed" not in hosts.events(name)
             assert hosts.tables(name) == []
             assert hosts.ssh(name, "true").returncode == 0
     finally:
+        hosts.variables = {}
         for one in running.values():
-            os.killpg(one.pid, signal.SIGKILL)
-            one.communicate()
+            for child in (one, *one.children(recursive=True)):
+                child.kill()
+            one.wait()

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from isolated_hosts import RUN, Lab, lab, reaches
 from lab.fleet import Host
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, eventually
 from verdicts import verdict_of
 
 from upkeep.checks.incidents.isolation import CHECK
@@ -98,7 +98,7 @@ def test_a_new_connection_from_elsewhere_cannot_confirm(hosts: Lab) -> None:
 
     assert "is older than the rules: it proves nothing" in by_old["msg"]
     assert by_new.returncode == 255
-    hosts.until("its release", lambda: "released" in hosts.events(ONE))
+    eventually(lambda: "released" in hosts.events(ONE), "its release")
     assert hosts.tables(ONE) == []
     assert hosts.ssh(ONE, "true", ways=["-b", elsewhere]).returncode == 0
     status, severity, message = judged(hosts)
@@ -137,13 +137,13 @@ def test_who_changes_our_tables_is_told_and_they_are_put_back_once(hosts: Lab) -
     assert judged(hosts)[0] == Status.PASS
 
     hosts.fleet.run(ONE, "nft", "flush", "ruleset")
-    hosts.until("put back", lambda: "put_back" in hosts.events(ONE) and hosts.rules(ONE) == rules)
+    eventually(lambda: "put_back" in hosts.events(ONE) and hosts.rules(ONE) == rules, "put back")
     status, severity, message = judged(hosts)
     assert (status, severity) == (Status.FAIL, Severity.HIGH)
     assert "its tables were changed, and the host put them back: inet is gone" in message
 
     hosts.fleet.run(ONE, "nft", "insert rule inet upkeep_isolation input accept")
-    hosts.until("told", lambda: "changed_again" in hosts.events(ONE))
+    eventually(lambda: "changed_again" in hosts.events(ONE), "told")
     status, severity, message = judged(hosts)
     assert (status, severity) == (Status.FAIL, Severity.CRITICAL)
     assert "inet is changed" in message
@@ -194,10 +194,7 @@ def test_a_timer_that_cannot_be_armed_leaves_the_host_alone(hosts: Lab) -> None:
             ).stdout
         )
     finally:
-        subprocess.run(
-            ["nsenter", "-t", str(hosts.fleet.hosts[ONE].pid), "-m", "umount", "/bin/sh"],
-            check=True,
-        )
+        hosts.fleet.run(ONE, "umount", "/bin/sh")
 
     assert "dead man's timer confirm-" in done["msg"]
     assert "its process did not begin; nothing was changed" in done["msg"]
@@ -262,7 +259,7 @@ def test_a_lease_is_renewed_while_the_host_is_isolated(hosts: Lab) -> None:
         return len(said.split())
 
     try:
-        hosts.until("a lease", lambda: taken() > 0)
+        eventually(lambda: taken() > 0, "a lease")
         leased = next(
             one["local"]
             for link in json.loads(
@@ -273,7 +270,7 @@ def test_a_lease_is_renewed_while_the_host_is_isolated(hosts: Lab) -> None:
         )
         hosts.confirmed(ONE)
         before = taken()
-        hosts.until("two renewals", lambda: taken() >= before + 2)
+        eventually(lambda: taken() >= before + 2, "two renewals")
         assert hosts.ssh(ONE, "true", to=leased).returncode == 0
         assert not reaches(hosts.fleet.namespace(OTHER), leased, 22)
         hosts.module(ONE, "released")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dead man's timer: it releases the host unless somebody says in time that it shall stay isolated.
+"""The dead man's timer: it releases the host unless somebody says in time that it must stay isolated.
 
 What it starts is a shell script that needs nft alone. Where systemd runs the host it is a timer of the system's, else a
 process of its own session: neither ends with the connection, with Python or with the controller.
@@ -164,7 +164,7 @@ def _arm_process(case: Case, name: str, seconds: int) -> DeadMan:
 
 def start_apart(command: list[str]) -> None:
     """Start a program that has nothing of this connection: a session of its own, and none of our descriptors."""
-    # No AnsibleModule is here; what it starts shall outlive it.
+    # No AnsibleModule is here; what it starts must outlive it.
     subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
         command,
         stdin=subprocess.DEVNULL,
