@@ -15,8 +15,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.look import network_here
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacles import refusal
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.look import (
+    network_here,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacles import (
+    refusal,
+)
 from ansible_collections.astral.upkeep.plugins.plugin_utils.second_connection import beside
 
 MODULE = "astral.upkeep.isolation"

@@ -291,7 +291,7 @@ def test_a_host_is_refused_for_what_it_is(hosts: Lab) -> None:
         ONE,
         "sh",
         "-ec",
-        "ip link add second type dummy; ip addr add 192.0.2.1/24 dev second; ip link set second up",
+        "ip link add second type veth peer name third; ip addr add 192.0.2.1/24 dev second; ip link set second up",
     )
     inside = ["nsenter", "-t", str(hosts.fleet.hosts[ONE].pid), "-n"]
     subprocess.run([*inside, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"], check=True)

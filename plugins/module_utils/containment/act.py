@@ -20,7 +20,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment import (
     snapshot,
     watch,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut import Cut, cut, shown
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut import (
+    Cut,
+    cut,
+    shown,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
@@ -34,14 +38,18 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacle
     obstacles,
     refusal,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.others import (
+    others_differ,
+    without_expiring,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
     Openings,
     as_rows,
     families,
+    forbidden,
     network_of,
     port_of,
     transaction,
-    without_expiring,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import (
     foreign,
@@ -50,13 +58,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets 
     own_session,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.standing import (
-    AS_LOADED,
     LOADED_AGAIN,
     iso,
-    listed,
     standing,
-    tables,
-    tables_there,
     under_way,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
@@ -69,15 +73,27 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     OTHERS,
     RELEASED,
     RULES,
-    Case,
-    alone,
     boot_id,
-    current,
     last,
+    phase_of,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.tables import (
+    AS_LOADED,
+    listed,
+    tables,
+    tables_there,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.timers import (
+    UNIT,
+    DeadMan,
+    problem,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing import (
+    OwnCase,
+    alone,
     make_current,
     make_private,
-    others_differ,
-    phase_of,
+    own_current,
     uptime,
     write_whole,
 )
@@ -108,7 +124,7 @@ class Containment:
 
         Raises: IsolationError, HostError.
         """
-        case = current()
+        case = own_current()
         looked = look(self.host, self.asked, under_way(case))
         stands = self._stands(case)
         return {
@@ -127,7 +143,7 @@ class Containment:
 
         Raises: IsolationError if nothing was changed, HostError.
         """
-        case = current()
+        case = own_current()
         looked = look(self.host, self.asked, under_way(case))
         found = self._obstacles(looked, case)
         refused = [one for one in found if not one.overridden]
@@ -138,7 +154,7 @@ class Containment:
         return True, {**self._begin(looked), "obstacles": [as_row(one) for one in found]}
 
     def _begin(self, looked: Surroundings) -> Dict[str, Any]:
-        case = Case(str(self.asked.get("id") or _new_id()))
+        case = OwnCase(str(self.asked.get("id") or _new_id()))
         case.make()
         state = self._first_state(looked)
         case.write(RULES, transaction(looked.plan))
@@ -172,12 +188,12 @@ class Containment:
         done = self._cut(looked.plan, state)
         state["cut"] = {"sockets": done.sockets, "left": done.left, "entries": done.entries}
         case.save(state)
-        late = dead_man.problem(self.host, armed)
+        late = problem(self.host, armed)
         if late:
             self.warnings.append(f"dead man's timer: {late}")
         return self._result(case, state, {"ruleset": case.read(RULES)})
 
-    def _load(self, case: Case, state: Dict[str, Any]) -> None:
+    def _load(self, case: OwnCase, state: Dict[str, Any]) -> None:
         """Load the rules, and write down how they are listed.
 
         Raises: IsolationError if nft refuses them: it takes all of them or none.
@@ -193,11 +209,11 @@ class Containment:
         case.tell(LOADED, f"by {state['by']}")
         self._watch(case)
 
-    def _watch(self, case: Case) -> None:
+    def _watch(self, case: OwnCase) -> None:
         """Start the watch of the tables: by systemd if it runs the host, for it may end what a session has started."""
         command = [sys.executable or "/usr/bin/python3", "-I", "-S", case.path(WATCH), case.folder]
         if dead_man.runs_systemd():
-            unit = f"--unit={dead_man.UNIT}-watch-{secrets.token_hex(3)}"
+            unit = f"--unit={UNIT}-watch-{secrets.token_hex(3)}"
             ran = self.host.run(["systemd-run", "--quiet", "--collect", unit, *command])
             if ran.status:
                 self.warnings.append(
@@ -206,7 +222,7 @@ class Containment:
             return
         dead_man.start_apart(command)
 
-    def _again(self, case: Case, looked: Surroundings) -> Tuple[bool, Dict[str, Any]]:
+    def _again(self, case: OwnCase, looked: Surroundings) -> Tuple[bool, Dict[str, Any]]:
         """Return what stands; let it be confirmed anew if that is asked, or if the host was booted since."""
         state = case.state()
         if state.get("kept") != as_rows(looked.plan):
@@ -220,7 +236,7 @@ class Containment:
             self._load_again(case)
         # Whatever came while the tables were gone.
         done = self._cut(looked.plan, state)
-        dead = [dead_man.problem(self.host, dead_man.DeadMan(**one)) for one in state["dead_men"]]
+        dead = [problem(self.host, DeadMan(**one)) for one in state["dead_men"]]
         needs = (
             not is_whole
             or bool(self.asked.get("renew"))
@@ -242,7 +258,7 @@ class Containment:
         self.warnings += done.warnings
         return done
 
-    def _load_again(self, case: Case) -> None:
+    def _load_again(self, case: OwnCase) -> None:
         """Put tables back that somebody has changed more often than the watch puts up with."""
         self._nft("--file", case.path(RULES))
         case.tell(LOADED_AGAIN, f"by {self.asked['by']}")
@@ -252,7 +268,7 @@ class Containment:
 
         Raises: IsolationError if this is not one, or too late.
         """
-        case = current()
+        case = own_current()
         state = case.state() if case else {}
         phase = phase_of(state, case.events()) if case else NONE
         if case is None or phase not in (LOADED, CONFIRMED):
@@ -266,9 +282,9 @@ class Containment:
             )
         self._must_be_new(state)
         plan = look(self.host, self.asked, "").plan
-        state["targets"] = probes.forbidden(plan, self.targets, _peers(state))
+        state["targets"] = forbidden(plan, self.targets, _peers(state))
         state["proofs"] = probes.prove(self.host, state["targets"])
-        before = [dead_man.DeadMan(**one) for one in state.get("dead_men") or []]
+        before = [DeadMan(**one) for one in state.get("dead_men") or []]
         name = f"longest-{secrets.token_hex(3)}"
         after = dead_man.arm(self.host, case, name, self.longest_seconds)
         for one in before:
@@ -292,7 +308,7 @@ class Containment:
             self._watch(case)
         return True, self._result(case, state, {})
 
-    def _remember(self, case: Case, state: Dict[str, Any]) -> None:
+    def _remember(self, case: OwnCase, state: Dict[str, Any]) -> None:
         """Write down, where a reboot does not reach it, that the host is isolated."""
         said = {name: state.get(name) for name in REMEMBERED}
         try:
@@ -320,7 +336,7 @@ class Containment:
                 "nothing; open a new one, without ControlPersist"
             )
 
-    def _survive(self, case: Case, state: Dict[str, Any]) -> str:
+    def _survive(self, case: OwnCase, state: Dict[str, Any]) -> str:
         if self.asked.get("reboot") == "released":
             return "released"
         case.save(state)
@@ -336,14 +352,14 @@ class Containment:
 
         Raises: IsolationError if a table is left.
         """
-        case = current()
+        case = own_current()
         state = case.state() if case else {}
         phase = phase_of(state, case.events()) if case else NONE
         there = self._tables_there()
         if not there and phase in (NONE, RELEASED) and not os.path.exists(LAST):
             return False, self._ended(case, state)
         if case is None:
-            case = Case(
+            case = OwnCase(
                 _new_id()
             )  # tables without a word of where they are from: ours by their name
             case.make()
@@ -360,12 +376,12 @@ class Containment:
                 f"the host is not released: {said}; on its console: nft list tables"
             )
         for one in state.get("dead_men") or []:
-            dead_man.disarm(self.host, dead_man.DeadMan(**one))
+            dead_man.disarm(self.host, DeadMan(**one))
         with contextlib.suppress(HostError):
             reboot.forget(self.host)
         return True, self._ended(case, state)
 
-    def _ended(self, case: Case | None, state: Dict[str, Any]) -> Dict[str, Any]:
+    def _ended(self, case: OwnCase | None, state: Dict[str, Any]) -> Dict[str, Any]:
         stands = standing(self.host)
         changed: Sequence[str] = ()
         if case is not None and os.path.exists(case.path(OTHERS)):
@@ -394,7 +410,7 @@ class Containment:
             "reboot": "released",
         }
 
-    def _stands(self, case: Case | None) -> Dict[str, Any] | None:
+    def _stands(self, case: OwnCase | None) -> Dict[str, Any] | None:
         """Return the state of an isolation that is confirmed and stands, if one does."""
         if case is None:
             return None
@@ -403,7 +419,7 @@ class Containment:
             return None
         return {**state, "id": case.id, "state": CONFIRMED}
 
-    def _obstacles(self, looked: Surroundings, case: Case | None) -> List[Obstacle]:
+    def _obstacles(self, looked: Surroundings, case: OwnCase | None) -> List[Obstacle]:
         found = obstacles(looked.facts, looked.plan, self.asked.get("even_if") or [])
         if case is None or not self._stands(case):
             return found
@@ -423,7 +439,7 @@ class Containment:
     def _foreign(self, plan: Openings) -> List[Any]:
         return foreign(open_sockets(self.host), plan) if plan.controls else []
 
-    def _result(self, case: Case, state: Dict[str, Any], more: Dict[str, Any]) -> Dict[str, Any]:
+    def _result(self, case: OwnCase, state: Dict[str, Any], more: Dict[str, Any]) -> Dict[str, Any]:
         changed = others_differ(case.read(OTHERS), self._others())
         return {
             **standing(self.host),
@@ -522,7 +538,7 @@ def _kept_words(rows: List[Dict[str, Any]]) -> str:
     return ", ".join(f"{one.get('to')} {one.get('protocol')} {one.get('port')}" for one in rows)
 
 
-def _phase_words(case: Case | None, state: Dict[str, Any], phase: str) -> str:
+def _phase_words(case: OwnCase | None, state: Dict[str, Any], phase: str) -> str:
     ended = last(case.events(), "released") if case else None
     if ended is not None:
         return f"released since {iso(ended.at)} ({ended.words}); isolate it again"

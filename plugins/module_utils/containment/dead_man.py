@@ -14,26 +14,35 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import asdict, dataclass
-from typing import Any, Dict
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import TABLE
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import stat_of
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.processes import (
+    stat_of,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
     BOOT,
     LAST,
-    Case,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.tables import (
+    TABLE,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.timers import (
+    PROCESS,
+    SYSTEMD,
+    UNIT,
+    DeadMan,
+    problem,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing import (
+    OwnCase,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-UNIT = "upkeep-isolation"
 UNITS = "/etc/systemd/system"
 RELEASE, WAIT = "release.sh", "wait.sh"
 PROOF_SECONDS = 5.0
-SYSTEMD, PROCESS = "systemd", "process"
 
 RELEASE_SCRIPT = """\
 #!/bin/sh
@@ -72,22 +81,7 @@ until /bin/sh "$folder/release.sh" "$name"; do sleep 5; done
 """
 
 
-@dataclass(frozen=True)
-class DeadMan:
-    """A timer that is armed. how: systemd or process. started: of the process, in the kernel's ticks."""
-
-    name: str
-    how: str
-    seconds: int
-    pid: int = 0
-    started: str = ""
-
-    def as_row(self) -> Dict[str, Any]:
-        """Return it as the state keeps it."""
-        return asdict(self)
-
-
-def write_scripts(case: Case, nft: str) -> None:
+def write_scripts(case: OwnCase, nft: str) -> None:
     """Write what releases the host.
 
     Raises: IsolationError.
@@ -116,7 +110,7 @@ def runs_systemd() -> bool:
         return False
 
 
-def arm(host: Host, case: Case, name: str, seconds: int) -> DeadMan:
+def arm(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
     """Arm a timer and see that it is armed.
 
     name: one that this isolation has not had before.
@@ -135,7 +129,7 @@ def arm(host: Host, case: Case, name: str, seconds: int) -> DeadMan:
     return found
 
 
-def _arm_unit(host: Host, case: Case, name: str, seconds: int) -> DeadMan:
+def _arm_unit(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
     unit = f"{UNIT}-{name}"
     command = [
         "systemd-run", "--quiet", f"--unit={unit}", f"--on-active={seconds}s", "--timer-property=AccuracySec=1s",
@@ -151,7 +145,7 @@ def _arm_unit(host: Host, case: Case, name: str, seconds: int) -> DeadMan:
     return DeadMan(name, SYSTEMD, seconds)
 
 
-def _arm_process(case: Case, name: str, seconds: int) -> DeadMan:
+def _arm_process(case: OwnCase, name: str, seconds: int) -> DeadMan:
     start_apart(["/bin/sh", case.path(WAIT), name, str(seconds)])
     ends = time.monotonic() + PROOF_SECONDS
     while time.monotonic() < ends:
@@ -175,42 +169,6 @@ def start_apart(command: list[str]) -> None:
         cwd="/",
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
     )
-
-
-def problem(host: Host, one: DeadMan) -> str:
-    """Return why a timer is not armed; empty if it is."""
-    if one.how == SYSTEMD:
-        return _unit_problem(host, one)
-    try:
-        fields = stat_of(one.pid)
-        if fields[0] == "Z" or fields[19] != one.started:
-            return f"its process {one.pid} has ended"
-        if fields[0] == "T":
-            return f"its process {one.pid} was stopped"
-        if fields[3] != str(one.pid):
-            return f"its process {one.pid} is in the session of {fields[3]}"
-        held = [os.readlink(f"/proc/{one.pid}/fd/{number}") for number in ("0", "1", "2")]
-    except (OSError, IndexError):
-        return f"its process {one.pid} is gone"
-    if any(name.startswith(("socket:", "pipe:")) or "/pts/" in name for name in held):
-        return f"its process {one.pid} holds the connection's {', '.join(held)}"
-    return ""
-
-
-def _unit_problem(host: Host, one: DeadMan) -> str:
-    unit = f"{UNIT}-{one.name}.timer"
-    try:
-        shown = host.run(
-            ["systemctl", "show", "--property=ActiveState,NextElapseUSecMonotonic", unit]
-        ).out
-    except HostError as exc:
-        return str(exc)
-    said = dict(line.partition("=")[::2] for line in shown.splitlines())
-    if said.get("ActiveState") != "active":
-        return f"{unit} is {said.get('ActiveState') or 'not there'}"
-    if said.get("NextElapseUSecMonotonic") in (None, "", "0", "infinity"):
-        return f"{unit} has no time at which it ends"
-    return ""
 
 
 def disarm(host: Host, one: DeadMan) -> None:

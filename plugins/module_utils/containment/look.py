@@ -18,6 +18,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacle
     Facts,
     NetworkMount,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.processes import (
+    name_of,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
     DEVICE,
     HOOKS,
@@ -33,7 +36,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import (
     PROCESSES_LIMIT,
     Session,
-    name_of,
     own_session,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError

@@ -6,37 +6,14 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 from typing import Any, Dict, Iterable, List, Tuple
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    Openings,
-    networks_of,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-NOBODY = ("192.0.2.1", "2001:db8::1")
-"""Addresses that documents alone use (RFC 5737, RFC 3849): the kernel's answer is enough, and nobody is bothered."""
 DISCARD = 9
 CONNECT_SECONDS = 2.0
-TARGETS_LIMIT = 8
 REFUSED = "refused by the kernel"
 """A packet that a rule drops on its way out is EPERM for who sends it. No answer of another host looks like that."""
-
-
-def forbidden(
-    plan: Openings, asked: Iterable[Tuple[str, int]], others: Iterable[str]
-) -> List[Tuple[str, int]]:
-    """Return what is tried: what the site asks for, then others, such as gateways; port 0 is a packet of UDP alone."""
-    allowed = networks_of(plan)
-    wanted = [*asked, *((one, 0) for one in others), *((one, 0) for one in NOBODY)]
-    found = []
-    for address, port in wanted:
-        parsed = ipaddress.ip_address(address)
-        is_allowed = any(one.version == parsed.version and parsed in one for one in allowed)
-        if not is_allowed and not parsed.is_loopback and not parsed.is_link_local:
-            found.append((str(parsed), port))
-    return list(dict.fromkeys(found))[:TARGETS_LIMIT]
 
 
 def prove(host: Host, targets: Iterable[Tuple[str, int]]) -> List[Dict[str, Any]]:

@@ -11,7 +11,6 @@ import shutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.dead_man import (
     RELEASE,
-    UNIT,
     UNITS,
     WAIT,
     runs_systemd,
@@ -24,6 +23,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     RULES,
     STATE,
     Case,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.timers import (
+    UNIT,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing import (
     make_private,
     write_whole,
 )

@@ -17,9 +17,11 @@ from typing import Any, Dict, Iterable, List, Tuple, Union
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.tables import (
+    FAMILIES,
+    TABLE,
+)
 
-TABLE = "upkeep_isolation"
-FAMILIES = ("inet", "bridge", "netdev")
 PRIORITY = -310
 """Before everybody else's: the earliest that tools use is -300, iptables' raw. What we drop, nobody lets in."""
 NETDEV_PRIORITY = -510
@@ -348,34 +350,22 @@ def as_rows(plan: Openings) -> List[Dict[str, Any]]:
     return rows
 
 
-def without_expiring(listed: str) -> str:
-    """Return a listing of nft without the elements of sets whose elements come and go by themselves, and our tables.
+NOBODY = ("192.0.2.1", "2001:db8::1")
+"""Addresses that documents alone use (RFC 5737, RFC 3849): the kernel's answer is enough, and nobody is bothered."""
 
-    listed: what `nft -s list ruleset` prints: one block a table, its lines indented by tabs.
-    """
-    kept: List[str] = []
-    block: List[str] = []
-    for line in listed.splitlines():
-        block.append(line)
-        if line == "}":
-            head = block[0].split()
-            if head[2:3] != [TABLE]:
-                kept += _lasting(block)
-            block = []
-    return "".join(f"{line}\n" for line in [*kept, *block])
+TARGETS_LIMIT = 8
 
 
-def _lasting(block: List[str]) -> List[str]:
-    lines: List[str] = []
-    expires = inside = False
-    for line in block:
-        text = line.strip()
-        if re.match(r"\t(set|map) ", line):
-            expires = False
-        if text.startswith("flags ") and re.search(r"\b(timeout|dynamic)\b", text):
-            expires = True
-        if inside or (expires and text.startswith("elements = {")):
-            inside = not text.endswith("}")
-            continue
-        lines.append(line)
-    return lines
+def forbidden(
+    plan: Openings, asked: Iterable[Tuple[str, int]], others: Iterable[str]
+) -> List[Tuple[str, int]]:
+    """Return what is tried: what the site asks for, then others, such as gateways; port 0 is a packet of UDP alone."""
+    allowed = networks_of(plan)
+    wanted = [*asked, *((one, 0) for one in others), *((one, 0) for one in NOBODY)]
+    found = []
+    for address, port in wanted:
+        parsed = ipaddress.ip_address(address)
+        is_allowed = any(one.version == parsed.version and parsed in one for one in allowed)
+        if not is_allowed and not parsed.is_loopback and not parsed.is_link_local:
+            found.append((str(parsed), port))
+    return list(dict.fromkeys(found))[:TARGETS_LIMIT]

@@ -17,8 +17,10 @@ from typing import Any, Dict, List
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import stat_of
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.processes import (
+    stat_of,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing import (
     make_private,
     write_whole,
 )

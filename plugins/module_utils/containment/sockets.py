@@ -11,6 +11,10 @@ import os
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Tuple
 
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.processes import (
+    name_of,
+    stat_of,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
     Openings,
     is_kept,
@@ -123,15 +127,6 @@ def holders(inodes: Iterable[int]) -> Dict[int, List[str]]:
     return found
 
 
-def name_of(pid: object) -> str:
-    """Return the name of a process.
-
-    Raises: OSError if it is gone.
-    """
-    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
-        return stream.read(100).strip()
-
-
 @dataclass(frozen=True)
 class Session:
     """The connection over which this program runs.
@@ -176,12 +171,3 @@ def own_session(host: Host) -> Session | None:
         except (OSError, ValueError, IndexError, HostError):
             return None
     return None
-
-
-def stat_of(pid: int) -> List[str]:
-    """Return the fields of /proc/PID/stat after the name: status, parent, …; the start is the 20th.
-
-    Raises: OSError if it is gone.
-    """
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
-        return stream.read(4096).rpartition(")")[2].split()

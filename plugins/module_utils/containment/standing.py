@@ -9,10 +9,6 @@ import contextlib
 from datetime import datetime, timezone
 from typing import Any, Dict, List
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
-    FAMILIES,
-    TABLE,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
     ARMED,
     LOADED,
@@ -24,47 +20,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     last,
     phase_of,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.tables import (
+    tables,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
-NFT_SECONDS = 20.0
 PUT_BACK, CHANGED_AGAIN, NOT_PUT_BACK = "put_back", "changed_again", "not_put_back"
 LOADED_AGAIN = "loaded_again"
-AS_LOADED, GONE, CHANGED = "as loaded", "gone", "changed"
 EVENTS_TOLD = 20
-
-
-def listed(host: Host, family: str) -> str | None:
-    """Return one of our tables as nft lists it, without counters; None if it is not there.
-
-    Raises: HostError if nft cannot be run.
-    """
-    ran = host.run(["nft", "--stateless", "list", "table", family, TABLE], NFT_SECONDS)
-    return ran.out if ran.status == 0 else None
-
-
-def tables_there(host: Host) -> List[str]:
-    """Return the families that have a table of ours.
-
-    Raises: HostError if nft does not say.
-    """
-    ran = host.run(["nft", "list", "tables"], NFT_SECONDS)
-    if ran.status:
-        raise HostError(f"nft list tables: {(ran.err or ran.out).strip()[:300]}")
-    rows = [line.split() for line in ran.out.splitlines()]
-    return [one[1] for one in rows if len(one) == 3 and one[2] == TABLE and one[1] in FAMILIES]
-
-
-def tables(host: Host, state: Dict[str, Any]) -> List[Dict[str, str]]:
-    """Return each table that was loaded, and how it is now.
-
-    Raises: HostError.
-    """
-    rows = []
-    for family, text in (state.get("listed") or {}).items():
-        now = listed(host, family)
-        how = GONE if now is None else AS_LOADED if now == text else CHANGED
-        rows.append({"family": family, "state": how})
-    return rows
 
 
 def iso(seconds: Any) -> str:

@@ -10,6 +10,9 @@ import pytest
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.others import (
+    without_expiring,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
     Control,
     Openings,
@@ -20,7 +23,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset 
     network_of,
     port_of,
     transaction,
-    without_expiring,
 )
 
 CONTROL = Control(network_of("10.0.0.10", "x"), 22, "the connection of this run")

@@ -6,17 +6,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.conntrack import read_entry
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.conntrack import (
+    read_entry,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.others import (
+    others_differ,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.probes import (
-    forbidden,
     is_tight,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset import (
     Control,
     Openings,
+    forbidden,
     kept_of,
     network_of,
 )
@@ -29,7 +34,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
     Case,
     Event,
-    others_differ,
     parse_events,
     phase_of,
 )

@@ -8,10 +8,6 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List
 
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.dead_man import (
-    DeadMan,
-    problem,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
@@ -25,7 +21,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.standing
     NOT_PUT_BACK,
     PUT_BACK,
     standing,
-    tables_there,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
     LAST,
@@ -36,6 +31,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.state im
     boot_id,
     current,
     read_if_there,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.tables import (
+    tables_there,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.timers import (
+    DeadMan,
+    problem,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
