@@ -137,8 +137,9 @@ class Lab:
         return Played(done.returncode, [json.loads(one) for one in lines], text)
 
     def isolate(self, *hosts: str, **variables: Any) -> Played:
-        """Isolate hosts, with the second confirmation."""
-        return self.play("isolate", hosts, **{"upkeep_confirm": ",".join(hosts), **variables})
+        """Isolate hosts, with the second confirmation, and on however busy a machine."""
+        known = {"upkeep_confirm": ",".join(hosts), "isolation_confirm_seconds": 600}
+        return self.play("isolate", hosts, **{**known, **variables})
 
     def ssh(
         self, host: str, *command: str, ways: Sequence[str] = (), to: str = ""
@@ -173,7 +174,7 @@ class Lab:
             "by": "alice",
             "id": "test-1",
             "nonce": "n" * 32,
-            "confirm_seconds": 60,
+            "confirm_seconds": 600,
             "longest_hours": 24,
         }
         return ["python3", "-c", PROGRAM, json.dumps({**known, **asked, "state": state})]
@@ -206,6 +207,11 @@ class Lab:
         (seen,) = json.loads(self.fleet.run(host, "python3", "-c", GATHER).stdout)
         return from_wire(seen)
 
+    def units(self, host: str) -> None:
+        """Write on a host what its next boot reads, as where systemd runs it."""
+        self._send(host)
+        self.fleet.run(host, "python3", "-c", UNITS)
+
     def confirmed(self, host: str, **asked: Any) -> dict[str, Any]:
         """Isolate a host and confirm it, by two connections."""
         begun = self.module(host, **asked)
@@ -231,15 +237,18 @@ class Lab:
         said = self.fleet.run(host, "sh", "-c", script, check=False).stdout
         return [line.split()[1] for line in said.splitlines()]
 
+    def stop(self, host: str) -> None:
+        """End the programs that outlive a call of the module."""
+        script = f'for f in {RUN}/*/armed.*; do [ -e "$f" ] && kill -9 "$(cat "$f")"; done; true'
+        self.fleet.run(host, "sh", "-c", script)
+
     def clean(self, *hosts: str) -> None:
         """Put hosts back as they were."""
         for host in hosts:
             self.must_be_apart(host)
-            script = (
-                f'for f in {RUN}/*/armed.*; do [ -e "$f" ] && kill -9 "$(cat "$f")"; done; rm -rf {RUN} '
-                "/var/lib/upkeep/isolation; nft flush ruleset"
-            )
-            self.fleet.run(host, "sh", "-c", script, check=False)
+            self.stop(host)
+            script = f"rm -rf {RUN} /var/lib/upkeep/isolation; nft flush ruleset"
+            self.fleet.run(host, "sh", "-c", script)
 
 
 @contextmanager
@@ -343,6 +352,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.incidents.iso
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import to_wire
 print(json.dumps([to_wire(one) for one in gather({}, Host())]))
+"""
+UNITS = """
+import sys
+sys.path.insert(0, "/opt/upkeep.zip")
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.reboot import write_units
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import current
+write_units(current(), "/usr/sbin/nft")
 """
 PROGRAM = """
 import json, sys

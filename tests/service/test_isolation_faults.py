@@ -87,17 +87,19 @@ def test_a_new_connection_from_elsewhere_cannot_confirm(hosts: Lab) -> None:
         "-o",
         "ControlPersist=60",
     ]
-    asked = {"confirm_seconds": 10}
 
-    begun = hosts.module(ONE, ways=kept, **asked)
+    begun = hosts.module(ONE, ways=kept)
     assert begun["isolation"]["state"] == "loaded"
-    by_old = hosts.module(ONE, "confirmed", ways=kept, **asked)
+    by_old = hosts.module(ONE, "confirmed", ways=kept)
     by_new = hosts.ssh(
         ONE, *hosts.program(ONE, "confirmed"), ways=["-b", elsewhere, "-o", "ConnectTimeout=1"]
     )
 
     assert "is older than the rules: it proves nothing" in by_old["msg"]
     assert by_new.returncode == 255
+    hosts.module(ONE, "released")
+
+    assert not hosts.module(ONE, confirm_seconds=10, id="test-2").get("failed")
     eventually(lambda: "released" in hosts.events(ONE), "its release")
     assert hosts.tables(ONE) == []
     assert hosts.ssh(ONE, "true", ways=["-b", elsewhere]).returncode == 0
@@ -315,3 +317,35 @@ def test_a_host_is_refused_for_what_it_is(hosts: Lab) -> None:
     assert "no_control: no SSH connection leads to this program" in mine["msg"]
     assert hosts.tables(ONE) == []
     assert hosts.fleet.run(ONE, "test", "-e", f"{RUN}/current", check=False).returncode == 1
+
+
+def test_what_a_boot_reads_isolates_the_host_again(hosts: Lab) -> None:
+    """Without systemd, which no namespace has: its units are read by systemd-analyze, and what they call is called."""
+    hosts.confirmed(ONE)
+    rules = hosts.rules(ONE)
+    hosts.units(ONE)
+    folder = "/etc/systemd/system/upkeep-isolation"
+    names = [f"{folder}-{one}" for one in ("boot.service", "visit.service", "visit.timer")]
+    analyzed = hosts.fleet.run(ONE, "systemd-analyze", "verify", "--man=no", *names, check=False)
+    assert "upkeep-isolation" not in analyzed.stderr
+    boots = hosts.fleet.run(ONE, "cat", names[0]).stdout
+    assert "Before=network-pre.target" in boots
+    hosts.stop(ONE)
+    hosts.fleet.run(ONE, "sh", "-c", f"rm -rf {RUN}; nft flush ruleset")
+
+    hosts.fleet.run(ONE, "sh", "/var/lib/upkeep/isolation/boot/boot.sh")
+
+    assert hosts.rules(ONE) == rules
+    assert hosts.events(ONE) == ["booted"]
+    # Its timer was of the boot before: whoever comes arms a new one.
+    again = hosts.module(ONE)
+    assert again["isolation"]["needs_confirmation"]
+    assert hosts.module(ONE, "confirmed")["isolation"]["state"] == "confirmed"
+    visit = (
+        f"{hosts.fleet.run(ONE, 'cat', names[1]).stdout.partition('ExecStart=')[2].splitlines()[0]}"
+    )
+    hosts.fleet.run(ONE, "sh", "-c", visit)
+    assert hosts.tables(ONE) == []
+    assert judged(hosts)[2].endswith("nobody came within half an hour after its reboot")
+    for name in (*names, "/var/lib/upkeep/isolation/boot"):
+        assert hosts.fleet.run(ONE, "test", "-e", name, check=False).returncode == 1

@@ -92,6 +92,18 @@ def survive(host: Host, case: Case, nft: str) -> None:
     """
     if not runs_systemd():
         raise IsolationError("systemd does not run this host")
+    write_units(case, nft)
+    ran = host.run(["systemctl", "enable", f"{UNIT}-boot.service", f"{UNIT}-visit.timer"])
+    if ran.status:
+        forget(host)
+        raise IsolationError(f"systemctl enable: {(ran.err or ran.out).strip()[:300]}")
+
+
+def write_units(case: Case, nft: str) -> None:
+    """Write what a boot reads.
+
+    Raises: IsolationError.
+    """
     values = {
         "boot": BOOT,
         "folder": case.folder,
@@ -112,10 +124,6 @@ def survive(host: Host, case: Case, nft: str) -> None:
         ("visit.timer", VISIT_TIMER),
     ):
         write_whole(f"{UNITS}/{UNIT}-{name}", text.format(**values), 0o644)
-    ran = host.run(["systemctl", "enable", f"{UNIT}-boot.service", f"{UNIT}-visit.timer"])
-    if ran.status:
-        forget(host)
-        raise IsolationError(f"systemctl enable: {(ran.err or ran.out).strip()[:300]}")
 
 
 def forget(host: Host) -> None:
