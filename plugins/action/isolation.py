@@ -26,6 +26,8 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils.second_connection im
 MODULE = "astral.upkeep.isolation"
 AT_MOST = 3
 CONNECT_SECONDS = 2.0
+CONNECTIONS = ("ssh", "local")
+"""Of a local one the host itself says what is against it."""
 PORTS_LIMIT = 6
 PROVED_PORTS = 3
 UNRECORDED = (
@@ -148,6 +150,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         found: list[dict[str, Any]] = []
         if not self._task.check_mode:
             found += _unconfirmed(str(given.get("confirm") or ""), hosts)
+        transport = str(self._connection.transport)
+        if transport not in CONNECTIONS:
+            found.append(
+                _obstacle(
+                    "connection",
+                    f"the connection {transport} cannot be opened anew beside the first",
+                    "set ansible_connection: ssh for this host",
+                    firm=True,
+                )
+            )
         at_most = int(given.get("at_most") or AT_MOST)
         if len(hosts) > at_most:
             found.append(
@@ -162,8 +174,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
 
     def _open_ports(self, ports: Iterable[int]) -> list[int]:
         """Return which of the host's ports the controller reaches by itself, without a jump host."""
-        given = self._variables.get("ansible_port") or self._connection._options.get("port") or 22
-        control = {int(given), 22}
+        control = {int(self._connection._options.get("port") or 22), 22}
         found: list[int] = []
         for port in [one for one in ports if one not in control][:PORTS_LIMIT]:
             if len(found) < PROVED_PORTS and self._connects(port):
@@ -184,9 +195,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         return rows
 
     def _connects(self, port: int) -> bool:
-        address = str(
-            self._variables.get("ansible_host") or self._variables.get("inventory_hostname") or ""
-        )
+        address = str(self._connection._options.get("host") or "")
         try:
             socket.create_connection((address, port), CONNECT_SECONDS).close()
         except (OSError, UnicodeError):

@@ -133,9 +133,8 @@ def _arm_unit(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
     unit = f"{UNIT}-{name}"
     command = [
         "systemd-run", "--quiet", f"--unit={unit}", f"--on-active={seconds}s", "--timer-property=AccuracySec=1s",
-        "--property=Type=oneshot", "--property=Restart=on-failure", "--property=RestartSec=5s",
         f"--description=Release this host from its isolation by Upkeep ({name})",
-        "/bin/sh", case.path(RELEASE), name,
+        "/bin/sh", case.path(WAIT), name, "0",
     ]  # fmt: skip
     ran = host.run(command)
     if ran.status:

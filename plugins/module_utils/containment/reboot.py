@@ -67,10 +67,7 @@ VISIT_UNIT = """\
 Description=Release this host, as nobody came after its reboot (Upkeep)
 
 [Service]
-Type=oneshot
-ExecStart=/bin/sh {folder}/release.sh visit
-Restart=on-failure
-RestartSec=5s
+ExecStart=/bin/sh {folder}/wait.sh visit 0
 """
 VISIT_TIMER = """\
 [Unit]

@@ -19,6 +19,7 @@ from typing import Any, Dict, List
 LOOK_SECONDS = 30
 """It looks so often also if the kernel told nothing: what it tells may be lost."""
 CALM_SECONDS = 0.2
+AGAIN_SECONDS = 2
 NFT_SECONDS = 20
 
 
@@ -45,7 +46,7 @@ class TableWatch:
                     self._follow(monitor)
                 finally:
                     monitor.kill()
-            time.sleep(CALM_SECONDS)
+            time.sleep(AGAIN_SECONDS)
 
     def _follow(self, monitor: Any) -> None:
         self.look()

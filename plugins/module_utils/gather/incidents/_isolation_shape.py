@@ -18,7 +18,8 @@ class HostIsolation:
     put_back: what was changed in them and put back by the host. changed_again: it was changed once more. timers: what
     is wrong with what would end it. tight: whether forbidden traffic failed; None if no try said so. leaks: what did
     not fail. left: families that have a table of ours although the host is not isolated. before_boot: by whom it was
-    isolated until its boot, and what the reboot should have done.
+    isolated until its boot, and what the reboot should have done. booted: a reboot has isolated it again, and nobody
+    has come since.
     """
 
     VERSION: ClassVar[int] = 1
@@ -41,4 +42,5 @@ class HostIsolation:
     tight: Optional[bool] = None
     leaks: List[str] = field(default_factory=list)
     left: List[str] = field(default_factory=list)
+    booted: bool = False
     before_boot: Dict[str, str] = field(default_factory=dict)

@@ -93,6 +93,7 @@ def _isolated(host: Host, case: Case | None, stands: Dict[str, Any]) -> Dict[str
     state = case.state() if case else {}
     events = _since_loaded(case.events() if case else [])
     kinds = [one.kind for one in events]
+    is_booted = state.get("boot_id") != boot_id(host)
     men = [DeadMan(**one) for one in stands["dead_men"]]
     whole = [(str(address), int(port)) for address, port in state.get("targets") or []]
     ports = [one for one in whole if one[1]][:PROVED_PORTS]
@@ -103,7 +104,9 @@ def _isolated(host: Host, case: Case | None, stands: Dict[str, Any]) -> Dict[str
         "put_back": [one.words for one in events if one.kind == PUT_BACK],
         "changed_again": CHANGED_AGAIN in kinds or NOT_PUT_BACK in kinds,
         "watched": _is_watched(host, case),
-        "timers": [why for why in (problem(host, one) for one in men) if why],
+        # Until somebody comes, the host has the timer of its boot.
+        "timers": [why for why in (problem(host, one) for one in men) if why and not is_booted],
+        "booted": is_booted,
         "tight": is_tight(proofs),
         "leaks": [f"{one['what']}: {one['found']}" for one in proofs if one["ok"] is False],
         "left": [],

@@ -86,6 +86,9 @@ def _judge_isolated(seen: HostIsolation, limits: Limits, now: datetime) -> Verdi
     broken = _broken(seen)
     if broken:
         return failed(Severity.CRITICAL, f"{since}; {broken}", remedy=SEE_RULES)
+    if seen.booted:
+        text = f"{since}, and again since its reboot; it releases itself half an hour after that"
+        return failed(Severity.HIGH, text, remedy=ISOLATE)
     if seen.state != "confirmed":
         return failed(Severity.HIGH, f"{since}, but nobody has confirmed it yet", remedy=ISOLATE)
     if not seen.tables:

@@ -61,6 +61,14 @@ def released(by: str, hours: float = 1, **data: Any) -> Observation:
             failed(Severity.HIGH, f"{SINCE}, but nobody has confirmed it yet", remedy=ISOLATE),
         ),
         (
+            seen(booted=True, watched=False),
+            failed(
+                Severity.HIGH,
+                f"{SINCE}, and again since its reboot; it releases itself half an hour after that",
+                remedy=ISOLATE,
+            ),
+        ),
+        (
             seen(tables={"inet": "gone", "bridge": "as loaded"}, tight=None),
             failed(
                 Severity.CRITICAL,
