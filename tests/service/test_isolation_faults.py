@@ -8,9 +8,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-from isolated_hosts import RUN, Lab, lab, reaches
+from isolated_hosts import RUN, Lab, Speaker, lab, reaches
 from lab.fleet import Host
 from patience import PATIENCE_SECONDS, eventually
 from verdicts import verdict_of
@@ -31,6 +32,18 @@ TAKES_ANOTHER_WORD = """#!/bin/sh
 case "$*" in
 *--check*rules.nft) echo "rules.nft:8:3-6: Error: syntax error, unexpected string" >&2; exit 1 ;;
 *) exec /usr/sbin/nft "$@" ;;
+esac
+"""
+HANGS = """#!/bin/sh
+case "$*" in
+*--extended*) exec sleep 1000 ;;
+*) exec /usr/bin/ss "$@" ;;
+esac
+"""
+DESTROYS_NOTHING = """#!/bin/sh
+case "$*" in
+--kill*) echo "RTNETLINK answers: Operation not supported" >&2; exit 1 ;;
+*) exec /usr/bin/ss "$@" ;;
 esac
 """
 LEASES = """
@@ -66,6 +79,17 @@ def hosts(up: Lab) -> Iterator[Lab]:
     """The hosts; as they were afterwards."""
     yield up
     up.clean(ONE, OTHER)
+
+
+@contextmanager
+def instead(hosts: Lab, name: str, text: str) -> Iterator[None]:
+    """Let a host have another program before the one of that name."""
+    path = f"/usr/local/sbin/{name}"
+    hosts.fleet.run(ONE, "sh", "-c", f"cat >{path}; chmod +x {path}", input_text=text)
+    try:
+        yield
+    finally:
+        hosts.fleet.run(ONE, "rm", path)
 
 
 def judged(hosts: Lab) -> tuple[Status, Severity | None, str]:
@@ -166,17 +190,8 @@ def test_who_changes_our_tables_is_told_and_they_are_put_back_once(hosts: Lab) -
 def test_rules_that_nft_refuses_leave_the_old_ones(hosts: Lab, program: str) -> None:
     hosts.fleet.run(ONE, "sh", "-c", OLD_RULES)
     before = hosts.rules(ONE)
-    hosts.fleet.run(
-        ONE,
-        "sh",
-        "-c",
-        "cat >/usr/local/sbin/nft; chmod +x /usr/local/sbin/nft",
-        input_text=program,
-    )
-    try:
+    with instead(hosts, "nft", program):
         done = hosts.module(ONE, confirm_seconds=10)
-    finally:
-        hosts.fleet.run(ONE, "rm", "/usr/local/sbin/nft")
 
     assert "nft refuses the rules, and those before are as they were" in done["msg"]
     assert hosts.rules(ONE) == before
@@ -201,6 +216,43 @@ def test_a_timer_that_cannot_be_armed_leaves_the_host_alone(hosts: Lab) -> None:
     assert "dead man's timer confirm-" in done["msg"]
     assert "its process did not begin; nothing was changed" in done["msg"]
     assert hosts.tables(ONE) == []
+
+
+def test_a_snapshot_that_hangs_or_cannot_be_kept_holds_nothing_up(hosts: Lab) -> None:
+    hosts.fleet.run(ONE, "mkdir", "-p", "/var/lib/upkeep")
+    hosts.fleet.run(ONE, "mount", "-t", "tmpfs", "-o", "ro", "full", "/var/lib/upkeep")
+    try:
+        with instead(hosts, "ss", HANGS):
+            done = hosts.module(ONE)
+        confirmed = hosts.module(ONE, "confirmed")
+    finally:
+        hosts.fleet.run(ONE, "umount", "/var/lib/upkeep")
+
+    problem = done["isolation"]["snapshot"]["problem"]
+    assert "sockets: ss: still running after" in problem
+    assert (
+        "it could not be kept: /var/lib/upkeep/isolation/test-1: Read-only file system" in problem
+    )
+    assert done["isolation"]["snapshot"]["sha256"] == ""
+    assert confirmed["isolation"]["state"] == "confirmed"
+    assert "after a reboot nothing will say that the host was isolated" in " ".join(
+        confirmed["isolation"]["warnings"]
+    )
+
+
+def test_a_kernel_that_destroys_no_socket_has_its_processes_listed(hosts: Lab) -> None:
+    held = Speaker(hosts.fleet.namespace(OTHER), "connect", hosts.address(ONE), 22)
+    try:
+        with instead(hosts, "ss", DESTROYS_NOTHING):
+            done = hosts.module(ONE)
+    finally:
+        held.close()
+
+    (left,) = done["isolation"]["cut"]["left"]
+    assert left["local"] == f"{hosts.address(ONE)}:22"
+    assert left["peer"].startswith(f"{hosts.address(OTHER)}:")
+    assert {one.partition("[")[0] for one in left["processes"]} == {"sshd"}
+    assert "1 foreign connections are still open" in " ".join(done["isolation"]["warnings"])
 
 
 def test_a_host_that_is_controlled_through_a_jump_host(hosts: Lab) -> None:
