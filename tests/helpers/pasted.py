@@ -40,6 +40,7 @@ LOOKS = {
     "mariadb": "mariadb-client",
     "namei": "util-linux",
     "nc": "netcat-openbsd",
+    "nft": "nftables",
     "ntpq": "ntpsec",
     "openssl": "openssl",
     "ps": "procps",

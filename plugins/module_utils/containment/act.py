@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import time
+from dataclasses import replace
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment import (
@@ -158,6 +159,7 @@ class Containment:
         case.make()
         state = self._first_state(looked)
         case.write(RULES, transaction(looked.plan))
+        case.write(reboot.CORE, transaction(replace(looked.plan, devices=())))
         case.write(WATCH, _source_of(watch))
         dead_man.write_scripts(case, looked.facts.nft)
         case.write(OTHERS, self._others())
@@ -293,6 +295,8 @@ class Containment:
             dead_man.disarm(self.host, after)
             raise IsolationError("the host was released just before this: isolate it again")
         is_after_boot = state.get("boot_id") != boot_id()
+        if is_after_boot:
+            reboot.end_visit(self.host)
         state.update(
             phase=CONFIRMED,
             dead_men=[after.as_row()],
@@ -339,7 +343,7 @@ class Containment:
     def _survive(self, case: OwnCase, state: Dict[str, Any]) -> str:
         if self.asked.get("reboot") == "released":
             return "released"
-        case.save(state)
+        case.save({**state, "reboot": "isolated"})
         try:
             reboot.survive(self.host, case, str(state["nft"]))
         except (IsolationError, HostError) as exc:

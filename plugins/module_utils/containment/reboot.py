@@ -35,13 +35,22 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 VISIT_SECONDS = 1800
 """Who comes within half an hour after a reboot keeps the host isolated; else it is released."""
-COPIED = (STATE, RULES, RELEASE, WAIT, "watch.py")
+CORE = "core.nft"
+COPIED = (STATE, RULES, CORE, RELEASE, WAIT, "watch.py")
 
 BOOT_SCRIPT = """\
 #!/bin/sh
 # Isolate this host again after a reboot, before it has a network.
 mkdir -p {folder} && chmod 700 {run} {folder} && cp {boot}/*.* {folder}/ && echo {id} >{run}/current
-if {nft} -f {folder}/rules.nft; then what=booted; else what=not_loaded; fi
+# A network card may not be there yet. Then it has no table of its own until half a minute later.
+if {nft} -f {folder}/{rules}; then
+    what=booted
+elif {nft} -f {folder}/{core}; then
+    what=booted
+    [ "$1" = again ] || systemd-run --quiet --collect --on-active=30s /bin/sh {boot}/boot.sh again
+else
+    what=not_loaded
+fi
 echo "$(date +%s) $what" >>{folder}/events
 [ "$what" = booted ]
 """
@@ -107,6 +116,8 @@ def write_units(case: Case, nft: str) -> None:
         "run": os.path.dirname(case.folder),
         "id": case.id,
         "nft": nft,
+        "rules": RULES,
+        "core": CORE,
         "seconds": VISIT_SECONDS,
     }
     make_private(BOOT)
@@ -121,6 +132,12 @@ def write_units(case: Case, nft: str) -> None:
         ("visit.timer", VISIT_TIMER),
     ):
         write_whole(f"{UNITS}/{UNIT}-{name}", text.format(**values), 0o644)
+
+
+def end_visit(host: Host) -> None:
+    """Stop the dead man of this boot: somebody has come."""
+    if runs_systemd():
+        host.run(["systemctl", "stop", f"{UNIT}-visit.timer"])
 
 
 def forget(host: Host) -> None:

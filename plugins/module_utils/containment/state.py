@@ -103,11 +103,11 @@ class Case:
 
         Raises: HostError if it cannot be read.
         """
-        return read_if_there(self.host, self.path(name))
+        return read_if_there(self.host, self.path(name)) or ""
 
 
-def read_if_there(host: Host, path: str) -> str:
-    """Return a file's text; empty if it is not there.
+def read_if_there(host: Host, path: str) -> str | None:
+    """Return a file's text; None if it is not there.
 
     Raises: HostError if it cannot be read, such as by another account than root.
     """
@@ -115,7 +115,7 @@ def read_if_there(host: Host, path: str) -> str:
         return host.read(path, LIMIT_BYTES, follow_links=False)
     except HostError as exc:
         if exc.why == MISSING:
-            return ""
+            return None
         raise
 
 
@@ -125,8 +125,8 @@ def current(host: Host | None = None) -> Case | None:
     Raises: HostError if that cannot be read, IsolationError if it is not understood.
     """
     host = host or Host()
-    name = read_if_there(host, CURRENT).strip()
-    return Case(name, host) if name else None
+    name = read_if_there(host, CURRENT)
+    return None if name is None else Case(name.strip(), host)
 
 
 def boot_id(host: Host | None = None) -> str:

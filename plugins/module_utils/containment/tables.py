@@ -34,7 +34,10 @@ def tables_there(host: Host) -> List[str]:
     if ran.status:
         raise HostError(f"nft list tables: {(ran.err or ran.out).strip()[:300]}")
     rows = [line.split() for line in ran.out.splitlines()]
-    return [one[1] for one in rows if len(one) == 3 and one[2] == TABLE and one[1] in FAMILIES]
+    for one in rows:
+        if len(one) != 3 or one[0] != "table":
+            raise HostError(f"nft list tables: no table in line {' '.join(one)[:120]!r}")
+    return [one[1] for one in rows if one[2] == TABLE and one[1] in FAMILIES]
 
 
 def tables(host: Host, state: Dict[str, Any]) -> List[Dict[str, str]]:

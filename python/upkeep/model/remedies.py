@@ -33,6 +33,7 @@ PACKAGES = {
     "lsof": "lsof",
     "mariadb": "mariadb-client",
     "nc": "netcat-openbsd",
+    "nft": "nftables",
     "nginx": "nginx",
     "ntpq": "ntpsec",
     "openssl": "openssl",

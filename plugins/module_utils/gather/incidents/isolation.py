@@ -80,7 +80,8 @@ def _none(host: Host, stands: Dict[str, Any]) -> Dict[str, Any]:
     left = tables_there(host) if host.is_root() and host.which("nft") else []
     data["left"] = left
     if stands["state"] == NONE:
-        before = json.loads(read_if_there(host, LAST) or "{}")
+        said = read_if_there(host, LAST)
+        before = {} if said is None else json.loads(said)
         if isinstance(before, dict) and before.get("boot_id") not in (None, boot_id(host)):
             data["before_boot"] = {
                 "by": str(before.get("by") or ""),
