@@ -381,8 +381,6 @@ class Containment:
             )
         for one in state.get("dead_men") or []:
             dead_man.disarm(self.host, DeadMan(**one))
-        with contextlib.suppress(HostError):
-            reboot.forget(self.host)
         return True, self._ended(case, state)
 
     def _ended(self, case: OwnCase | None, state: Dict[str, Any]) -> Dict[str, Any]:

@@ -54,8 +54,6 @@ say() {{ printf '%s %s\\n' "$(date +%s)" "$*" >>"$folder/events"; }}
 now=$(cat "${{folder%/*}}/current" 2>/dev/null)
 if [ -n "$now" ] && [ "$now" != "${{folder##*/}}" ]; then exit 0; fi
 say releasing "$1"
-rm -rf {boot} {last} {units}/{unit}-boot.service {units}/{unit}-visit.service {units}/{unit}-visit.timer \\
-    {units}/sysinit.target.wants/{unit}-boot.service {units}/timers.target.wants/{unit}-visit.timer
 for family in inet bridge netdev; do {nft} delete table $family {table} 2>/dev/null; done
 if ! tables=$({nft} list tables); then
     say not_released "$1: nft cannot list tables"
@@ -68,6 +66,12 @@ case $tables in
     ;;
 esac
 say released "$1"
+# The rest is of the next boot; a unit is stopped before its file goes.
+systemctl --no-block stop {unit}-visit.timer {unit}-boot.service 2>/dev/null
+rm -rf {boot} {last} {units}/{unit}-boot.service {units}/{unit}-visit.service {units}/{unit}-visit.timer \\
+    {units}/sysinit.target.wants/{unit}-boot.service {units}/timers.target.wants/{unit}-visit.timer
+systemctl --no-block daemon-reload 2>/dev/null
+exit 0
 """
 WAIT_SCRIPT = """\
 #!/bin/sh

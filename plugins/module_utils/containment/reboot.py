@@ -101,7 +101,7 @@ def survive(host: Host, case: Case, nft: str) -> None:
     write_units(case, nft)
     ran = host.run(["systemctl", "enable", f"{UNIT}-boot.service", f"{UNIT}-visit.timer"])
     if ran.status:
-        forget(host)
+        forget()
         raise IsolationError(f"systemctl enable: {(ran.err or ran.out).strip()[:300]}")
 
 
@@ -140,14 +140,9 @@ def end_visit(host: Host) -> None:
         host.run(["systemctl", "stop", f"{UNIT}-visit.timer"])
 
 
-def forget(host: Host) -> None:
-    """Remove what `survive` has made, and stop the dead man of the boot."""
-    if runs_systemd():
-        host.run(["systemctl", "disable", "--now", f"{UNIT}-visit.timer"])
-        host.run(["systemctl", "disable", f"{UNIT}-boot.service"])
+def forget() -> None:
+    """Remove what `write_units` has made."""
     for name in ("boot.service", "visit.service", "visit.timer"):
         with contextlib.suppress(OSError):
             os.unlink(f"{UNITS}/{UNIT}-{name}")
     shutil.rmtree(BOOT, ignore_errors=True)
-    if runs_systemd():
-        host.run(["systemctl", "daemon-reload"])
