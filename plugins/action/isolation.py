@@ -8,13 +8,13 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.asked import new_id
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.look import (
     network_here,
 )
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         if refused:
             return {"failed": True, "changed": False, "msg": refusal(refused), "isolation": plan}
         open_before = [] if stands else self._open_ports(plan.get("ports") or [])
-        marks = {"id": "" if stands else _new_id(), "nonce": secrets.token_hex(16)}
+        marks = {"id": "" if stands else new_id(), "nonce": secrets.token_hex(16)}
         done = self._module(self, {**given, **marks})
         if done.get("failed"):
             return done
@@ -227,10 +227,6 @@ def _obstacle(
 
 def _proof(what: str, expected: str, found: str, ok: bool | None) -> dict[str, Any]:
     return {"side": "controller", "what": what, "expected": expected, "found": found, "ok": ok}
-
-
-def _new_id() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def _shown(planned: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import sys
-import time
 from dataclasses import replace
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -20,6 +19,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment import (
     reboot,
     snapshot,
     watch,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.asked import (
+    CONFIRM_SECONDS,
+    LONGEST_HOURS,
+    bounded,
+    new_id,
+    source_of,
+    target_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.cut import (
     Cut,
@@ -48,8 +55,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset 
     as_rows,
     families,
     forbidden,
-    network_of,
-    port_of,
     transaction,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.sockets import (
@@ -89,6 +94,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.timers i
     DeadMan,
     problem,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.told import (
+    gateways_of,
+    kept_results,
+    kept_words,
+    phase_words,
+    session_row,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing import (
     OwnCase,
     alone,
@@ -101,8 +113,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 NFT_SECONDS = 30.0
-CONFIRM_SECONDS = (10, 600)
-LONGEST_HOURS = (1, 24 * 14)
 WATCH = "watch.py"
 REMEMBERED = ("by", "why", "since", "until", "boot_id", "reboot")
 
@@ -113,10 +123,10 @@ class Containment:
     def __init__(self, host: Host, asked: Dict[str, Any]) -> None:
         by = " ".join(str(asked.get("by") or "somebody").split())[:100]
         self.host, self.asked = host, {**asked, "by": by}
-        self.confirm_seconds = _bounded(asked, "confirm_seconds", CONFIRM_SECONDS)
-        self.longest_seconds = _bounded(asked, "longest_hours", LONGEST_HOURS) * 3600
+        self.confirm_seconds = bounded(asked, "confirm_seconds", CONFIRM_SECONDS)
+        self.longest_seconds = bounded(asked, "longest_hours", LONGEST_HOURS) * 3600
         self.targets = tuple(
-            _target(one, number) for number, one in enumerate(asked.get("probe") or [], 1)
+            target_of(one, number) for number, one in enumerate(asked.get("probe") or [], 1)
         )
         self.warnings: List[str] = []
 
@@ -155,12 +165,12 @@ class Containment:
         return True, {**self._begin(looked), "obstacles": [as_row(one) for one in found]}
 
     def _begin(self, looked: Surroundings) -> Dict[str, Any]:
-        case = OwnCase(str(self.asked.get("id") or _new_id()))
+        case = OwnCase(str(self.asked.get("id") or new_id()))
         case.make()
         state = self._first_state(looked)
         case.write(RULES, transaction(looked.plan))
         case.write(reboot.CORE, transaction(replace(looked.plan, devices=())))
-        case.write(WATCH, _source_of(watch))
+        case.write(WATCH, source_of(watch))
         dead_man.write_scripts(case, looked.facts.nft)
         case.write(OTHERS, self._others())
         self._nft("--check", "--file", case.path(RULES))
@@ -230,7 +240,7 @@ class Containment:
         if state.get("kept") != as_rows(looked.plan):
             raise IsolationError(
                 f"the host is isolated already, by {state.get('by')} since {iso(state.get('since'))}. What stays is "
-                f"{_kept_words(state.get('kept') or [])}; asked for: {_kept_words(as_rows(looked.plan))}. Release it "
+                f"{kept_words(state.get('kept') or [])}; asked for: {kept_words(as_rows(looked.plan))}. Release it "
                 "first, or ask for the same"
             )
         is_whole = all(one["state"] == AS_LOADED for one in tables(self.host, state))
@@ -248,7 +258,7 @@ class Containment:
         if needs:
             state["nonce"] = str(self.asked.get("nonce") or "")
             state["loaded_uptime"] = uptime()
-            state["session"] = _session_row(looked)
+            state["session"] = session_row(looked)
             case.save(state)
         return not is_whole or done.sockets > 0, self._result(
             case, state, {"needs_confirmation": needs}
@@ -275,7 +285,7 @@ class Containment:
         phase = phase_of(state, case.events()) if case else NONE
         if case is None or phase not in (LOADED, CONFIRMED):
             raise IsolationError(
-                f"there is nothing to confirm: the host is {_phase_words(case, state, phase)}"
+                f"there is nothing to confirm: the host is {phase_words(case, state, phase)}"
             )
         nonce = str(self.asked.get("nonce") or "")
         if case.id != self.asked.get("id") or not nonce or nonce != state.get("nonce"):
@@ -284,7 +294,7 @@ class Containment:
             )
         self._must_be_new(state)
         plan = look(self.host, self.asked, "").plan
-        state["targets"] = forbidden(plan, self.targets, _peers(state))
+        state["targets"] = forbidden(plan, self.targets, gateways_of(state))
         state["proofs"] = probes.prove(self.host, state["targets"])
         before = [DeadMan(**one) for one in state.get("dead_men") or []]
         name = f"longest-{secrets.token_hex(3)}"
@@ -364,7 +374,7 @@ class Containment:
             return False, self._ended(case, state)
         if case is None:
             case = OwnCase(
-                _new_id()
+                new_id()
             )  # tables without a word of where they are from: ours by their name
             case.make()
             make_current(case)
@@ -390,7 +400,7 @@ class Containment:
             changed = others_differ(case.read(OTHERS), self._others())
         return {
             **stands,
-            **_rest(state),
+            **kept_results(state),
             "others_changed": list(changed),
             "warnings": self.warnings,
         }
@@ -404,7 +414,7 @@ class Containment:
             "nonce": str(self.asked.get("nonce") or ""),
             "nft": looked.facts.nft,
             "boot_id": boot_id(),
-            "session": _session_row(looked),
+            "session": session_row(looked),
             "kept": as_rows(looked.plan),
             "families": list(families(looked.plan)),
             "gateways": list(looked.gateways),
@@ -445,7 +455,7 @@ class Containment:
         changed = others_differ(case.read(OTHERS), self._others())
         return {
             **standing(self.host),
-            **_rest(state),
+            **kept_results(state),
             "tables": tables(self.host, state),
             "others_changed": list(changed),
             "unless_confirmed_at": iso(state.get("unless_confirmed_at")),
@@ -488,60 +498,3 @@ def do(host: Host, asked: Dict[str, Any], check_mode: bool = False) -> Dict[str,
         acts = {"isolated": one.isolate, "confirmed": one.confirm, RELEASED: one.release}
         changed, found = acts[state]()
     return {"changed": changed, "isolation": found}
-
-
-def _bounded(asked: Dict[str, Any], name: str, limits: Tuple[int, int]) -> int:
-    value = int(asked.get(name) or limits[0])
-    if not limits[0] <= value <= limits[1]:
-        raise IsolationError(f"{name}: found {value}; expected {limits[0]} to {limits[1]}")
-    return value
-
-
-def _target(entry: Any, number: int) -> Tuple[str, int]:
-    where = f"isolation_probe, entry {number}"
-    if not isinstance(entry, dict):
-        raise IsolationError(f"{where}: found {str(entry)[:80]!r}; expected to and port")
-    address = network_of(entry.get("to"), f"{where}, to").network_address
-    return str(address), port_of(entry.get("port"), f"{where}, port")
-
-
-def _new_id() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
-
-
-def _source_of(module: Any) -> str:
-    """Return a module's own text, also out of the archive in which Ansible sends it."""
-    text: str | None = module.__loader__.get_source(module.__name__)
-    if text is None:
-        raise IsolationError(f"{module.__name__}: its text is not there")
-    return text
-
-
-def _session_row(looked: Surroundings) -> List[Any]:
-    return [looked.session.peer, looked.session.peer_port] if looked.session else []
-
-
-def _peers(state: Dict[str, Any]) -> List[str]:
-    """Return whom the host knew: gateways, and the other ends of what was cut and is left."""
-    return [str(one) for one in state.get("gateways") or []]
-
-
-def _rest(state: Dict[str, Any]) -> Dict[str, Any]:
-    empty = {"sockets": 0, "left": [], "entries": None}
-    return {
-        "cut": state.get("cut") or empty,
-        "snapshot": state.get("snapshot") or {},
-        "proofs": state.get("proofs") or [],
-        "obstacles": [],
-    }
-
-
-def _kept_words(rows: List[Dict[str, Any]]) -> str:
-    return ", ".join(f"{one.get('to')} {one.get('protocol')} {one.get('port')}" for one in rows)
-
-
-def _phase_words(case: OwnCase | None, state: Dict[str, Any], phase: str) -> str:
-    ended = last(case.events(), "released") if case else None
-    if ended is not None:
-        return f"released since {iso(ended.at)} ({ended.words}); isolate it again"
-    return f"not isolated{'' if not state else f' ({phase})'}"
