@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import copy
 import hashlib
 import json
 import os
@@ -30,6 +29,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.astral.upkeep.plugins.module_utils.jobs import progress
 from ansible_collections.astral.upkeep.plugins.plugin_utils import transport
+from ansible_collections.astral.upkeep.plugins.plugin_utils.second_connection import beside
 
 ENVIRONMENT = "UPKEEP_PROGRESS"
 """The driver's folder for it."""
@@ -81,16 +81,10 @@ def _can_be_shown(action: Any) -> bool:
 
 
 def _beside(action: Any) -> Any:
-    """Return a copy of the action with a connection of its own: what that knows of a prompt is of one command."""
-    other = copy.copy(action)
-    connection = other._connection = copy.copy(action._connection)
-    connection._shell = copy.copy(connection._shell)
-    connection.become = copy.copy(connection.become)
-    connection._options = dict(connection._options)
+    """Return the action with a second connection."""
+    other = beside(action)
     # With a terminal, the local connection gives no standard input to a program behind sudo.
-    connection._options["pipelining"] = True
-    if connection.transport == "ssh":
-        connection._options["reconnection_retries"] = 0
+    other._connection._options["pipelining"] = True
     return other
 
 

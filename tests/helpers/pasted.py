@@ -41,6 +41,7 @@ LOOKS = {
     "mariadb-dumpslow": "mariadb-client",
     "namei": "util-linux",
     "nc": "netcat-openbsd",
+    "nft": "nftables",
     "ntpq": "ntpsec",
     "openssl": "openssl",
     "ps": "procps",

@@ -6,7 +6,12 @@ import fnmatch
 import io
 from typing import IO
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
+    MISSING,
+    Host,
+    HostError,
+    Ran,
+)
 
 
 class RecordedHost(Host):
@@ -39,7 +44,7 @@ class RecordedHost(Host):
 
     def open(self, path: str, follow_links: bool = True) -> IO[bytes]:
         if path not in self.files:
-            raise HostError(f"{path}: no such file or directory")
+            raise HostError(f"{path}: no such file or directory", MISSING, path)
         return io.BytesIO(self.files[path])
 
     def exists(self, path: str) -> bool:

@@ -249,6 +249,7 @@ def asked(folder: Path, url: str) -> dict[str, tuple[dict[str, Any], str]]:
             {"config": [f"{folder}/logrotate.conf"], "log_folders": [], "open_files": False},
             "logrotate",
         ),
+        "isolation_info": ({}, "isolation"),
         "oom_kills_info": ({}, "out of memory"),
         "package_updates_info": ({}, "apt"),
         "reboot_info": ({}, "reboot"),

@@ -115,6 +115,7 @@ OWN = (
         for name in ("an error in JSON", "run-limit-file/*.yml", "ssh-noisy/hosts.yml")
     ),
     ("clock_synchronized", "*", "time", "the host's own clock"),
+    ("isolation", "a link to nowhere", "*", "a host that was never isolated has no file of it"),
     ("deleted_open_files", "*", "*", "links of /proc, which have no content"),
     ("out_of_memory_kills", "auth-epoch/auth.log", "*", "a journal, as journalctl prints it"),
     *(

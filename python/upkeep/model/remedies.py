@@ -34,6 +34,7 @@ PACKAGES = {
     "mariadb": "mariadb-client",
     "mariadb-dumpslow": "mariadb-client",
     "nc": "netcat-openbsd",
+    "nft": "nftables",
     "nginx": "nginx",
     "ntpq": "ntpsec",
     "openssl": "openssl",

@@ -1,0 +1,1 @@
+"""Hosts that are cut off while an incident is handled."""
