@@ -932,3 +932,28 @@ waiver = Table(
     Index(None, "site", "ends_at"),
     sqlite_autoincrement=True,
 )
+
+# --- incidents -------------------------------------------------------------------------------------------------------
+incident = Table(
+    # What lists and locks need of it; all else is in its records of the chain. Never deleted: a trigger refuses it.
+    "incident",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    Column("owed", Integer, nullable=False),  # follow-ups that are not done
+    Index(None, "site", "closed_at"),
+    sqlite_autoincrement=True,
+)
+
+incident_alert = Table(
+    # Which alert belongs to which incident: an alert opens one, or joins one, once.
+    "incident_alert",
+    metadata,
+    Column("alert_id", Integer, primary_key=True, autoincrement=False),
+    Column("incident_id", ForeignKey("incident.id"), nullable=False),
+    Index(None, "incident_id"),
+)

@@ -31,7 +31,6 @@ from upkeep.rules.reviews import (
 from upkeep.services import actors, reviews
 from upkeep.services.acts import Proved, signer_of
 from upkeep.services.reviews import Given
-from upkeep.services.signing_key import Installation
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence, users
 from upkeep.store import reviews as stored
@@ -46,7 +45,7 @@ from upkeep.view.reviews import (
     waits_words,
 )
 from upkeep.web.html import go_to, page
-from upkeep.web.routing import GET, POST, Ask, PageError, Route
+from upkeep.web.routing import GET, NO_SITE, POST, Ask, PageError, Route
 
 ROWS = 100
 FOLLOW_UPS = 3
@@ -57,7 +56,6 @@ DOWNLOAD_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Content-Type": "application/octet-stream",
 }
-NO_SITE = "Nothing can be signed here: this page knows no site."
 # On a review's form; who signs also says which of these.
 EMPTY = Form(ReviewVerdict.PASS)
 
@@ -151,8 +149,7 @@ def download(ask: Ask) -> Response:
 # --- doing -----------------------------------------------------------------------------------------------------------
 def sign(ask: Ask) -> Response:
     """Sign, after the password was given once more. What was typed stays on the form if it cannot be."""
-    _installation(ask)
-    if ask.setting.coming is None:
+    if ask.setting.installation is None or ask.setting.coming is None:
         raise PageError(409, NO_SITE)
     calendars = ask.setting.coming.calendars(ask.now)
     if calendars is None:
@@ -189,7 +186,7 @@ def renew(ask: Ask) -> Response:
     with ask.store.read() as db:
         found = the_review(ask, db)
     try:
-        reviews.renew(ask.store, _installation(ask), found, ask.now, ask.schedule)
+        reviews.renew(ask.store, ask.installation, found, ask.now, ask.schedule)
     except UsageError as exc:
         raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
@@ -197,16 +194,9 @@ def renew(ask: Ask) -> Response:
     return go_to(f"/reviews/{found.id}")
 
 
-def _installation(ask: Ask) -> Installation:
-    """Return the installation with its key: whatever becomes of a review is signed."""
-    if ask.setting.installation is None:
-        raise PageError(409, NO_SITE)
-    return ask.setting.installation()
-
-
 def _signing(ask: Ask) -> reviews.SigningContext:
     """Return where the site's reviews are signed."""
-    return reviews.SigningContext(ask.store, _site(ask), _installation(ask))
+    return reviews.SigningContext(ask.store, _site(ask), ask.installation)
 
 
 def _proved(ask: Ask) -> Proved:
