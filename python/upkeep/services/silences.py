@@ -151,7 +151,10 @@ def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """What somebody says who takes care of an alert. installation: gives the key that signs the entry of an incident."""
+    """What somebody says who takes care of an alert.
+
+    installation: gives the key that signs the entry, where the alert calls people to an incident.
+    """
 
     until: datetime
     note: str
