@@ -25,8 +25,9 @@ RECORD = "incident"
 VERSION = 1
 FOLLOW_UP_WITHIN = timedelta(days=3660)
 LONGEST_LINK = timedelta(days=30)
-SUCCEEDED = "done"
-"""The outcome of an act on hosts that was done on all of them."""
+BEGUN, SUCCEEDED = "begun", "done"
+"""Outcomes of an act on hosts. One that was begun and has no other entry was ended from outside: nobody knows how far
+it came."""
 Post = Literal["commander", "scribe"]
 
 
@@ -133,7 +134,7 @@ class HandedOver:
 
 @dataclass(frozen=True)
 class Acted:
-    """An act on hosts has ended. run: its number; outcome: SUCCEEDED, or how the run ended else."""
+    """An act on hosts. outcome: BEGUN, then SUCCEEDED or how its run ended else; run: its number, once it has one."""
 
     act: str
     hosts: tuple[str, ...]

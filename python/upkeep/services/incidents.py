@@ -37,6 +37,7 @@ from upkeep.rules.incident_kinds import (
 from upkeep.rules.incidents import (
     MACHINE,
     Acknowledged,
+    Acted,
     Author,
     Entry,
     Incident,
@@ -123,6 +124,21 @@ def enter(to: Recording, number: int, said: Said, by: By, now: datetime) -> Inci
     made = act(to.store, by, now, incidents.action_of(said).value, f"incident {number}", do)
     chain_end.note(to.installation.folder, to.store)
     return made
+
+
+def refuse_act(to: Recording, number: int, said: Acted, by: By, now: datetime) -> None:
+    """Refuse an act on hosts before anything is done to them, and write that down.
+
+    Raises: UsageError if it may not be done.
+    """
+
+    def do(db: Connection) -> tuple[None, str]:
+        incident = load(db, to.site, number)
+        who = by.who(to.site.schedule)
+        incidents.refuse(incident, said, who, now, _known(to.site.schedule, now))
+        return None, f"{said.act} on {', '.join(said.hosts)}"
+
+    act(to.store, by, now, incidents.action_of(said).value, f"incident {number}", do)
 
 
 def advance(to: Recording, number: int, by: By, now: datetime) -> Incident:

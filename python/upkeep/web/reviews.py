@@ -28,8 +28,8 @@ from upkeep.rules.reviews import (
     refuse_hand_over,
     title_of,
 )
-from upkeep.services import actors, reviews
-from upkeep.services.acts import Proved, signer_of
+from upkeep.services import reviews
+from upkeep.services.acts import signer_of
 from upkeep.services.reviews import Given
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence, users
@@ -46,6 +46,7 @@ from upkeep.view.reviews import (
 )
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, NO_SITE, POST, Ask, PageError, Route
+from upkeep.web.sign_in import proved
 
 ROWS = 100
 FOLLOW_UPS = 3
@@ -160,7 +161,7 @@ def sign(ask: Ask) -> Response:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
         handed = reviews.Submission(form, given, _shown(ask))
-        reviews.sign(_signing(ask), calendars, number, handed, _proved(ask), ask.now)
+        reviews.sign(_signing(ask), calendars, number, handed, proved(ask), ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -173,7 +174,7 @@ def hand_over(ask: Ask) -> Response:
     with ask.store.read() as db:
         number = the_review(ask, db).id
     try:
-        by = _proved(ask)
+        by = proved(ask)
         to = reviews.Handing(owner, reason)
         reviews.hand_over(_signing(ask), schedule, number, to, by, ask.now)
     except UsageError as exc:
@@ -197,23 +198,6 @@ def renew(ask: Ask) -> Response:
 def _signing(ask: Ask) -> reviews.SigningContext:
     """Return where the site's reviews are signed."""
     return reviews.SigningContext(ask.store, _site(ask), ask.installation)
-
-
-def _proved(ask: Ask) -> Proved:
-    """Return who asks, once their password was right.
-
-    Raises: UsageError if it was not.
-    """
-    password = ask.form.get("password", "")
-    if not password:
-        raise UsageError("your password is missing")
-    user = actors.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
-    return Proved(
-        user,
-        acts.WEB,
-        address=ask.address,
-        authenticated=f"password on the page, from {ask.address}",
-    )
 
 
 def _form_of(ask: Ask) -> Form:

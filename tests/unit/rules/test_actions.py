@@ -57,6 +57,8 @@ DECIDES = {
     "incident hand-over": {Action.WORK_ON_INCIDENT},
     "incident told": {Action.LOOK, Action.WORK_ON_INCIDENT},
     "incident follow-up": {Action.WORK_ON_INCIDENT},
+    "incident isolate": {Action.CONTAIN_INCIDENT},
+    "incident release": {Action.CONTAIN_INCIDENT},
     "incident close": {Action.CLOSE_INCIDENT},
     "incident share": {Action.SHARE_INCIDENT},
     "incident unshare": {Action.SHARE_INCIDENT},
