@@ -26,17 +26,17 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules.incidents import (
     Acknowledged,
     Acted,
+    AlertJoined,
     Closed,
     FollowUpAdded,
     FollowUpDone,
     HandedOver,
     Incident,
-    Joined,
     Noted,
     Opened,
     StepDone,
     StepSkipped,
-    Told,
+    ToldPerson,
 )
 from upkeep.services import chain_end, incidents, silences, verification
 from upkeep.services.acts import By
@@ -67,6 +67,7 @@ SCHEDULE: dict[str, Any] = {
             "members": ["ann", "bob"],
             "rota": [{"people": ["ann", "bob"], "from": "2020-01-06", "each": "1040 w"}],
             "fallback": "bob",
+            "channels": ["chat"],
         },
     },
     "channels": {
@@ -205,13 +206,16 @@ def test_an_incident_calls_its_team_by_the_policy_until_somebody_acknowledges(de
     desk.opens()
     desk.passes(20)
 
-    title = "[1] Security incident on controller"
+    title, again = "Security incident on controller", "[1] Not acknowledged yet: "
+    late = "[1] Overdue phase of an incident on controller"
     assert desk.messages() == [
-        (0, "person:ann", title),
-        (15, "person:ann", title.replace("[1] ", "[1] Not acknowledged yet: ")),
-        (15, "person:bob", title.replace("[1] ", "[1] Not acknowledged yet: ")),
-        (20, "person:ann", "[1] Overdue phase of an incident on controller"),
-    ]  # fmt: skip
+        (0, "team:security", f"[1] {title}"),
+        (0, "person:ann", f"[1] {title}"),
+        (15, "person:ann", again + title),
+        (15, "person:bob", again + title),
+        (20, "team:security", late),
+        (20, "person:ann", late),
+    ]
 
 
 def test_acknowledging_is_an_act_of_a_person_and_ends_the_calls(desk: Desk) -> None:
@@ -347,21 +351,22 @@ def test_a_drill_changes_only_its_hosts_and_counts_only_that(desk: Desk) -> None
 def test_who_was_told_is_in_the_record_though_the_outbox_is_forgotten(desk: Desk) -> None:
     desk.opens()
     desk.passes(0)
-    desk.says(Told("=clinic", "what happened", "telephone", NIGHT + minutes(3)), 4)
+    desk.says(ToldPerson("=clinic", "what happened", "telephone", NIGHT + minutes(3)), 4)
     with desk.store.begin() as db:
         db.execute(tables.outbox.delete())
 
     told = view.told_of(desk.incident())
 
     assert [(one["whom"], one["way"], one["by"]) for one in told] == [
+        ("team security", "chat", "Upkeep"),
         ("ann", "pager-ann", "Upkeep"),
         ("=clinic", "telephone", "ann"),
     ]
     lines = list(view.told_csv(desk.incident()))
     assert lines[0] == '"when","whom","what","way","by"\r\n'
-    assert lines[2].split(",")[1] == '"\'=clinic"'  # no formula for a spreadsheet
+    assert lines[3].split(",")[1] == '"\'=clinic"'  # no formula for a spreadsheet
     desk.passes(1, since=1)
-    assert len(desk.incident().told) == 2
+    assert len(desk.incident().told) == 3
 
 
 def test_what_is_sent_is_recorded_once(desk: Desk) -> None:
@@ -382,7 +387,7 @@ def test_an_alert_opens_one_incident_and_later_ones_join_it(desk: Desk) -> None:
     made = desk.incident()
     assert made.opened_by.is_machine
     assert (made.opened.severity, made.opened.drill) == (1, False)
-    assert [type(one.said) for one in made.entries[:2]] == [Opened, Joined]
+    assert [type(one.said) for one in made.entries[:2]] == [Opened, AlertJoined]
     assert made.acts == ()  # it calls people, and does nothing to hosts
 
     desk.logins(NIGHT + minutes(2), host="web2")
@@ -548,7 +553,7 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
     assert opened.returncode == 0, opened.stderr
     assert "Incident 1, security, severity 1 (critical): Strange logins" in opened.stdout
     near = upkeep("step", "1", "isolat")
-    assert near.returncode == 2
+    assert near.returncode == 64
     assert "did you mean 'isolate'?" in near.stderr
     for words in (
         ("note", "1", "two accounts"),
@@ -575,5 +580,5 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
     assert "follow-up 1, security, due 2090-07-01: new keys" in status
     assert "> 2 Assessment" in status
     closing = upkeep("close", "1", "--lesson", "look each day")
-    assert closing.returncode == 2
+    assert closing.returncode == 64
     assert "only users may close incidents" in closing.stderr

@@ -184,10 +184,10 @@ def test_a_viewer_who_starts_something_is_refused_and_that_is_written_down(
         ("note", {"text": " "}, "a note needs a text"),
         ("assign", {"post": "king", "to": "ann"}, "choose a post: commander or scribe"),
         ("advance", {}, "3 steps of the phase response left"),
-        ("follow-up", {"text": "x", "owner": "ops", "due": "soon"}, "until when is no date"),
+        ("follow-up", {"text": "x", "owner": "ops", "due": "soon"}, "until when: expected a date"),
         ("follow-up", {"done": "7"}, "has no follow-up 7"),
         ("follow-up", {"done": "x"}, "there is no such follow-up"),
-        ("told", {"whom": "x"}, "who was told needs: what, way"),
+        ("told", {"whom": "x"}, "who was notified needs: what, way"),
     ],
 )
 def test_what_cannot_be_is_said_on_the_page(

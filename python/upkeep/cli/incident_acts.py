@@ -64,9 +64,10 @@ def isolate(
         ),
     ] = "",
 ) -> int:
-    """Isolate hosts of an incident from the network, and write down what became of it.
+    """Isolate hosts of an incident from the network.
 
-    Without --yes-isolate nothing is changed: it shows what would stay connected and what stands against it.
+    What became of it is written into the record. Without --yes-isolate nothing is changed: it shows what would stay
+    connected and what stands against it.
     """
     return _act("isolate", number, hosts, inventory, (yes, {"isolation_even_if": even_if or []}))
 
@@ -74,7 +75,10 @@ def isolate(
 @cli.command("release")
 @does(Action.CONTAIN_INCIDENT)
 def release(number: IncidentNumber, hosts: Hosts, inventory: SiteOption = "") -> int:
-    """Release hosts from their isolation, and write down what became of it."""
+    """Release hosts from their isolation.
+
+    What became of it is written into the record.
+    """
     return _act("release", number, hosts, inventory, ("", {}))
 
 

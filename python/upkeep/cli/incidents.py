@@ -1,4 +1,4 @@
-"""`upkeep incident`: open one, work through its phases, write down who was told, close it with what was learned."""
+"""`upkeep incident`: open one, work through its phases, write down who was notified, close it with what was learned."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from upkeep.rules.incidents import (
     Said,
     StepDone,
     StepSkipped,
-    Told,
+    ToldPerson,
     action_of,
 )
 from upkeep.services import actors, incidents
@@ -167,7 +167,10 @@ def list_incidents(
 @incident_group.command("status")
 @does(Action.LOOK)
 def status(number: IncidentNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
-    """Show how an incident stands: phase, time left, what is done, what is next and by whom."""
+    """Show how an incident stands, and what is next.
+
+    Its phase and how long that has left, what is done, what is to be done next and by whom.
+    """
     with opened(inventory) as (site, store), store.read() as db:
         found = incidents.load(db, site, number)
     now = clock.now()
@@ -181,9 +184,10 @@ def status(number: IncidentNumber, inventory: SiteOption = "", as_json: Json = F
 @incident_group.command("log")
 @does(Action.LOOK)
 def log(number: IncidentNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
-    """Show the record of an incident: each act of a person or the machine, the oldest first.
+    """Show the record of an incident.
 
-    `upkeep review verify` verifies it with all other records.
+    Each act of a person and of the machine, the oldest first. `upkeep review verify`
+    verifies it with all other records.
     """
     with opened(inventory) as (site, store), store.read() as db:
         found = incidents.load(db, site, number)
@@ -247,7 +251,10 @@ def assign(
 @incident_group.command("advance")
 @does(Action.WORK_ON_INCIDENT)
 def advance(number: IncidentNumber, inventory: SiteOption = "") -> None:
-    """Begin the next phase; each step of the one before must be done or skipped."""
+    """Begin the next phase.
+
+    Each step of the one before must be done or skipped.
+    """
     with _recording(inventory) as (site, to):
         by = _by(site, to.store, Action.WORK_ON_INCIDENT, f"incident {number}")
         made = incidents.advance(to, number, by, clock.now())
@@ -272,8 +279,8 @@ def hand_over(
 @does(Action.LOOK, Action.WORK_ON_INCIDENT)
 def told(
     number: IncidentNumber,
-    whom: Annotated[str, typer.Option("--whom", help="Who was told.")] = "",
-    what: Annotated[str, typer.Option("--what", help="What they were told.")] = "",
+    whom: Annotated[str, typer.Option("--whom", help="Who was notified.")] = "",
+    what: Annotated[str, typer.Option("--what", help="Of what.")] = "",
     way: Annotated[str, typer.Option("--by-way", help="How, such as telephone.")] = "",
     told_at: Annotated[
         str, typer.Option("--at", metavar="TIME", help="When, if not now; local time.")
@@ -282,16 +289,16 @@ def told(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, as for a regulator.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List who was told what and when; with --whom, write down that somebody was.
+    """List who was notified of what and when, or write it down.
 
-    What Upkeep has sent to people of the team is in it by itself.
+    With --whom, it writes down that somebody was notified. What Upkeep has sent to people is in it by itself.
     """
     if whom or what or way:
         with opened(inventory) as (site, _store):
             zone = ZoneInfo(site.schedule.time_zone)
         when = time_of(told_at, zone, "--at") if told_at else clock.now()
-        made = _enter(inventory, number, Told(whom, what, way, when))
-        say(f"{made.name}: {counted(len(made.told), 'time')} told")
+        made = _enter(inventory, number, ToldPerson(whom, what, way, when))
+        say(f"{made.name}: {counted(len(made.told), 'notification')}")
         return
     with opened(inventory) as (site, store), store.read() as db:
         found = incidents.load(db, site, number)
@@ -323,7 +330,7 @@ def follow_up(
     note_text: Annotated[str, typer.Option("--note", help="With --done: how.")] = "",
     inventory: SiteOption = "",
 ) -> None:
-    """Add what is to be done after the incident, or say that it is done.
+    """Add what is to be done afterwards, or say that it is done.
 
     People are told of one that is overdue, until it is done.
     """
@@ -372,7 +379,11 @@ def share(
         bool, typer.Option("--full", help="With hosts' names and all that was written down.")
     ] = False,
 ) -> None:
-    """Make a link by which somebody outside may look at the incident, and print it once."""
+    """Make a link by which an outsider may look.
+
+    It is printed once: its secret is kept nowhere. Without --full, the page names no host, no person and nothing that
+    was written down.
+    """
     with _recording(inventory) as (site, to):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = end_of(lasts, ends, now, zone, "a link")

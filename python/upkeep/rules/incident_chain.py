@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from upkeep.rules.incidents import AFTER_CLOSING, Closed, Entry, Incident, Opened, fold
+from upkeep.rules.incidents import AFTER_CLOSING, Closed, Incident, IncidentEntry, Opened, fold
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class IncidentRow:
 class KnownIncidents:
     """What the records say. sites: of each incident, as its site is called now; last: its newest record."""
 
-    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    entries: dict[str, list[IncidentEntry]] = field(default_factory=dict)
     sites: dict[str, str] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
@@ -42,7 +42,7 @@ class KnownIncidents:
                 self.sites[about] = record["now"]
 
 
-def follow(known: KnownIncidents, about: str, site: str, entry: Entry) -> Iterator[str]:
+def follow(known: KnownIncidents, about: str, site: str, entry: IncidentEntry) -> Iterator[str]:
     """Take an entry in; yield what it says that the entries before it do not allow."""
     place = f"record {entry.number}"
     before = known.entries.setdefault(about, [])

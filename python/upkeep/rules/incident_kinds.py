@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from upkeep.checks.upkeep import (
-    drill_follow_up,
-    drill_overdue,
-    incident_drill,
-    incident_follow_up,
-    incident_overdue,
-    performance_incident,
-    security_incident,
-)
+from upkeep.checks.upkeep.drill_follow_up import ID as DRILL_FOLLOW_UP
+from upkeep.checks.upkeep.drill_overdue import ID as DRILL_OVERDUE
+from upkeep.checks.upkeep.incident_drill import ID as DRILL
+from upkeep.checks.upkeep.incident_follow_up import ID as FOLLOW_UP
+from upkeep.checks.upkeep.incident_overdue import ID as OVERDUE
+from upkeep.checks.upkeep.performance_incident import ID as PERFORMANCE
+from upkeep.checks.upkeep.security_incident import ID as SECURITY
 
-CHECKS: Mapping[str, str] = {
-    "security": security_incident.ID,
-    "performance": performance_incident.ID,
-}
+__all__ = [
+    "CHECKS",
+    "DRILL",
+    "DRILLS",
+    "DRILL_FOLLOW_UP",
+    "DRILL_OVERDUE",
+    "FOLLOW_UP",
+    "MARK",
+    "OF_INCIDENTS",
+    "OVERDUE",
+    "kind_of",
+    "procedure_of",
+]
+CHECKS: Mapping[str, str] = {"security": SECURITY, "performance": PERFORMANCE}
 """By the kind of incident, the check that fails as long as one is open: its alert calls people."""
-OVERDUE, FOLLOW_UP = incident_overdue.ID, incident_follow_up.ID
-DRILL, DRILL_OVERDUE, DRILL_FOLLOW_UP = incident_drill.ID, drill_overdue.ID, drill_follow_up.ID
 DRILLS = frozenset({DRILL, DRILL_OVERDUE, DRILL_FOLLOW_UP})
 """What says the same of drills; each trouble of these begins with MARK."""
 OF_INCIDENTS = frozenset({*CHECKS.values(), OVERDUE, FOLLOW_UP, *DRILLS})

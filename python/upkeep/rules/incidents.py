@@ -18,6 +18,14 @@ from upkeep.model.nearest import nearest
 from upkeep.model.reason import says
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
+from upkeep.rules.incident_kinds import (
+    CHECKS,
+    DRILL,
+    DRILL_FOLLOW_UP,
+    DRILL_OVERDUE,
+    FOLLOW_UP,
+    OVERDUE,
+)
 from upkeep.rules.waivers import Who, refuse_actor
 
 RECORD = "incident"
@@ -33,7 +41,7 @@ Post = Literal["commander", "scribe"]
 
 # --- what is entered -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Step:
+class AskedStep:
     """A step as it was when the incident opened. act: on hosts; command: with the incident's number in it."""
 
     id: str
@@ -49,7 +57,7 @@ class Phase:
     id: str
     title: str
     within_seconds: float
-    steps: tuple[Step, ...] = ()
+    steps: tuple[AskedStep, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Joined:
+class AlertJoined:
     """An alert belongs to it. since: when its first transition was."""
 
     alert: int
@@ -144,7 +152,7 @@ class Acted:
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldPerson:
     """Somebody was told. message: the row of the outbox, of what the machine has sent; way: a channel, or in words."""
 
     whom: str
@@ -201,12 +209,12 @@ class Closed:
 
 
 Said = (
-    Opened | Joined | Acknowledged | Assigned | Noted | StepDone | StepSkipped | Advanced | HandedOver | Acted | Told
-    | FollowUpAdded | FollowUpDone | LinkMade | LinkRevoked | Closed
+    Opened | AlertJoined | Acknowledged | Assigned | Noted | StepDone | StepSkipped | Advanced | HandedOver | Acted
+    | ToldPerson | FollowUpAdded | FollowUpDone | LinkMade | LinkRevoked | Closed
 )  # fmt: skip
 NAMES: Mapping[type, str] = {
     Opened: "opened",
-    Joined: "joined",
+    AlertJoined: "joined",
     Acknowledged: "acknowledged",
     Assigned: "assigned",
     Noted: "noted",
@@ -215,7 +223,7 @@ NAMES: Mapping[type, str] = {
     Advanced: "advanced",
     HandedOver: "handed over",
     Acted: "acted",
-    Told: "told",
+    ToldPerson: "told",
     FollowUpAdded: "follow-up added",
     FollowUpDone: "follow-up done",
     LinkMade: "link made",
@@ -224,7 +232,7 @@ NAMES: Mapping[type, str] = {
 }
 """What each is called in its record."""
 _TYPES = {name: one for one, name in NAMES.items()}
-AFTER_CLOSING = (Noted, Told, FollowUpAdded, FollowUpDone, LinkMade, LinkRevoked)
+AFTER_CLOSING = (Noted, ToldPerson, FollowUpAdded, FollowUpDone, LinkMade, LinkRevoked)
 
 
 @dataclass(frozen=True)
@@ -250,7 +258,7 @@ MACHINE = Author()
 
 
 @dataclass(frozen=True)
-class Entry:
+class IncidentEntry:
     """One record of an incident. number: in the chain."""
 
     at: datetime
@@ -259,7 +267,7 @@ class Entry:
     number: int = 0
 
 
-def record_of(entry: Entry, site: str) -> dict[str, Any]:
+def record_of(entry: IncidentEntry, site: str) -> dict[str, Any]:
     """Return an entry as JSON types."""
     return {
         "version": VERSION,
@@ -271,14 +279,16 @@ def record_of(entry: Entry, site: str) -> dict[str, Any]:
     }
 
 
-def entry_of(record: Mapping[str, Any]) -> Entry:
+def entry_of(record: Mapping[str, Any]) -> IncidentEntry:
     """Return the entry that a record is.
 
     Raises: ValueError or KeyError if it is none that this program knows.
     """
     said: Said = msgspec.convert(record["said"], _TYPES[record["what"]])
     by = msgspec.convert(record["by"], Author)
-    return Entry(datetime.fromisoformat(record["at"]), by, said, int(record.get("number", 0)))
+    return IncidentEntry(
+        datetime.fromisoformat(record["at"]), by, said, int(record.get("number", 0))
+    )
 
 
 # --- the fold --------------------------------------------------------------------------------------------------------
@@ -293,7 +303,7 @@ class StepState:
 
 
 @dataclass(frozen=True)
-class FollowUp:
+class IncidentFollowUp:
     """What is to be done after an incident. number: from 1."""
 
     number: int
@@ -332,20 +342,32 @@ class Incident:
     began: tuple[datetime, ...] = ()
     posts: Mapping[str, str] = field(default_factory=dict)
     steps: Mapping[str, StepState] = field(default_factory=dict)
-    alerts: tuple[Joined, ...] = ()
+    alerts: tuple[AlertJoined, ...] = ()
     acts: tuple[Acted, ...] = ()
-    follow_ups: tuple[FollowUp, ...] = ()
+    follow_ups: tuple[IncidentFollowUp, ...] = ()
     links: tuple[ShareLink, ...] = ()
-    first_act: Entry | None = None
+    first_act: IncidentEntry | None = None
     closed: Closed | None = None
     closed_at: datetime | None = None
     closed_by: str = ""
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[IncidentEntry, ...] = ()
 
     @property
     def name(self) -> str:
         """What it is called in a list of results, and as a subject."""
         return f"{'drill' if self.opened.drill else 'incident'} {self.id}"
+
+    @property
+    def subjects(self) -> list[tuple[str, str]]:
+        """What may fail of it, each a check and a subject: the incident itself, its phases, its follow-ups."""
+        drill = self.opened.drill
+        overdue = DRILL_OVERDUE if drill else OVERDUE
+        follow_up = DRILL_FOLLOW_UP if drill else FOLLOW_UP
+        return [
+            (DRILL if drill else CHECKS[self.opened.kind], self.name),
+            *((overdue, f"{self.name} {phase.id}") for phase in self.opened.phases),
+            *((follow_up, f"{self.name} follow-up {one.number}") for one in self.follow_ups),
+        ]
 
     @property
     def current(self) -> Phase:
@@ -383,9 +405,9 @@ class Incident:
         return frozenset(one.message for one in self.told if one.message is not None)
 
     @property
-    def told(self) -> tuple[Told, ...]:
-        """Who was told what, in the order of the record."""
-        return tuple(one.said for one in self.entries if isinstance(one.said, Told))
+    def told(self) -> tuple[ToldPerson, ...]:
+        """Who was notified of what, in the order of the record."""
+        return tuple(one.said for one in self.entries if isinstance(one.said, ToldPerson))
 
     def deadline(self, index: int) -> datetime:
         """Return until when a phase should have ended."""
@@ -405,16 +427,16 @@ class Incident:
             return []
         return [i for i in range(self.phase, len(self.opened.phases)) if self.deadline(i) < now]
 
-    def open_steps(self, phase: Phase | None = None) -> list[Step]:
+    def open_steps(self, phase: Phase | None = None) -> list[AskedStep]:
         """Return the steps of a phase that are neither done nor skipped; of all phases without one."""
         phases = self.opened.phases if phase is None else (phase,)
         return [step for one in phases for step in one.steps if step.id not in self.steps]
 
-    def next_step(self) -> Step | None:
+    def next_step(self) -> AskedStep | None:
         """Return what is to be done next; None if the phase has nothing left."""
         return next(iter(self.open_steps(self.current)), None)
 
-    def command_of(self, step: Step) -> str:
+    def command_of(self, step: AskedStep) -> str:
         """Return the command that does a step; empty if a person does it."""
         if step.act:
             hosts = self.opened.hosts or "HOSTS"
@@ -422,7 +444,7 @@ class Incident:
         return step.command.replace("{incident}", str(self.id))
 
 
-def fold(number: int, entries: Iterable[Entry]) -> Incident:
+def fold(number: int, entries: Iterable[IncidentEntry]) -> Incident:
     """Return the incident that entries make, in the order of the chain.
 
     Raises: ValueError if they do not begin with an opening, or open it twice.
@@ -440,14 +462,14 @@ def fold(number: int, entries: Iterable[Entry]) -> Incident:
     return found
 
 
-def _after(was: Incident, entry: Entry) -> Incident:
+def _after(was: Incident, entry: IncidentEntry) -> Incident:
     """Return the incident after one more entry."""
     said, at, by = entry.said, entry.at, entry.by.name
     more: dict[str, Any] = {"entries": (*was.entries, entry)}
     if was.first_act is None and not entry.by.is_machine:
         more["first_act"] = entry
     match said:
-        case Joined():
+        case AlertJoined():
             more["alerts"] = (*was.alerts, said)
         case Assigned():
             more["posts"] = {**was.posts, said.post: said.to}
@@ -465,7 +487,7 @@ def _after(was: Incident, entry: Entry) -> Incident:
             more["steps"] = {**was.steps, **_done_by(was, said, by, at)}
         case FollowUpAdded():
             number = len(was.follow_ups) + 1
-            new = FollowUp(number, said.text, said.owner, said.due)
+            new = IncidentFollowUp(number, said.text, said.owner, said.due)
             more["follow_ups"] = (*was.follow_ups, new)
         case FollowUpDone():
             more["follow_ups"] = tuple(
@@ -504,7 +526,7 @@ class Rehearsed:
     """What a drill did of a step. really_on: the drill hosts on which the act was done; else it was talked through."""
 
     phase: Phase
-    step: Step
+    step: AskedStep
     state: StepState | None
     really_on: tuple[str, ...] = ()
 
@@ -522,7 +544,7 @@ def rehearsed(incident: Incident) -> list[Rehearsed]:
     """Return what a drill did of each step. Only an act on a host that is named as drill host was really done."""
     drill_hosts = set(incident.opened.drill_hosts)
 
-    def on(step: Step) -> tuple[str, ...]:
+    def on(step: AskedStep) -> tuple[str, ...]:
         acts = (one for one in incident.acts if step.act and one.act == step.act)
         hosts = (host for one in acts if one.outcome == SUCCEEDED for host in one.hosts)
         return tuple(sorted(drill_hosts.intersection(hosts)))
@@ -536,7 +558,7 @@ def rehearsed(incident: Incident) -> list[Rehearsed]:
 
 # --- what may be entered ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Known:
+class KnownNames:
     """Names that the schedule has: people, and those who may own a follow-up. Empty: it has none, so any will do."""
 
     people: Collection[str] = ()
@@ -558,7 +580,9 @@ def action_of(said: Said) -> Action:
     return Action.WORK_ON_INCIDENT
 
 
-def refuse(incident: Incident, said: Said, by: Who | None, now: datetime, known: Known) -> None:
+def refuse(
+    incident: Incident, said: Said, by: Who | None, now: datetime, known: KnownNames
+) -> None:
     """Refuse what may not be entered now. by: None for the machine.
 
     Raises: UsageError with why, and what to do.
@@ -589,7 +613,7 @@ def refuse_opening(said: Opened, by: Who | None, now: datetime) -> str:
     return ""
 
 
-def _refusal(incident: Incident, said: Said, now: datetime, known: Known) -> str:
+def _refusal(incident: Incident, said: Said, now: datetime, known: KnownNames) -> str:
     """Return why an entry is refused, or nothing."""
     match said:
         case Noted():
@@ -608,12 +632,12 @@ def _refusal(incident: Incident, said: Said, now: datetime, known: Known) -> str
             return _unknown("person", said.to, known.people)
         case Acted():
             return refuse_hosts(incident, said.hosts)
-        case Told():
+        case ToldPerson():
             texts = {"whom": said.whom, "what": said.what, "way": said.way}
             lacks = [name for name, text in texts.items() if not says(text)]
             if said.told_at > now:
-                return "nobody was told later than now"
-            return f"who was told needs: {', '.join(lacks)}" if lacks else ""
+                return "nobody was notified later than now"
+            return f"who was notified needs: {', '.join(lacks)}" if lacks else ""
         case FollowUpAdded():
             return _refuse_follow_up(said, known)
         case FollowUpDone():
@@ -677,7 +701,7 @@ def _refuse_advance(incident: Incident, said: Advanced) -> str:
     return ""
 
 
-def _refuse_follow_up(said: FollowUpAdded, known: Known) -> str:
+def _refuse_follow_up(said: FollowUpAdded, known: KnownNames) -> str:
     if not says(said.text):
         return "a follow-up needs a text: what is to be done"
     if not known.today <= said.due <= known.today + FOLLOW_UP_WITHIN:

@@ -25,31 +25,26 @@ from upkeep.rules import incidents
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.incident_kinds import (
     CHECKS,
-    DRILL,
-    DRILL_FOLLOW_UP,
-    DRILL_OVERDUE,
-    FOLLOW_UP,
     MARK,
     OF_INCIDENTS,
-    OVERDUE,
     procedure_of,
 )
 from upkeep.rules.incidents import (
     MACHINE,
     Acknowledged,
     Acted,
+    AlertJoined,
+    AskedStep,
     Author,
-    Entry,
     Incident,
-    Joined,
-    Known,
+    IncidentEntry,
+    KnownNames,
     LinkMade,
     Opened,
     Phase,
     Said,
     ShareLink,
-    Step,
-    Told,
+    ToldPerson,
 )
 from upkeep.services import chain_end
 from upkeep.services.acts import By, HasSchedule, Leader, act, refuse
@@ -99,7 +94,7 @@ def open_incident(to: Recording, asked: Opening, by: By, now: datetime) -> Incid
 
     def do(db: Connection) -> tuple[Incident, str]:
         refuse(incidents.refuse_opening(opened, by.who(to.site.schedule), now))
-        made = _open(db, to, Entry(now, _author(by, to.site.schedule), opened), opened)
+        made = _open(db, to, IncidentEntry(now, _author(by, to.site.schedule), opened), opened)
         return made, f"{made.name}, severity {opened.severity}: {opened.title}"
 
     made = act(to.store, by, now, incidents.action_of(opened).value, asked.kind, do)
@@ -118,7 +113,7 @@ def enter(to: Recording, number: int, said: Said, by: By, now: datetime) -> Inci
         incident = locked(db, to.site, number)
         who = by.who(to.site.schedule)
         incidents.refuse(incident, said, who, now, _known(to.site.schedule, now))
-        entry = Entry(now, _author(by, to.site.schedule), said)
+        entry = IncidentEntry(now, _author(by, to.site.schedule), said)
         return _append(db, to, incident, entry), words_of(said)
 
     made = act(to.store, by, now, incidents.action_of(said).value, f"incident {number}", do)
@@ -199,7 +194,7 @@ def acknowledged(
     db: Connection,
     site: HasSchedule,
     number: int,
-    entry: Entry,
+    entry: IncidentEntry,
     installation: Callable[[], Installation],
 ) -> bool:
     """Enter that somebody has acknowledged an alert, if it calls people to an incident; return whether it does."""
@@ -213,18 +208,20 @@ def acknowledged(
     return bool(called)
 
 
-def acknowledgement(by: By, schedule: Schedule, alert: int, note: str, now: datetime) -> Entry:
+def acknowledgement(
+    by: By, schedule: Schedule, alert: int, note: str, now: datetime
+) -> IncidentEntry:
     """Return the entry of an acknowledgement."""
-    return Entry(now, _author(by, schedule), Acknowledged(alert, written(note, MOST_TEXT)))
+    return IncidentEntry(now, _author(by, schedule), Acknowledged(alert, written(note, MOST_TEXT)))
 
 
-def _open(db: Connection, to: Recording, entry: Entry, opened: Opened) -> Incident:
+def _open(db: Connection, to: Recording, entry: IncidentEntry, opened: Opened) -> Incident:
     made = stored.open_one(db, to.installation.key, to.site.key, entry, opened)
     tell(db, to.site, made, entry.at, to.folder)
     return made
 
 
-def _append(db: Connection, to: Recording, incident: Incident, entry: Entry) -> Incident:
+def _append(db: Connection, to: Recording, incident: Incident, entry: IncidentEntry) -> Incident:
     made = stored.append(db, to.installation.key, to.site.key, incident.id, entry)
     tell(db, to.site, made, entry.at, to.folder)
     return made
@@ -242,7 +239,9 @@ def _opened(schedule: Schedule, asked: Opening, now: datetime) -> Opened:
             one.id,
             one.title,
             one.within,
-            tuple(Step(step.id, step.title, step.command, step.act or "") for step in one.steps),
+            tuple(
+                AskedStep(step.id, step.title, step.command, step.act or "") for step in one.steps
+            ),
         )
         for one in plan.phases
     )
@@ -255,10 +254,10 @@ def _opened(schedule: Schedule, asked: Opening, now: datetime) -> Opened:
     )
 
 
-def _known(schedule: Schedule, now: datetime) -> Known:
+def _known(schedule: Schedule, now: datetime) -> KnownNames:
     today = now.astimezone(ZoneInfo(schedule.time_zone)).date()
     people = frozenset(schedule.people)
-    return Known(people, people | frozenset(schedule.teams), today)
+    return KnownNames(people, people | frozenset(schedule.teams), today)
 
 
 def _bounded(said: Said) -> Said:
@@ -278,7 +277,7 @@ def words_of(said: Said) -> str:
         case incidents.Opened():
             drill = "drill of a " if said.drill else ""
             return f"{drill}{said.kind} incident, severity {said.severity}: {said.title}"
-        case incidents.Joined():
+        case AlertJoined():
             return f"alert {said.alert} belongs to it: {said.what}"
         case incidents.Acknowledged():
             return f"alert {said.alert} acknowledged" + (f": {said.note}" if said.note else "")
@@ -298,8 +297,8 @@ def words_of(said: Said) -> str:
             run = f" by run {said.run}" if said.run is not None else ""
             detail = f": {said.detail}" if said.detail else ""
             return f"{said.act} on {', '.join(said.hosts)}{run}: {said.outcome}{detail}"
-        case incidents.Told():
-            return f"{said.whom} told by {said.way}: {said.what}"
+        case ToldPerson():
+            return f"{said.whom} notified by {said.way}: {said.what}"
         case incidents.FollowUpAdded():
             return f"follow-up for {said.owner} until {said.due}: {said.text}"
         case incidents.FollowUpDone():
@@ -358,14 +357,13 @@ def _troubles(
     incident: Incident, schedule: Schedule, now: datetime, folder: str
 ) -> Sequence[_Trouble]:
     opened, is_open = incident.opened, incident.closed_at is None
-    zone, drill = ZoneInfo(schedule.time_zone), opened.drill
-    prefix = MARK if drill else ""
+    zone, prefix = ZoneInfo(schedule.time_zone), MARK if opened.drill else ""
     status = command("incident", "status", str(incident.id), site=folder)
     where = f" on {opened.hosts}" if opened.hosts else ""
+    subjects = iter(incident.subjects)
     found = [
         _Trouble(
-            DRILL if drill else CHECKS[opened.kind],
-            incident.name,
+            *next(subjects),
             is_open,
             opened.severity,
             f"{prefix}{opened.kind} incident{where}: {opened.title}",
@@ -378,27 +376,23 @@ def _troubles(
         ends = exact(incident.deadline(index), zone, seconds=False)
         message = f"{prefix}{phase.title} of {incident.name} should have ended by {ends}"
         message += f"; left: {left}" if left else "; nothing is left, begin the next phase"
-        check = DRILL_OVERDUE if drill else OVERDUE
-        subject = f"{incident.name} {phase.id}"
         remedy = first(status, "see what is left")
-        found.append(_Trouble(check, subject, index in late, opened.severity, message, remedy))
+        found.append(_Trouble(*next(subjects), index in late, opened.severity, message, remedy))
     today = now.astimezone(zone).date()
     for one in incident.follow_ups:
-        subject = f"{incident.name} follow-up {one.number}"
-        what = f"{prefix}follow-up {one.number} of {incident.name}, for {one.owner}"
+        number = str(one.number)
+        what = f"{prefix}follow-up {number} of {incident.name}, for {one.owner}"
         message = f"{what}, was due on {one.due}: {one.text}"
-        done = command(
-            "incident", "follow-up", str(incident.id), "--done", str(one.number), site=folder
-        )
-        check = DRILL_FOLLOW_UP if drill else FOLLOW_UP
+        done = command("incident", "follow-up", str(incident.id), "--done", number, site=folder)
         fails = one.done_at is None and one.due < today
-        found.append(_Trouble(check, subject, fails, 3, message, first(done, "when it is done")))
+        remedy = first(done, "when it is done")
+        found.append(_Trouble(*next(subjects), fails, 3, message, remedy))
     return found
 
 
 # --- what the machine does -------------------------------------------------------------------------------------------
 class IncidentWorker:
-    """Opens incidents for alerts, watches the clocks, and records who was told. It changes no host."""
+    """Opens incidents for alerts, watches the clocks, and records who was notified. It changes no host."""
 
     name = "incidents"
 
@@ -464,12 +458,12 @@ class IncidentWorker:
         ]
         if stored.claimed(db, [alert.id]):
             return
-        joined = Entry(now, MACHINE, Joined(alert.id, what, min(alert.opened_at, now)))
+        joined = IncidentEntry(now, MACHINE, AlertJoined(alert.id, what, min(alert.opened_at, now)))
         if going:
             incident = locked(db, to.site, going[0].id)
         else:
             opened = _opened(to.site.schedule, Opening(kind, severity, what), now)
-            incident = _open(db, to, Entry(now, MACHINE, opened), opened)
+            incident = _open(db, to, IncidentEntry(now, MACHINE, opened), opened)
         if stored.claim_alert(db, alert.id, incident.id):
             _append(db, to, incident, joined)
 
@@ -488,26 +482,22 @@ class IncidentWorker:
 
     def _has_news(self, db: Connection, site: Site, number: int, now: datetime) -> bool:
         incident = stored.load(db, number)
-        return bool(
-            _news(db, site, incident, now, site.name) or _unrecorded(db, site, incident, now)
-        )
+        return bool(_news(db, site, incident, now, site.name) or _unrecorded(db, site, incident))
 
     def _record_told(self, db: Connection, site: Site, incident: Incident, now: datetime) -> bool:
         """Record each message that has arrived, once: the outbox is forgotten one day, the record never."""
-        new = _unrecorded(db, site, incident, now)
+        new = _unrecorded(db, site, incident)
         for one in new:
             whom = one.recipient.partition(":")[2]
             whom = f"team {whom}" if one.recipient.startswith("team:") else whom
-            entry = Entry(now, MACHINE, Told(whom, one.title, one.channel, one.sent_at, one.id))
+            entry = IncidentEntry(
+                now, MACHINE, ToldPerson(whom, one.title, one.channel, one.sent_at, one.id)
+            )
             stored.append(db, self._recording(site).installation.key, site.key, incident.id, entry)
         return bool(new)
 
 
-def _unrecorded(
-    db: Connection, site: HasSchedule, incident: Incident, now: datetime
-) -> list[stored.SentMessage]:
-    """Return what was sent of an incident and is not in its record; what comes long after its end stays out."""
-    if incident.closed_at is not None and incident.closed_at <= now - STILL_TOLD:
-        return []
+def _unrecorded(db: Connection, site: HasSchedule, incident: Incident) -> list[stored.SentMessage]:
+    """Return what was sent of an incident and is not in its record."""
     sent = stored.sent_messages(db, stored.calls(db, site.key, incident))
     return [one for one in sent if one.id not in incident.messages]

@@ -48,7 +48,7 @@ class IncidentPhase(Part):
     )
 
 
-class Opens(Part):
+class OpensIncident(Part):
     """Which alerts open an incident by themselves. That calls people; it changes no host."""
 
     check: CheckId = Field(description="The check whose alert opens it.")
@@ -66,7 +66,7 @@ class IncidentPlan(Part):
         max_length=MOST_PHASES,
         description="The phases in their order, each with its clock and steps; the built-in ones if none are given.",
     )
-    opens: tuple[Opens, ...] = Field(
+    opens: tuple[OpensIncident, ...] = Field(
         default=(), description="Alerts that open such an incident, or join the one that is open."
     )
 
@@ -139,7 +139,7 @@ BUILT_IN: Mapping[str, tuple[IncidentPhase, ...]] = {
                     {"id": "credentials", "title": "Reset compromised credentials"},
                     {
                         "id": "notify",
-                        "title": "Notify the affected users, and write down who was told",
+                        "title": "Notify the affected users, and write down who was notified",
                         "command": "upkeep incident told {incident} --whom WHOM --what WHAT --by-way WAY",
                     },
                 ],

@@ -13,14 +13,13 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from upkeep.model.stored_text import fingerprint, name
 from upkeep.rules import incidents
 from upkeep.rules.incident_chain import IncidentRow
-from upkeep.rules.incident_kinds import CHECKS, DRILL
-from upkeep.rules.incidents import RECORD, Closed, Entry, Incident, Opened, entry_of
+from upkeep.rules.incidents import RECORD, Closed, Incident, IncidentEntry, Opened, entry_of
 from upkeep.store import findings, records, tables
 from upkeep.store.engine.statements import insert as insert_or
 
 
 def open_one(
-    db: Connection, key: Ed25519PrivateKey, site: str, entry: Entry, opened: Opened
+    db: Connection, key: Ed25519PrivateKey, site: str, entry: IncidentEntry, opened: Opened
 ) -> Incident:
     """Open an incident by its first entry."""
     values = {
@@ -36,7 +35,7 @@ def open_one(
 
 
 def append(
-    db: Connection, key: Ed25519PrivateKey, site: str, number: int, entry: Entry
+    db: Connection, key: Ed25519PrivateKey, site: str, number: int, entry: IncidentEntry
 ) -> Incident:
     """Add an entry, in the transaction that does what it says; return the incident after it."""
     records.append(db, key, RECORD, str(number), incidents.record_of(entry, name(site)))
@@ -102,14 +101,17 @@ def claimed(db: Connection, alerts: Iterable[int]) -> set[int]:
 
 
 def calls(db: Connection, site: str, incident: Incident) -> list[int]:
-    """Return the alerts that call people to an incident, the oldest first."""
-    check = DRILL if incident.opened.drill else CHECKS[incident.opened.kind]
-    key = fingerprint(name(site), check, findings.OWN_HOST, name(incident.name))
+    """Return the alerts that call people to an incident, to its phases and follow-ups, the oldest first."""
+    keys = [
+        fingerprint(name(site), check, findings.OWN_HOST, name(subject))
+        for check, subject in incident.subjects
+    ]
     finding, member = tables.finding, tables.alert_finding
     query = (
         select(member.c.alert_id)
         .join(finding, finding.c.id == member.c.finding_id)
-        .where(finding.c.fingerprint == key)
+        .where(finding.c.fingerprint.in_(keys))
+        .distinct()
         .order_by(member.c.alert_id)
     )
     return list(db.execute(query).scalars())

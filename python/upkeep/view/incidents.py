@@ -1,4 +1,4 @@
-"""Incidents on a terminal, in a pipe, as JSON or CSV: phase, clock, what is done, what is next, and who was told."""
+"""Incidents on a terminal, in a pipe, as JSON or CSV: phase, clock, what is done and next, and who was notified."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
-from upkeep.model.text import age, ago, counted, duration, exact, safe
+from upkeep.model.text import age, ago, duration, exact, safe
 from upkeep.rules.alerts.severities import severity_word
-from upkeep.rules.incidents import NAMES, Entry, Incident, Phase, Step, Told, rehearsed
+from upkeep.rules.incidents import (
+    NAMES,
+    AskedStep,
+    Incident,
+    IncidentEntry,
+    Phase,
+    ToldPerson,
+    rehearsed,
+)
 from upkeep.services.incidents import words_of
 from upkeep.view.csv import cell
 from upkeep.view.json import plain
@@ -28,7 +36,7 @@ NOBODY = "nobody has taken command"
 
 # --- words -----------------------------------------------------------------------------------------------------------
 def kind_of(incident: Incident, now: datetime) -> str:
-    """Return the sign that an incident has in lists: it fails while a clock has run out, or nobody has it."""
+    """Return the sign that an incident has in lists: it fails while a clock has run out, or it is critical."""
     if incident.closed_at is not None:
         return "pass"
     return "fail" if incident.overdue(now) or incident.opened.severity == 1 else "warn"
@@ -70,7 +78,7 @@ def who_does(incident: Incident) -> str:
     return incident.commander or NOBODY
 
 
-def step_words(incident: Incident, step: Step, zone: ZoneInfo) -> str:
+def step_words(incident: Incident, step: AskedStep, zone: ZoneInfo) -> str:
     """Return what became of a step; empty while it is open."""
     state = incident.steps.get(step.id)
     if state is None:
@@ -79,7 +87,7 @@ def step_words(incident: Incident, step: Step, zone: ZoneInfo) -> str:
     return f"{state.how} by {state.by}, {exact(state.at, zone)}{text}"
 
 
-def command_of(incident: Incident, step: Step, site: str) -> str:
+def command_of(incident: Incident, step: AskedStep, site: str) -> str:
     """Return the command that does a step on this site; of one that a person does, the one that confirms it."""
     said = incident.command_of(step)
     if not said:
@@ -156,7 +164,7 @@ def _phase_document(incident: Incident, phase: Phase, index: int) -> dict[str, A
     }
 
 
-def entry_document(entry: Entry) -> dict[str, Any]:
+def entry_document(entry: IncidentEntry) -> dict[str, Any]:
     """Return an entry as JSON types."""
     values = {
         "number": entry.number,
@@ -171,7 +179,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
 
 
 def told_of(incident: Incident) -> list[dict[str, Any]]:
-    """Return who was told what, when, by which way and by whom, in the order of time: as a regulator asks for it."""
+    """Return who was notified of what, when, how and by whom, in the order of time: as a regulator asks for it."""
     found = [
         {
             "when": one.said.told_at,
@@ -181,7 +189,7 @@ def told_of(incident: Incident) -> list[dict[str, Any]]:
             "by": one.by.name,
         }
         for one in incident.entries
-        if isinstance(one.said, Told)
+        if isinstance(one.said, ToldPerson)
     ]
     return sorted(found, key=lambda one: one["when"])
 
@@ -261,7 +269,7 @@ def print_status(
     told = len(incident.told)
     list_ = command("incident", "told", str(incident.id), site=site)
     screen.line()
-    screen.line(f"Told: {counted(told, 'time')}" + (f"; {list_}  # to whom" if told else ""))
+    screen.line(f"Notifications: {told}" + (f"; {list_}  # who was notified" if told else ""))
     log = command("incident", "log", str(incident.id), site=site)
     more = len(incident.entries) - LAST_ENTRIES
     screen.line("Last entries" + (f"; {log}  # all {len(incident.entries)}" if more > 0 else ""))
@@ -349,7 +357,7 @@ def _print_follow_ups(screen: Screen, incident: Incident, now: datetime, zone: Z
         screen.line((f"{screen.signs[kind]} ", STYLES[kind]), screen.text(text))
 
 
-def print_log(screen: Screen, entries: Sequence[Entry], zone: ZoneInfo) -> None:
+def print_log(screen: Screen, entries: Sequence[IncidentEntry], zone: ZoneInfo) -> None:
     """Print entries, the oldest first."""
     columns = [
         Column("record", right=True),
@@ -371,12 +379,12 @@ def print_log(screen: Screen, entries: Sequence[Entry], zone: ZoneInfo) -> None:
 
 
 def print_told(screen: Screen, incident: Incident, zone: ZoneInfo, site: str) -> None:
-    """Print who was told what."""
+    """Print who was notified of what."""
     rows = told_of(incident)
     if not rows:
         words = ("--whom", "WHOM", "--what", "WHAT", "--by-way", "WAY")
         how = command("incident", "told", str(incident.id), *words, site=site)
-        print_empty(screen, "Nobody was told yet", f"write down who was: {how}")
+        print_empty(screen, "Nobody notified yet", f"write down who was notified: {how}")
         return
     columns = [
         Column("when"), Column("whom", subject=True), Column("way"), Column("by"), Column("what", gives=True),

@@ -128,7 +128,7 @@ def show_incidents(ask: Ask) -> Response:
 
 
 def show_incident(ask: Ask) -> Response:
-    """Give an incident, with its record and who was told."""
+    """Give an incident, with its record and notifications."""
     found = incidents.the_incident(ask)
     document = incident_document(found, ask.now)
     document["entries"] = [entry_document(one) for one in found.entries]

@@ -1,4 +1,4 @@
-"""Incidents: what is open, and one to work through: its clock, steps, record, who was told; and what outsiders see."""
+"""Incidents: those that are open, one to work through with its clock, steps and record, and what outsiders see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from upkeep.rules.incidents import (
     Said,
     StepDone,
     StepSkipped,
-    Told,
+    ToldPerson,
     rehearsed,
 )
 from upkeep.services import incidents
@@ -99,7 +99,7 @@ def show_incident(ask: Ask, *, message: str = "", status: int = 200, link: str =
 
 
 def told_file(ask: Ask) -> Response:
-    """Give who was told what and when as a file, as a regulator asks for it."""
+    """Give who was notified of what and when as a file, as a regulator asks for it."""
     found = the_incident(ask)
     headers = {"Content-Disposition": f'attachment; filename="incident-{found.id}-told.csv"'}
     return Response("".join(view.told_csv(found)), headers=headers, media_type="text/csv")
@@ -153,7 +153,7 @@ def _opening(ask: Ask) -> Opening:
 
 
 def _entering(say: Callable[[Ask], Said]) -> Callable[[Ask], Response]:
-    """Return what enters what a form says. Raises: what it returns raises PageError if there is no such incident."""
+    """Return what enters what a form says."""
 
     def answer(ask: Ask) -> Response:
         number = the_incident(ask).id
@@ -180,7 +180,7 @@ def _assigned(ask: Ask) -> Said:
 
 def _told(ask: Ask) -> Said:
     texts = [ask.form.get(one, "") for one in ("whom", "what", "way")]
-    return Told(texts[0], texts[1], texts[2], ask.now)
+    return ToldPerson(texts[0], texts[1], texts[2], ask.now)
 
 
 def _follow_up(ask: Ask) -> Said:
@@ -192,7 +192,7 @@ def _follow_up(ask: Ask) -> Said:
     try:
         due = date.fromisoformat(ask.form.get("due", "").strip())
     except ValueError:
-        raise UsageError("until when is no date; expected one such as 2026-12-24") from None
+        raise UsageError("until when: expected a date such as 2026-12-24") from None
     return FollowUpAdded(ask.form.get("text", ""), ask.form.get("owner", ""), due)
 
 

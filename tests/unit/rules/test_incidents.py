@@ -21,26 +21,26 @@ from upkeep.rules.incidents import (
     Acknowledged,
     Acted,
     Advanced,
+    AlertJoined,
     Assigned,
     Author,
     Closed,
-    Entry,
     FollowUpAdded,
     FollowUpDone,
     HandedOver,
     Incident,
-    Joined,
-    Known,
+    IncidentEntry,
+    KnownNames,
     LinkMade,
     LinkRevoked,
     Noted,
     Opened,
     Phase,
+    AskedStep,
     Said,
-    Step,
     StepDone,
     StepSkipped,
-    Told,
+    ToldPerson,
     entry_of,
     fold,
     record_of,
@@ -58,14 +58,17 @@ PHASES = (
         "response",
         "Immediate response",
         900.0,
-        (Step("isolate", "Isolate", act="isolate"), Step("log", "Log", "upkeep show {incident}")),
+        (
+            AskedStep("isolate", "Isolate", act="isolate"),
+            AskedStep("log", "Log", "upkeep show {incident}"),
+        ),
     ),
-    Phase("assessment", "Assessment", 3600.0, (Step("scope", "Scope"),)),
-    Phase("recovery", "Recovery", 86400.0, (Step("release", "Release", act="release"),)),
+    Phase("assessment", "Assessment", 3600.0, (AskedStep("scope", "Scope"),)),
+    Phase("recovery", "Recovery", 86400.0, (AskedStep("release", "Release", act="release"),)),
 )
 OPENED = Opened("security", "Strange logins", 1, "web1", T0, PHASES)
 DRILL = replace(OPENED, drill=True, drill_hosts=("lab1", "lab2"))
-KNOWN = Known(("ann", "bob"), ("ann", "bob", "security"), date(2026, 6, 1))
+KNOWN = KnownNames(("ann", "bob"), ("ann", "bob", "security"), date(2026, 6, 1))
 APPROVER = Who("ann", Role.APPROVER, "ann")
 
 
@@ -75,10 +78,10 @@ def minutes(count: float) -> datetime:
 
 def incident(*said: Said | tuple[float, Author, Said], opened: Opened = OPENED) -> Incident:
     """The incident that these entries make: each a minute after the one before it, by ann, if nothing else is said."""
-    entries = [Entry(T0, ANN, opened, 1)]
+    entries = [IncidentEntry(T0, ANN, opened, 1)]
     for number, one in enumerate(said, 2):
         at, by, what = one if isinstance(one, tuple) else (number - 1.0, ANN, one)
-        entries.append(Entry(minutes(at), by, what, number))
+        entries.append(IncidentEntry(minutes(at), by, what, number))
     return fold(7, entries)
 
 
@@ -86,7 +89,7 @@ def incident(*said: Said | tuple[float, Author, Said], opened: Opened = OPENED) 
 EVERY: tuple[Said, ...] = (
     OPENED,
     DRILL,
-    Joined(3, "Logins on web1", T0),
+    AlertJoined(3, "Logins on web1", T0),
     Acknowledged(4, "mine"),
     Assigned("scribe", "bob"),
     Noted("two accounts"),
@@ -95,7 +98,7 @@ EVERY: tuple[Said, ...] = (
     Advanced("assessment"),
     HandedOver("bob", "web1 is isolated"),
     Acted("isolate", ("web1",), "done", 12, "confirmed"),
-    Told("clinic", "what happened", "telephone", T0, None),
+    ToldPerson("clinic", "what happened", "telephone", T0, None),
     FollowUpAdded("new keys", "security", date(2026, 7, 1)),
     FollowUpDone(1, "done"),
     LinkMade("regulator", "0" * 64, minutes(60), full=True),
@@ -111,7 +114,7 @@ def test_every_kind_of_entry_is_tried() -> None:
 @pytest.mark.parametrize("said", EVERY, ids=lambda one: NAMES[type(one)])
 @pytest.mark.parametrize("by", [ANN, MACHINE], ids=["a person", "the machine"])
 def test_an_entry_is_read_as_it_was_written(said: Said, by: Author) -> None:
-    entry = Entry(T0, by, said, 9)
+    entry = IncidentEntry(T0, by, said, 9)
 
     record = json.loads(json.dumps(record_of(entry, "site")))
 
@@ -120,10 +123,14 @@ def test_an_entry_is_read_as_it_was_written(said: Said, by: Author) -> None:
 
 @pytest.mark.parametrize(
     "entries",
-    [[], [Entry(T0, ANN, Noted("x"))], [Entry(T0, ANN, OPENED), Entry(T0, ANN, OPENED)]],
+    [
+        [],
+        [IncidentEntry(T0, ANN, Noted("x"))],
+        [IncidentEntry(T0, ANN, OPENED), IncidentEntry(T0, ANN, OPENED)],
+    ],
     ids=["none", "no opening", "two openings"],
 )
-def test_entries_that_make_no_incident_are_refused(entries: list[Entry]) -> None:
+def test_entries_that_make_no_incident_are_refused(entries: list[IncidentEntry]) -> None:
     with pytest.raises(ValueError, match="incident 7"):
         fold(7, entries)
 
@@ -147,7 +154,7 @@ def test_entries_add_up_to_how_it_stands() -> None:
     }
     assert found.steps["isolate"].text == "isolate on web1"
     assert found.current.id == "assessment"
-    assert found.next_step() == Step("scope", "Scope")
+    assert found.next_step() == AskedStep("scope", "Scope")
     assert [step.id for step in found.open_steps()] == ["scope", "release"]
     assert [(one.number, one.done_at) for one in found.follow_ups] == [(1, None)]
     assert found.owed == 1
@@ -169,7 +176,7 @@ def test_an_act_that_did_not_succeed_does_no_step() -> None:
     ],
     ids=["an act", "a command with the number", "a person"],
 )
-def test_a_step_has_the_command_that_does_it(step: Step, said: str) -> None:
+def test_a_step_has_the_command_that_does_it(step: AskedStep, said: str) -> None:
     assert incident().command_of(step) == said
 
 
@@ -202,7 +209,7 @@ def test_a_phase_is_overdue_after_its_time(
 )
 def test_a_clock_takes_as_long_while_the_time_of_day_changes(local: datetime, ends: str) -> None:
     opened_at = local.astimezone(UTC)
-    found = fold(7, [Entry(opened_at, ANN, replace(OPENED, seen_at=opened_at))])
+    found = fold(7, [IncidentEntry(opened_at, ANN, replace(OPENED, seen_at=opened_at))])
 
     assert found.deadline(0) - opened_at == timedelta(minutes=15)
     assert found.deadline(0).astimezone(BERLIN).strftime("%H:%M %Z") == ends
@@ -229,9 +236,9 @@ def test_a_phase_that_ended_late_stays_late() -> None:
         (ANN, 0, (), 0.0),
         (ANN, -10, (), 10.0),
         (MACHINE, 0, (), None),
-        (MACHINE, 0, ((9, MACHINE, Told("ann", "x", "mail", T0, 1)),), None),
+        (MACHINE, 0, ((9, MACHINE, ToldPerson("ann", "x", "mail", T0, 1)),), None),
         (MACHINE, 0, ((9, ANN, Acknowledged(1)),), 9.0),
-        (MACHINE, 0, ((1, MACHINE, Joined(3, "x", minutes(-4))), (9, ANN, Noted("x"))), 13.0),
+        (MACHINE, 0, ((1, MACHINE, AlertJoined(3, "x", minutes(-4))), (9, ANN, Noted("x"))), 13.0),
         (Author(account="root"), 0, (), 0.0),
     ],
     ids=[
@@ -247,8 +254,8 @@ def test_a_phase_that_ended_late_stays_late() -> None:
 def test_the_response_is_from_what_was_seen_to_the_first_act_of_a_person(
     opened_by: Author, seen: float, said: tuple[Any, ...], response: float | None
 ) -> None:
-    entries = [Entry(T0, opened_by, replace(OPENED, seen_at=minutes(seen)))]
-    entries += [Entry(minutes(at), by, what) for at, by, what in said]
+    entries = [IncidentEntry(T0, opened_by, replace(OPENED, seen_at=minutes(seen)))]
+    entries += [IncidentEntry(minutes(at), by, what) for at, by, what in said]
 
     found = fold(7, entries).response
 
@@ -327,8 +334,8 @@ CLOSED = Closed("lesson", "why")
             HandedOver("bob", "so"),
             "bob has the command already",
         ),
-        ((), Told("clinic", "", " ", T0), "who was told needs: what, way"),
-        ((), Told("clinic", "a", "b", minutes(90)), "nobody was told later than now"),
+        ((), ToldPerson("clinic", "", " ", T0), "who was notified needs: what, way"),
+        ((), ToldPerson("clinic", "a", "b", minutes(90)), "nobody was notified later than now"),
         ((), FollowUpAdded("", "ann", date(2026, 7, 1)), "a follow-up needs a text: what is to be done"),
         (
             (),
@@ -381,7 +388,7 @@ def test_what_cannot_be_is_refused_in_words(before: tuple[Said, ...], said: Said
         ((), Closed("all", "a false alarm")),
         ((CLOSED,), Noted("what came later")),
         ((CLOSED,), FollowUpAdded("a", "security", date(2026, 6, 1))),
-        ((CLOSED,), Told("clinic", "what", "letter", T0)),
+        ((CLOSED,), ToldPerson("clinic", "what", "letter", T0)),
         ((CLOSED,), LinkMade("regulator", "0", minutes(90))),
     ],
 )
@@ -459,7 +466,7 @@ def known(*said: Said, site: str = "site") -> tuple[KnownIncidents, list[str]]:
     problems = [
         one
         for number, each in enumerate(said, 1)
-        for one in follow(found, "7", site, Entry(T0, ANN, each, number))
+        for one in follow(found, "7", site, IncidentEntry(T0, ANN, each, number))
     ]
     return found, problems
 

@@ -9,5 +9,4 @@ CHECK = SelfCheck(
     source="docs/incidents.md",
     remedy="upkeep incident list  # see how it stands and what is next",
     controls=("45 CFR 164.308(a)(6)(ii)",),
-    detects_intruders=True,
 )
