@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 import warm
+from called import called
 from jsonschema import validate
 from service.conftest import on_postgresql
 from sqlalchemy import select, text, update
+from store_samples import NOW as SAMPLED
 from store_samples import answer, begun, result
 
+from upkeep.cli import incident_acts
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
@@ -38,14 +41,16 @@ from upkeep.rules.incidents import (
     StepSkipped,
     ToldPerson,
 )
+from upkeep.serve.requests import Requested
 from upkeep.services import chain_end, incidents, silences, verification
+from upkeep.services.actors import account
 from upkeep.services.acts import By
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.incidents import IncidentWorker, Opening, Recording
 from upkeep.services.signing_key import load_installation
 from upkeep.services.silences import Acknowledgement
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, acts, findings, outbox, runs, tables, users
+from upkeep.store import Store, acts, findings, outbox, run_requests, runs, tables, users
 from upkeep.store import incidents as stored
 from upkeep.store.answers import add_host
 from upkeep.view import incidents as view
@@ -181,8 +186,11 @@ class Desk:
         """Let a check that opens incidents fail."""
         with self.store.begin() as db:
             run = runs.start(db, begun(site=self.site.key, started_at=now))
-            bad = result(Severity.CRITICAL, check="login_after_failures", subject="auth.log")
-            add_host(db, run, answer(bad, host=host))
+            at = (now - SAMPLED).total_seconds() / 60
+            bad = result(
+                Severity.CRITICAL, check="login_after_failures", subject="auth.log", minutes=at
+            )
+            add_host(db, run, answer(bad, host=host, minutes=at))
             runs.finish(db, run, "done", "", now)
 
 
@@ -220,7 +228,7 @@ def test_an_incident_calls_its_team_by_the_policy_until_somebody_acknowledges(de
 
 def test_acknowledging_is_an_act_of_a_person_and_ends_the_calls(desk: Desk) -> None:
     desk.logins(NIGHT)
-    desk.passes(0)
+    desk.passes(1, each=1)
     alert = desk.incident().alerts[0].alert
     with desk.store.read() as db:
         (call,) = stored.calls(db, desk.site.key, desk.incident())
@@ -365,8 +373,6 @@ def test_who_was_told_is_in_the_record_though_the_outbox_is_forgotten(desk: Desk
     lines = list(view.told_csv(desk.incident()))
     assert lines[0] == '"when","whom","what","way","by"\r\n'
     assert lines[3].split(",")[1] == '"\'=clinic"'  # no formula for a spreadsheet
-    desk.passes(1, since=1)
-    assert len(desk.incident().told) == 3
 
 
 def test_what_is_sent_is_recorded_once(desk: Desk) -> None:
@@ -374,9 +380,7 @@ def test_what_is_sent_is_recorded_once(desk: Desk) -> None:
     desk.passes(20)
 
     messages = [one.message for one in desk.incident().told]
-    assert (
-        len(messages) == len(set(messages)) == 3
-    )  # those of the overdue phase have an incident's alert of their own
+    assert len(messages) == len(set(messages)) == 6
 
 
 # --- opened by an alert ----------------------------------------------------------------------------------------------
@@ -387,6 +391,7 @@ def test_an_alert_opens_one_incident_and_later_ones_join_it(desk: Desk) -> None:
     made = desk.incident()
     assert made.opened_by.is_machine
     assert (made.opened.severity, made.opened.drill) == (1, False)
+    assert made.opened.title == "Login after failures on web1"
     assert [type(one.said) for one in made.entries[:2]] == [Opened, AlertJoined]
     assert made.acts == ()  # it calls people, and does nothing to hosts
 
@@ -416,9 +421,9 @@ def test_two_drivers_open_one(desk: Desk) -> None:
         rules = [("security", one) for one in desk.site.schedule.incidents.security.opens]
         both = desk.worker._fitting(db, desk.site, rules)
     desk.worker.step(NIGHT)
-    for alert, kind, severity in both:  # what the other one had read before
+    for alert, kind, rule in both:  # what the other one had read before
         with desk.store.begin() as db:
-            other._take(db, desk.to, alert, (kind, severity), NIGHT)
+            other._take(db, desk.to, alert, (kind, rule), NIGHT)
 
     assert [one.id for one in _rows(desk)] == [1]
     assert len(desk.incident().alerts) == 1
@@ -534,6 +539,117 @@ def test_whatever_is_killed_an_entry_is_there_whole_or_not_at_all(
     assert len(done) == last - 1
 
 
+# --- acts on hosts ---------------------------------------------------------------------------------------------------
+@pytest.fixture
+def ran(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What runs were given; each is done on web1 and fails on lab1. The account of the tests is an operator."""
+    given: list[Any] = []
+    with desk.store.begin() as db:
+        users.add(db, account(), Role.OPERATOR, "no password", NIGHT)
+
+    def run_task(_site: Site, task: Any, store: Store, *, ended: Any, **_other: Any) -> int:
+        given.append(task)
+        with store.begin() as db:
+            run = runs.start(
+                db, begun(site=desk.site.key, started_at=NIGHT, procedure=task.procedure)
+            )
+            for host in task.hosts.split(","):
+                add_host(db, run, answer(host=host, minutes=0))
+                if host == "lab1":
+                    change = runs.Change(host, "Isolate", "failed", "root is on the network")
+                    runs.add_change(db, run, change, NIGHT)
+            runs.finish(
+                db, run, "partial" if "lab1" in task.hosts else "done", "a job failed", NIGHT
+            )
+        ended(run)
+        return 0
+
+    monkeypatch.setattr(incident_acts, "run_task", run_task)
+    return given
+
+
+def test_without_the_names_again_hosts_are_only_looked_at(
+    desk: Desk, ran: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.opens()
+
+    assert called(incident_acts.isolate, 1, "all", str(desk.folder)) == 0
+
+    (task,) = ran
+    assert task.check_mode
+    assert desk.incident().acts == ()
+    said = capsys.readouterr().err
+    assert f"upkeep incident isolate 1 --hosts all --yes-isolate lab1,web1 -i {desk.folder}" in said
+
+
+def test_an_act_is_recorded_when_it_begins_and_by_what_became_of_each_host(
+    desk: Desk, ran: list[Any]
+) -> None:
+    desk.opens()
+
+    called(incident_acts.isolate, 1, "all", str(desk.folder), ["nfs"], None, "web1, lab1")
+
+    (task,) = ran
+    assert (task.playbook, task.check_mode, task.limit) == (
+        "astral.upkeep.incident.isolate", False, "lab1,web1",
+    )  # fmt: skip
+    assert task.variables == {
+        "isolation_even_if": ["nfs"],
+        "upkeep_confirm": "lab1,web1",
+        "upkeep_actor": account(),
+        "upkeep_incident": "1",
+    }
+    assert desk.incident().acts == (
+        Acted("isolate", ("lab1", "web1"), "begun"),
+        Acted("isolate", ("web1",), "done", 1),
+        Acted("isolate", ("lab1",), "partial", 1, "root is on the network"),
+    )
+    assert desk.incident().steps["isolate"].text == "isolate on web1"
+    assert desk.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "again", "drill", "said"),
+    [
+        ("web1", "lab1", False, "--yes-isolate: found lab1; expected the names of all hosts"),
+        ("web9", "web9", False, "web9"),
+        ("web1", "web1", True, "it may change its drill hosts alone"),
+    ],
+    ids=["other names", "no such host", "a drill"],
+)
+def test_what_may_not_be_done_to_hosts_is_not_begun(
+    desk: Desk, ran: list[Any], hosts: str, again: str, drill: bool, said: str
+) -> None:
+    desk.opens(drill=drill)
+
+    with pytest.raises(UsageError, match=said):
+        called(incident_acts.isolate, 1, hosts, str(desk.folder), None, None, again)
+
+    assert ran == []
+    assert desk.incident().acts == ()
+
+
+def test_what_was_asked_for_on_the_page_is_done_as_who_asked(desk: Desk, ran: list[Any]) -> None:
+    desk.opens()
+    asked = Acted("isolate", ("web1",), "begun")
+    number = incidents.ask_act(desk.to, 1, asked, desk.by("bob"), NIGHT)
+    for other in ("lab1", "web*"):
+        with pytest.raises(UsageError, match="nobody has asked for that"):
+            called(incident_acts.isolate, 1, other, str(desk.folder), None, number)
+
+    called(incident_acts.isolate, 1, "web1", str(desk.folder), None, number)
+
+    assert [task.variables["upkeep_actor"] for task in ran] == ["bob"]
+    assert {one.by.name for one in desk.incident().entries[1:]} == {"bob"}
+    worker = Requested(str(desk.folder), desk.site, desk.store)
+    with desk.store.read() as db:
+        request = run_requests.get(db, number)
+    assert request
+    assert worker._arguments(request) == [
+        "incident", "isolate", "-i", str(desk.folder), "--hosts=web1", f"--request={number}", "--", "1",
+    ]  # fmt: skip
+
+
 # --- commands --------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def upkeep(desk: Desk, url: str) -> Any:
@@ -552,6 +668,7 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
     opened = upkeep("open", "security", "--hosts", "web1", "--title", "Strange logins")
     assert opened.returncode == 0, opened.stderr
     assert "Incident 1, security, severity 1 (critical): Strange logins" in opened.stdout
+    later = datetime.now(UTC).date() + timedelta(days=30)
     near = upkeep("step", "1", "isolat")
     assert near.returncode == 64
     assert "did you mean 'isolate'?" in near.stderr
@@ -562,7 +679,7 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
         ("advance", "1"),
         ("hand-over", "1", "--to", "bob", "--summary", "web1 is isolated"),
         ("told", "1", "--whom", "clinic", "--what", "what happened", "--by-way", "telephone"),
-        ("follow-up", "1", "new keys", "--owner", "security", "--due", "2090-07-01"),
+        ("follow-up", "1", "new keys", "--owner", "security", "--due", str(later)),
     ):
         made = upkeep(*words)
         assert made.returncode == 0, made.stderr
@@ -577,7 +694,7 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
         validate(json.loads(document.stdout), schema(name))
     status = upkeep("status", "1").stdout
     assert "commander: bob; scribe: bob" in status
-    assert "follow-up 1, security, due 2090-07-01: new keys" in status
+    assert f"follow-up 1, security, due {later}: new keys" in status
     assert "> 2 Assessment" in status
     closing = upkeep("close", "1", "--lesson", "look each day")
     assert closing.returncode == 64

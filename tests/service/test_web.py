@@ -175,7 +175,7 @@ FOR_OPERATORS = {
     ("POST", "/api/alerts/{id:int}/unacknowledge"), ("POST", "/silences"),
     ("POST", "/silences/{id:int}/end"), ("POST", "/oncall"), ("POST", "/oncall/{id:int}/end"),
     ("GET", "/waivers/new"), ("POST", "/waivers/new"), ("POST", "/waivers/{id:int}/revoke"),
-    ("GET", "/incidents/new"), ("POST", "/incidents/new"), ("POST", "/incidents/{id:int}/step"),
+    ("GET", "/incidents/new"), ("POST", "/incidents/new"), ("POST", "/incidents/{id:int}/act"), ("POST", "/incidents/{id:int}/step"),
     ("POST", "/incidents/{id:int}/note"), ("POST", "/incidents/{id:int}/assign"),
     ("POST", "/incidents/{id:int}/advance"), ("POST", "/incidents/{id:int}/hand-over"),
     ("POST", "/incidents/{id:int}/told"), ("POST", "/incidents/{id:int}/follow-up"),

@@ -19,7 +19,7 @@ from service.test_web_reviews import said_on, sign_in, tab_to
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.rules.incidents import Incident
-from upkeep.store import Store, acts, incidents
+from upkeep.store import Store, acts, incidents, run_requests
 from upkeep.view.json import schema
 from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
@@ -101,7 +101,7 @@ def test_from_the_opening_to_the_end(site: Reviewed, visit: Any) -> None:
     done(ann.act("/incidents/new", **FORM, seen_ago="10 min"))
     page = said_on(ann.get("/incidents/1"))
     assert "15 min 00 s left" in page
-    assert "first act of a person 2027-01-05 03:00:00 +00:00, by ann: after 10 min 00 s" in page
+    assert "by ann: after 10 min 00 s" in page
     assert "<script>alert" not in page
     assert "49 logins" not in page
 
@@ -165,16 +165,38 @@ def test_a_viewer_who_starts_something_is_refused_and_that_is_written_down(
     done(visit("ann").act("/incidents/new", **FORM))
     vic = visit("vic")
 
-    for path in ("step", "close", "share"):
-        assert vic.act(f"/incidents/1/{path}").status_code == 403
+    for path in ("step", "close", "share", "act"):
+        assert vic.act(f"/incidents/1/{path}", act="isolate", hosts="web1").status_code == 403
 
     with site.store.read() as db:
         newest = acts.recent(db, 1)[0]
     assert (newest.who, newest.what, newest.target, newest.outcome) == (
-        "vic", "share incident", "/incidents/1/share", acts.REFUSED,
+        "vic", "contain incident", "/incidents/1/act", acts.REFUSED,
     )  # fmt: skip
     page = vic.get("/incidents/1").text
     assert "<form" not in re.sub(r'<form method="post" action="/sign-out">', "", page)
+
+
+def test_an_act_on_hosts_is_asked_for_with_their_names_repeated(site: Reviewed, visit: Any) -> None:
+    ann = visit("ann")
+    done(ann.act("/incidents/new", **FORM))
+    for form, said in (
+        ({"act": "wipe", "hosts": "web1"}, "choose what to do"),
+        ({"act": "isolate", "hosts": " "}, "name the hosts"),
+        ({"act": "isolate", "hosts": "web1, web2", "confirm": "web1"}, "repeat the names"),
+    ):
+        refused = ann.act("/incidents/1/act", **form)
+        assert refused.status_code == 422
+        assert said in said_on(refused)
+
+    asked = ann.act("/incidents/1/act", act="isolate", hosts="web2, web1", confirm="web1 web2")
+
+    assert asked.headers["location"] == "/requests/1"
+    with site.store.read() as db:
+        (found,) = run_requests.waiting(db)
+    assert (found.procedure, found.host_limit, found.incident_id, found.asked_by) == (
+        "incident isolate", "web1,web2", 1, "ann",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -293,14 +315,10 @@ def test_an_incident_is_opened_worked_through_and_closed_by_keyboard(
         for number in (2, 3, 4):
             tab_to(page, "Done")
             page.keyboard.press("Enter")
-            page.wait_for_function(
-                f"document.querySelectorAll('#record tbody tr').length === {number}"
-            )
+            page.wait_for_selector(f"#record tr:nth-child({number})")
         tab_to(page, "Begin the next phase")
         page.keyboard.press("Enter")
-        page.wait_for_function(
-            "document.querySelector('#stand').innerText.includes('phase 2 of 4')"
-        )
+        page.wait_for_selector("#stand:has-text('phase 2 of 4')")
         tab_to(page, "Close this incident")
         page.keyboard.press("Enter")
         tab_to(page, "lesson")
@@ -310,7 +328,7 @@ def test_an_incident_is_opened_worked_through_and_closed_by_keyboard(
         tab_to(page, "password")
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
-        page.wait_for_function("document.querySelector('#stand').innerText.includes('Closed')")
+        page.wait_for_selector("#stand:has-text('Closed')")
         assert violations(page) == []
         page.goto(where + "/incidents?all=1")
         assert violations(page) == []
@@ -329,9 +347,7 @@ def test_the_clock_goes_on_while_somebody_writes(browser: Any, where: str, site:
         page.wait_for_selector("#note textarea")
         page.fill("#note textarea", "two accounts")
         site.now += timedelta(minutes=20)
-        page.wait_for_function(
-            "document.querySelector('.clock').innerText.startsWith('overdue for')"
-        )
+        page.wait_for_selector(".clock:has-text('overdue for')")
         assert page.input_value("#note textarea") == "two accounts"
     finally:
         page.close()

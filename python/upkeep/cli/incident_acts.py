@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import SiteOption, numbered
+from upkeep.cli.options import HIGHEST_ID, SiteOption, number_of, numbered
 from upkeep.cli.output import note, say
 from upkeep.cli.run import run_task, task_of
 from upkeep.cli.stored import run_store
@@ -29,7 +30,7 @@ from upkeep.site.host_limit import refuse_unknown
 from upkeep.site.inventory import read_inventory
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, acts, runs
+from upkeep.store import Store, acts, run_requests, runs, users
 
 PLAYBOOKS = {
     "isolate": "astral.upkeep.incident.isolate",
@@ -42,6 +43,9 @@ WELL = (Outcome.OK, Outcome.SKIPPED)
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 IncidentNumber = Annotated[int, numbered("incident")]
+Request = Annotated[
+    int | None, typer.Option(hidden=True, parser=number_of("--request", 1, HIGHEST_ID))
+]
 Hosts = Annotated[str, typer.Option("--hosts", metavar="PATTERN", help="The hosts.")]
 
 
@@ -55,6 +59,7 @@ def isolate(
         list[str] | None,
         typer.Option("--even-if", metavar="ID", help="Though this stands against it."),
     ] = None,
+    request: Request = None,
     yes: Annotated[
         str,
         typer.Option(
@@ -69,33 +74,47 @@ def isolate(
     What became of it is written into the record. Without --yes-isolate nothing is changed: it shows what would stay
     connected and what stands against it.
     """
-    return _act("isolate", number, hosts, inventory, (yes, {"isolation_even_if": even_if or []}))
+    asked = HostsAct("isolate", number, hosts, {"isolation_even_if": even_if or []}, yes, request)
+    return _do(asked, inventory)
 
 
 @cli.command("release")
 @does(Action.CONTAIN_INCIDENT)
-def release(number: IncidentNumber, hosts: Hosts, inventory: SiteOption = "") -> int:
+def release(
+    number: IncidentNumber, hosts: Hosts, inventory: SiteOption = "", request: Request = None
+) -> int:
     """Release hosts from their isolation.
 
     What became of it is written into the record.
     """
-    return _act("release", number, hosts, inventory, ("", {}))
+    return _do(HostsAct("release", number, hosts, {}, "", request), inventory)
 
 
-def _act(
-    act: str, number: int, pattern: str, inventory: str, given: tuple[str, Mapping[str, Any]]
-) -> int:
-    """Do an act on hosts. given: their names again, and what the playbook is told besides."""
-    confirmed, told = given
+@dataclass(frozen=True)
+class HostsAct:
+    """An act on hosts that somebody asks for.
+
+    told: what the playbook is told besides; confirmed: the hosts' names again; request: under which number somebody has
+    asked for it on the page, where the names were repeated.
+    """
+
+    act: str
+    number: int
+    pattern: str
+    told: Mapping[str, Any]
+    confirmed: str = ""
+    request: int | None = None
+
+
+def _do(asked: HostsAct, inventory: str) -> int:
+    """Do an act on hosts, and record what became of it."""
+    act, number, told = asked.act, asked.number, asked.told
     site = load_site(inventory)
     with run_store(site.settings) as store:
-        known = actors.someone(
-            store, site.schedule, Action.CONTAIN_INCIDENT, f"incident {number}", site=site
-        )
-        by = By(known.user, acts.CLI, known.account)
-        names = _names(site, pattern)
+        by = _by(site, store, asked)
+        names = _names(site, asked.pattern)
         to = Recording(store, site, load_installation(site.settings), site.name)
-        really = act != "isolate" or _is_confirmed(confirmed, names)
+        really = act != "isolate" or _is_confirmed(asked, names)
         begins = incidents.enter if really else incidents.refuse_act
         begins(to, number, Acted(act, names, BEGUN), by, clock.now())
         made = Procedure(title=f"{TITLES[act]}, incident {number}", hosts=",".join(names))
@@ -114,6 +133,7 @@ def _act(
             diff=True,
             variables=variables,
             asked_by=by.name,
+            request=asked.request,
         )
 
         def ended(run_id: int) -> None:
@@ -123,7 +143,7 @@ def _act(
         status = run_task(site, task, store, as_json=False, quiet=False, ended=ended)
     if not really:
         again = command(
-            "incident", act, str(number), "--hosts", pattern, "--yes-isolate", ",".join(names),
+            "incident", act, str(number), "--hosts", asked.pattern, "--yes-isolate", ",".join(names),
             *(word for one in told.get("isolation_even_if", ()) for word in ("--even-if", one)),
             site=inventory,
         )  # fmt: skip
@@ -143,12 +163,35 @@ def _names(site: Site, pattern: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _is_confirmed(confirmed: str, names: Sequence[str]) -> bool:
+def _by(site: Site, store: Store, asked: HostsAct) -> By:
+    """Return who asks: who calls this, or who has asked on the page, where the driver calls it.
+
+    Raises: UsageError if they may not, or nobody has asked for just that.
+    """
+    target = f"incident {asked.number}"
+    if asked.request is None:
+        known = actors.someone(store, site.schedule, Action.CONTAIN_INCIDENT, target, site=site)
+        return By(known.user, acts.CLI, known.account)
+    with store.read() as db:
+        found = run_requests.get(db, asked.request)
+        wanted = (asked.number, f"incident {asked.act}", asked.pattern, None)
+        if found is None or wanted != (
+            found.incident_id, found.procedure, found.host_limit, found.run_id,
+        ):  # fmt: skip
+            raise UsageError(f"nobody has asked for that under the number {asked.request}")
+        user = users.get(db, found.asked_by)
+    if user is None:
+        raise UsageError(f"there is no user {found.asked_by} any more")
+    return By(user, acts.WEB)
+
+
+def _is_confirmed(asked: HostsAct, names: Sequence[str]) -> bool:
     """Return whether the hosts' names were given again; False if none were.
 
     Raises: UsageError if they are others.
     """
-    given = sorted({one.strip() for one in confirmed.split(",") if one.strip()}, key=natural)
+    again = asked.pattern if asked.request is not None else asked.confirmed
+    given = sorted({one.strip() for one in again.split(",") if one.strip()}, key=natural)
     if not given:
         return False
     if given != list(names):

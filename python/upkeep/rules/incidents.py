@@ -6,6 +6,7 @@ may be entered is decided here too, in words.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -36,6 +37,8 @@ LONGEST_LINK = timedelta(days=30)
 BEGUN, SUCCEEDED = "begun", "done"
 """Outcomes of an act on hosts. One that was begun and has no other entry was ended from outside: nobody knows how far
 it came."""
+ACTS: Mapping[str, str] = {"incident isolate": "isolate", "incident release": "release"}
+"""Acts on hosts, by what stands in the place of a run's procedure."""
 Post = Literal["commander", "scribe"]
 
 
@@ -439,7 +442,7 @@ class Incident:
     def command_of(self, step: AskedStep) -> str:
         """Return the command that does a step; empty if a person does it."""
         if step.act:
-            hosts = self.opened.hosts or "HOSTS"
+            hosts = shlex.quote(self.opened.hosts) if self.opened.hosts else "HOSTS"
             return f"upkeep incident {step.act} {self.id} --hosts {hosts}"
         return step.command.replace("{incident}", str(self.id))
 

@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 from upkeep.model.errors import UsageError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name, shown, written
-from upkeep.model.text import exact
+from upkeep.model.text import exact, natural
 from upkeep.model.verdicts import Severity
 from upkeep.rules import incidents
+from upkeep.rules.alerts.model import Alert
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.incident_kinds import (
     CHECKS,
@@ -46,12 +47,14 @@ from upkeep.rules.incidents import (
     ShareLink,
     ToldPerson,
 )
+from upkeep.rules.sentences import open_
 from upkeep.services import chain_end
 from upkeep.services.acts import By, HasSchedule, Leader, act, refuse
 from upkeep.services.signing_key import Installation, load_installation
+from upkeep.site.incident_plans import OpensIncident
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
-from upkeep.store import Connection, Store, alerts, findings, own_troubles, records
+from upkeep.store import Connection, Store, alerts, findings, own_troubles, records, run_requests
 from upkeep.store import incidents as stored
 
 STEP_SECONDS = 5.0
@@ -134,6 +137,26 @@ def refuse_act(to: Recording, number: int, said: Acted, by: By, now: datetime) -
         return None, f"{said.act} on {', '.join(said.hosts)}"
 
     act(to.store, by, now, incidents.action_of(said).value, f"incident {number}", do)
+
+
+def ask_act(to: Recording, number: int, said: Acted, by: By, now: datetime) -> int:
+    """Ask for an act on hosts, which whoever has their keys does; return the request's number.
+
+    Raises: UsageError, and writes that down, if it may not be done.
+    """
+
+    def do(db: Connection) -> tuple[int, str]:
+        incident = load(db, to.site, number)
+        who = by.who(to.site.schedule)
+        incidents.refuse(incident, said, who, now, _known(to.site.schedule, now))
+        hosts = ",".join(said.hosts)
+        procedure = next(one for one, act_ in incidents.ACTS.items() if act_ == said.act)
+        asked = run_requests.ask_act(
+            db, to.site.key, procedure, by.name, now, hosts=hosts, incident=number
+        )
+        return asked, f"{said.act} on {hosts}"
+
+    return act(to.store, by, now, incidents.action_of(said).value, f"incident {number}", do)
 
 
 def advance(to: Recording, number: int, by: By, now: datetime) -> Incident:
@@ -425,13 +448,16 @@ class IncidentWorker:
             return False
         with self.store.read() as db:
             fitting = self._fitting(db, site, rules)
-        for alert, kind, severity in fitting:
+        for alert, kind, rule in fitting:
             with self.store.begin() as db:
                 records.hold(db)  # two drivers, or two alerts at once, open one incident
-                self._take(db, self._recording(site), alert, (kind, severity), now)
+                self._take(db, self._recording(site), alert, (kind, rule), now)
         return bool(fitting)
 
-    def _fitting(self, db: Connection, site: Site, rules: Sequence[Any]) -> list[Any]:
+    def _fitting(
+        self, db: Connection, site: Site, rules: Sequence[tuple[str, OpensIncident]]
+    ) -> list[tuple[Alert, str, OpensIncident]]:
+        """Return the alerts that belong to no incident yet and should, each with the rule that says so."""
         there = alerts.open_alerts(db, name(site.key))
         known = stored.claimed(db, [one.id for one in there])
         members: dict[int, set[str]] = {}
@@ -441,31 +467,37 @@ class IncidentWorker:
         for alert in there:
             fits = [(kind, one) for kind, one in rules if one.check in members.get(alert.id, ())]
             if fits and not alert.silenced:
-                kind, rule = min(fits, key=lambda each: each[1].severity)
-                found.append((alert, kind, rule.severity))
+                found.append((alert, *min(fits, key=lambda each: each[1].severity)))
         return found
 
     def _take(
-        self, db: Connection, to: Recording, alert: Any, opens: tuple[str, int], now: datetime
+        self,
+        db: Connection,
+        to: Recording,
+        alert: Alert,
+        by: tuple[str, OpensIncident],
+        now: datetime,
     ) -> None:
-        """Let one alert open an incident, or join one."""
-        from upkeep.services.alerts.messages import headline
-
-        kind, severity = opens
-        what = headline(alert, alerts.members(db, [alert.id]))
+        """Let one alert open an incident, or join the open one. by: its kind, and the rule."""
+        kind, rule = by
+        if stored.claimed(db, [alert.id]):
+            return
+        members = [one for one in alerts.members(db, [alert.id]) if one.check == rule.check]
+        hosts = sorted({one.host for one in members}, key=natural)
+        what = open_(rule.check, hosts, len(members))
         going = [
             one for one in stored.of_site(db, to.site.key) if one.kind == kind and not one.drill
         ]
-        if stored.claimed(db, [alert.id]):
-            return
-        joined = IncidentEntry(now, MACHINE, AlertJoined(alert.id, what, min(alert.opened_at, now)))
         if going:
             incident = locked(db, to.site, going[0].id)
         else:
-            opened = _opened(to.site.schedule, Opening(kind, severity, what), now)
+            opened = _opened(
+                to.site.schedule, Opening(kind, rule.severity, what, ",".join(hosts)), now
+            )
             incident = _open(db, to, IncidentEntry(now, MACHINE, opened), opened)
         if stored.claim_alert(db, alert.id, incident.id):
-            _append(db, to, incident, joined)
+            joined = AlertJoined(alert.id, what, min(alert.opened_at, now))
+            _append(db, to, incident, IncidentEntry(now, MACHINE, joined))
 
     def _look_at_clocks(self, site: Site, now: datetime) -> bool:
         """Tell what is overdue, and record what was sent; return whether anything was recorded."""

@@ -839,6 +839,7 @@ run_request = Table(
     Column("taken_at", Moment),
     Column("run_id", Integer),
     Column("message", Text, nullable=False),  # why there is no run
+    Column("incident_id", Integer),  # of an act on hosts
     Index(None, "taken_at"),
     sqlite_autoincrement=True,
 )

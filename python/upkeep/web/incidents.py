@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -11,8 +12,11 @@ from starlette.responses import Response
 from upkeep.model.errors import UsageError
 from upkeep.rules.actions import Action
 from upkeep.rules.incidents import (
+    ACTS,
+    BEGUN,
     LONGEST_LINK,
     NAMES,
+    Acted,
     Assigned,
     Closed,
     FollowUpAdded,
@@ -203,6 +207,37 @@ def _revoked(ask: Ask) -> Said:
     return LinkRevoked(int(link))
 
 
+def ask_act(ask: Ask) -> Response:
+    """Ask for an act on hosts, whose names were typed twice; the driver does it, as a run."""
+    number = the_incident(ask).id
+    try:
+        request = incidents.ask_act(_recording(ask), number, _acted(ask), _by(ask), ask.now)
+    except UsageError as exc:
+        return show_incident(ask, message=f"Nothing was asked for: {exc}.", status=422)
+    return go_to(f"/requests/{request}")
+
+
+def _acted(ask: Ask) -> Acted:
+    """Return what is asked for.
+
+    Raises: UsageError for what cannot be meant.
+    """
+    act = ask.form.get("act", "")
+    names, again = (_hosts(ask.form.get(one, "")) for one in ("hosts", "confirm"))
+    if act not in ACTS.values():
+        raise UsageError("choose what to do: isolate or release")
+    if not names:
+        raise UsageError("name the hosts")
+    if act == "isolate" and names != again:
+        raise UsageError("repeat the names of all these hosts to confirm it")
+    return Acted(act, names, BEGUN)
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """Return the names in a text, in one order."""
+    return tuple(sorted({one for one in re.split(r"[\s,]+", text) if one}))
+
+
 def advance(ask: Ask) -> Response:
     """Begin the next phase."""
     number = the_incident(ask).id
@@ -283,6 +318,7 @@ ROUTES = (
     _post("step", WORK, _entering(_step)),
     _post("note", WORK, _entering(lambda ask: Noted(ask.form.get("text", "")))),
     _post("assign", WORK, _entering(_assigned)),
+    _post("act", Action.CONTAIN_INCIDENT, ask_act),
     _post("advance", WORK, advance),
     _post(
         "hand-over",

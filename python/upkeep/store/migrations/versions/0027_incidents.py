@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_incident_alert")),
     )
     op.create_index(op.f("ix_incident_alert_incident_id"), "incident_alert", ["incident_id"])
+    op.add_column("run_request", sa.Column("incident_id", sa.Integer(), nullable=True))
     sqlite = op.get_bind().dialect.name == "sqlite"
     for statement in _on_sqlite() if sqlite else _on_postgresql():
         op.execute(sa.text(statement))
