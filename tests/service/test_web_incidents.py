@@ -25,6 +25,7 @@ from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
 
 SCHEDULE: dict[str, Any] = {
+    "time_zone": "Europe/Berlin",
     "procedures": {"plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"}},
     "people": {"ann": {"name": "Ann"}, "bob": {"name": "Bob"}},
     "teams": {"ops": {"title": "Operations", "members": ["ann", "bob"]}},
@@ -110,6 +111,7 @@ def test_from_the_opening_to_the_end(site: Reviewed, visit: Any) -> None:
         done(ann.act("/incidents/1/step", step=step, text="seen to"))
     done(ann.act("/incidents/1/advance"))
     site.now += timedelta(minutes=70)
+    ann, bob = visit("ann"), visit("bob")  # nobody was there for longer than a session lasts
     assert "overdue for 10 min" in said_on(ann.get("/incidents/1"))
     done(ann.act("/incidents/1/step", step="scope", how="skip", text="not known yet"))
     done(ann.act("/incidents/1/hand-over", to="bob", summary="web1 is isolated"))
@@ -330,6 +332,7 @@ def test_an_incident_is_opened_worked_through_and_closed_by_keyboard(
         page.keyboard.press("Enter")
         page.wait_for_selector("#stand:has-text('Closed')")
         assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         page.goto(where + "/incidents?all=1")
         assert violations(page) == []
     finally:

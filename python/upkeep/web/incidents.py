@@ -289,7 +289,8 @@ def _recording(ask: Ask) -> Recording:
     """Return where the site's incidents are recorded; without a schedule that can be read there are no phases."""
     if ask.setting.schedule() is None:
         raise PageError(409, "Nothing can be entered while the schedule cannot be read.")
-    return Recording(ask.store, _place(ask), ask.installation, ask.setting.folder)
+    folder = ask.setting.folder or ask.setting.site
+    return Recording(ask.store, _place(ask), ask.installation, folder)
 
 
 def _place(ask: Ask) -> SiteAsRead:
