@@ -144,7 +144,6 @@ ABSENT = {
     "/incidents/{id:int}",
     "/incidents/{id:int}/told.csv",
     "/api/incidents/{id:int}",
-    "/outside/{id:int}/{token}",
     "/baselines/series",
     "/restores/{id:int}",
     "/api/restores/{id:int}",

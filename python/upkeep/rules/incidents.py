@@ -384,8 +384,10 @@ class Incident:
 
     @property
     def response(self) -> timedelta | None:
-        """From then to the first act of a person; None while there is none."""
-        return self.first_act.at - self.seen_at if self.first_act else None
+        """From then to the first act of a person, never less than nothing; None while there is none."""
+        if self.first_act is None:
+            return None
+        return max(self.first_act.at - self.seen_at, timedelta())
 
     @property
     def commander(self) -> str:
