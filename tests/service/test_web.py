@@ -129,7 +129,7 @@ def setting(filled: Copies[None]) -> Iterator[Setting]:
 
 # --- who may what ----------------------------------------------------------------------------------------------------
 EXAMPLES = {
-    "name": "spare", "sha256": "0" * 64, "host:path": "db1", "id:int": "1", "id": "1",
+    "name": "spare", "sha256": "0" * 64, "host:path": "db1", "id:int": "1", "id": "1", "token": "none",
 }  # fmt: skip
 # Of which there is none in these tests.
 ABSENT = {
@@ -141,6 +141,9 @@ ABSENT = {
     "/reviews/{id:int}/files/{sha256}",
     "/api/reviews/{id:int}",
     "/waivers/{id:int}",
+    "/incidents/{id:int}",
+    "/incidents/{id:int}/told.csv",
+    "/api/incidents/{id:int}",
     "/baselines/series",
     "/restores/{id:int}",
     "/api/restores/{id:int}",
@@ -152,6 +155,7 @@ OPEN = {
     ("GET", "/static/{name}"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
+    ("GET", "/outside/{id:int}/{token}"),
 }
 # Which of them each role may not, written out: a slip in the table of routes shows here.
 FOR_ADMINS = {
@@ -162,6 +166,7 @@ FOR_APPROVERS = {
     ("GET", "/acts"), ("GET", "/api/acts"),
     ("POST", "/reviews/{id:int}/sign"), ("POST", "/reviews/{id:int}/hand-over"), ("POST", "/reviews/{id:int}/renew"),
     ("POST", "/waivers/{id:int}/approve"), ("POST", "/silences/{id:int}/approve"), ("POST", "/baselines/series"),
+    ("POST", "/incidents/{id:int}/close"), ("POST", "/incidents/{id:int}/share"), ("POST", "/incidents/{id:int}/unshare"),
 }  # fmt: skip
 FOR_OPERATORS = {
     ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),
@@ -169,6 +174,10 @@ FOR_OPERATORS = {
     ("POST", "/api/alerts/{id:int}/unacknowledge"), ("POST", "/silences"),
     ("POST", "/silences/{id:int}/end"), ("POST", "/oncall"), ("POST", "/oncall/{id:int}/end"),
     ("GET", "/waivers/new"), ("POST", "/waivers/new"), ("POST", "/waivers/{id:int}/revoke"),
+    ("GET", "/incidents/new"), ("POST", "/incidents/new"), ("POST", "/incidents/{id:int}/act"), ("POST", "/incidents/{id:int}/step"),
+    ("POST", "/incidents/{id:int}/note"), ("POST", "/incidents/{id:int}/assign"),
+    ("POST", "/incidents/{id:int}/advance"), ("POST", "/incidents/{id:int}/hand-over"),
+    ("POST", "/incidents/{id:int}/told"), ("POST", "/incidents/{id:int}/follow-up"),
 }  # fmt: skip
 
 

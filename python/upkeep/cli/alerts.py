@@ -30,6 +30,7 @@ from upkeep.services.acts import By
 from upkeep.services.alerts import channels, messages
 from upkeep.services.alerts.calendar import SiteCalendar
 from upkeep.services.alerts.channels import Parcel
+from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.store.silences import NewOverride
@@ -206,7 +207,8 @@ def acknowledge(
         until = later(now, lasts, "--for") if lasts else now + usual
         by = _by(site, store, Action.ACKNOWLEDGE, " ".join(map(str, alert)))
         for number in alert:
-            silencing.acknowledge(store, site, number, until, note, by, now)
+            said = silencing.Acknowledgement(until, note, lambda: load_installation(site.settings))
+            silencing.acknowledge(store, site, number, said, by, now)
             view.say_acknowledged(_err(), number, by.name, until, site.schedule.time_zone)
 
 

@@ -12,6 +12,7 @@ import yaml
 from upkeep.model import clock, stored_text
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
+from upkeep.site.incident_plans import KINDS
 from upkeep.site.site import SCHEDULE, load_site, settings_of
 from upkeep.store import (
     Connection,
@@ -19,6 +20,7 @@ from upkeep.store import (
     absent,
     alerts,
     findings,
+    incidents,
     restores,
     runs,
     silences,
@@ -115,6 +117,19 @@ def _reviews(_current: str, site: str) -> Iterator[Candidate]:
     with _stored(site) as (db, key):
         for one in stored_reviews.open_ones(db, key, None)[:NEWEST]:
             yield str(one.id), one.title
+
+
+def _incidents(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in incidents.of_site(db, key)[:NEWEST]:
+            yield str(one.id), f"drill, {one.kind}" if one.drill else one.kind
+
+
+def _steps(_current: str, site: str) -> Iterator[Candidate]:
+    with _stored(site) as (db, key):
+        for one in incidents.of_site(db, key)[:NEWEST]:
+            for step in incidents.load(db, one.id).open_steps():
+                yield step.id, step.title
 
 
 def _waivers(_current: str, site: str) -> Iterator[Candidate]:
@@ -218,6 +233,12 @@ VALUES: Mapping[str, Callable[[str, str], Iterator[Candidate]]] = {
     "RUN": _runs,
     "ALERT": _alerts,
     "REVIEW": _reviews,
+    "INCIDENT": _incidents,
+    "STEP": _steps,
+    "incident open KIND": _words(*KINDS),
+    "--commander": _people,
+    "--scribe": _people,
+    "--to": _people,
     "WAIVER": _waivers,
     "waiver approve WAIVER": _requested_waivers,
     "FINDING": _findings,

@@ -18,6 +18,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "What is kept": (
         "finding",
         "alert",
+        "incident",
         "silence",
         "review",
         "waiver",
@@ -43,6 +44,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("doctor", "Find what stands in the way, and say what to do."),
     "finding": ("findings", "What is wrong now, and since when."),
     "alert": ("alerts", "What people were notified of; acknowledge it."),
+    "incident": ("incidents", "Incidents: their clocks, steps and record."),
+    "incident isolate": ("incident_acts", "Isolate hosts of an incident from the network."),
+    "incident release": ("incident_acts", "Release hosts from their isolation."),
     "silence": ("alerts", "Silence findings for a time."),
     "review": ("reviews", "What people must review and sign."),
     "waiver": ("waivers", "Failures that are accepted for a time."),

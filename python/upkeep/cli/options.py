@@ -21,6 +21,7 @@ LISTS = {
     "run": "upkeep run list",
     "finding": "upkeep finding list --all",
     "alert": "upkeep alert list --all",
+    "incident": "upkeep incident list --all",
     "silence": "upkeep silence list",
     "review": "upkeep review list --all",
     "waiver": "upkeep waiver list --all",

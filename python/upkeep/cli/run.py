@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -80,8 +80,12 @@ def run_task(
     as_json: bool,
     quiet: bool,
     given: Sequence[str] = (),
+    ended: Callable[[int], object] = lambda _run: None,
 ) -> int:
-    """Run the task, print how it stands, write the report; return the exit status. given: the check's parameters."""
+    """Run the task, print how it stands, write the report; return the exit status.
+
+    given: the check's parameters. ended: is told the run's number as soon as it has ended.
+    """
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()  # before the run's own time is the newest
     out, errors = Screen(sys.stdout), Screen(sys.stderr)
@@ -94,6 +98,7 @@ def run_task(
     with RunView(out, progress, site=site.name, quiet=as_json or quiet) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
+    ended(run_id)
     try:
         prove_checks(store, site.key, run_id, keeper.now(), site.settings.state)
     except StoreError as exc:  # what the run has found is shown all the same

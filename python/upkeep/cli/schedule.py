@@ -26,7 +26,7 @@ from upkeep.rules.actions import Action
 from upkeep.rules.coverage import coverage
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.simulate import simulate
-from upkeep.services import inventory_lint, requirement_lint
+from upkeep.services import incident_lint, inventory_lint, requirement_lint
 from upkeep.services.schedule_lint import Remark, lint
 from upkeep.site.inventory import read_static
 from upkeep.site.schedule_file import Procedure
@@ -202,6 +202,7 @@ def lint_schedule(inventory: SiteOption = "", quiet: Quiet = False, as_json: Jso
     file = parse(site.folder / SCHEDULE, site.text) if own else None
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
     remarks += requirement_lint.lint(site.schedule, CommandsAndPages(), file)
+    remarks += incident_lint.lint(site.schedule, CommandsAndPages(), file)
     remarks += _of_inventory(site, file)
     if quiet and not remarks:
         return 0

@@ -43,6 +43,11 @@ class Action(Enum):
     HAND_OVER = "hand review over"
     HAND_OVER_ANY = "hand any review over"
     ACCEPT_BASELINE = "accept baseline"
+    OPEN_INCIDENT = "open incident"
+    WORK_ON_INCIDENT = "work on incident"
+    CONTAIN_INCIDENT = "contain incident"
+    SHARE_INCIDENT = "share incident"
+    CLOSE_INCIDENT = "close incident"
     ADD_USER = "add user"
     SET_ROLE = "set role"
     SET_PERSON = "set person"
@@ -118,6 +123,11 @@ RULES = {
     Action.HAND_OVER: Permission(_APPROVERS, Needs.ALWAYS, "hand over reviews"),
     Action.HAND_OVER_ANY: Permission(_ADMINS, Needs.ALWAYS, "hand over reviews of others"),
     Action.ACCEPT_BASELINE: Permission(_APPROVERS, Needs.ALWAYS, "accept baselines"),
+    Action.OPEN_INCIDENT: Permission(_OPERATORS, Needs.USER, "open incidents"),
+    Action.WORK_ON_INCIDENT: Permission(_OPERATORS, Needs.USER, "work on incidents"),
+    Action.CONTAIN_INCIDENT: Permission(_OPERATORS, Needs.ALWAYS, "isolate and release hosts"),
+    Action.SHARE_INCIDENT: Permission(_APPROVERS, Needs.ALWAYS, "share incidents with outsiders"),
+    Action.CLOSE_INCIDENT: Permission(_APPROVERS, Needs.ALWAYS, "close incidents"),
     Action.ADD_USER: Permission(_ADMINS, Needs.USER, "add users"),
     Action.SET_ROLE: Permission(_ADMINS, Needs.USER, "set roles"),
     Action.SET_PERSON: Permission(_ADMINS, Needs.USER, "say which person a user is"),

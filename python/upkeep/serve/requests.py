@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
+from upkeep.rules.incidents import ACTS
 from upkeep.site import settings
 from upkeep.site.site import Site, absolute
 from upkeep.store import Store, run_requests
@@ -61,18 +62,17 @@ class Requested:
         with self.store.begin() as db:
             if not run_requests.take(db, one.id, now):
                 return
-        arguments = ["run"]
-        if self.inventory:
-            arguments += ["-i", absolute(self.inventory)]
-        if one.host_limit:
-            arguments += [f"--limit={one.host_limit}"]
-        arguments += [
-            f"--request={one.id}",
-            "--",
-            one.procedure,
-        ]  # it comes from a page: a name, never an option
-        run = child.start_upkeep(arguments, settings.told(), grace=GRACE_SECONDS)
+        run = child.start_upkeep(self._arguments(one), settings.told(), grace=GRACE_SECONDS)
         self._children.append(_AskedRun(one, run))
+
+    def _arguments(self, one: run_requests.RunRequest) -> list[str]:
+        """Return the command that does it. What comes from a page is a name, never an option."""
+        site = ["-i", absolute(self.inventory)] if self.inventory else []
+        if one.incident_id is not None:
+            asked = [f"--hosts={one.host_limit}", f"--request={one.id}"]
+            return ["incident", ACTS[one.procedure], *site, *asked, "--", str(one.incident_id)]
+        limit = [f"--limit={one.host_limit}"] if one.host_limit else []
+        return ["run", *site, *limit, f"--request={one.id}", "--", one.procedure]
 
     def _look_after(self, one: _AskedRun) -> None:
         """When it has ended, say why it became no run, if it did not: a run says itself that it was asked for."""

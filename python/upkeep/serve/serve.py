@@ -420,6 +420,7 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
     from upkeep.services.alerts.alerter import Alerter
     from upkeep.services.alerts.sender import Sender
     from upkeep.services.chain_watch import ChainWatch
+    from upkeep.services.incidents import IncidentWorker
     from upkeep.services.reviews import Reviews
     from upkeep.services.waivers import WaiverWorker
 
@@ -433,7 +434,11 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
         Sender(store, scheduler.site),
     ]
     following = [Following(one, scheduler) for one in telling]
-    led: list[Steppable] = [Reviews(store, scheduler), WaiverWorker(store, scheduler)]
+    led: list[Steppable] = [
+        Reviews(store, scheduler),
+        WaiverWorker(store, scheduler),
+        IncidentWorker(store, scheduler),
+    ]
     return [requested, scheduler, *led, ChainWatch(store, scheduler), *following]
 
 

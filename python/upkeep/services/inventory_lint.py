@@ -90,6 +90,7 @@ def lint(
         *_of_patterns(schedule, inventory),
         *_of_severities(schedule, inventory),
         *_of_owners(schedule, inventory),
+        *_of_drill_hosts(schedule, inventory),
         *_of_nobody(inventory),
         *disagreements(inventory),
         *_of_sources(inventory),
@@ -147,6 +148,16 @@ def _of_owners(schedule: Schedule, inventory: KnownInventory) -> Iterator[Remark
             text = f"no host is in the group {rule.group!r}{_meant(rule.group, groups)}"
             key: Key = ("alerts", "owners", index, "group")
             yield Remark(f"owner {index + 1}", "no host", text, inventory.graph, key=key)
+
+
+def _of_drill_hosts(schedule: Schedule, inventory: KnownInventory) -> Iterator[Remark]:
+    """Yield the hosts of drills that the inventory does not have."""
+    groups = inventory.groups
+    for index, host in enumerate(schedule.incidents.drill_hosts if groups.hosts else ()):
+        if host not in groups.hosts:
+            text = f"the inventory has no such host: {host!r}{nearest(host, groups.hosts)}"
+            key: Key = ("incidents", "drill_hosts", index)
+            yield Remark("drill hosts", "no host", text, inventory.graph, key=key)
 
 
 def _of_nobody(inventory: KnownInventory) -> Iterator[Remark]:

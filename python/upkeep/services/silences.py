@@ -5,7 +5,8 @@ What is decided is in rules/silences.py; what is kept, in store/silences.py and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,8 +18,9 @@ from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
 from upkeep.rules.silences import Known, Silence, SilenceScope
 from upkeep.rules.width import Width
-from upkeep.services import waivers
+from upkeep.services import chain_end, incidents, waivers
 from upkeep.services.acts import By, HasSchedule, act, known_as, refuse
+from upkeep.services.signing_key import Installation
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
@@ -147,34 +149,44 @@ def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> 
     act(store, by, now, "end silence", str(number), do)
 
 
+@dataclass(frozen=True)
+class Acknowledgement:
+    """What somebody says who takes care of an alert.
+
+    installation: gives the key that signs the entry, where the alert calls people to an incident.
+    """
+
+    until: datetime
+    note: str
+    installation: Callable[[], Installation]
+
+
 def acknowledge(
-    store: Store,
-    site: HasSchedule,
-    number: int,
-    until: datetime,
-    note: str,
-    by: By,
-    now: datetime,
+    store: Store, site: HasSchedule, number: int, said: Acknowledgement, by: By, now: datetime
 ) -> None:
     """Record that somebody has an alert, for no longer than a silence may last.
 
+    Of an alert that calls people to an incident, it is an entry of the incident too.
     Raises: UsageError, and writes that down, if that cannot be.
     """
 
-    def do(db: Connection) -> tuple[None, str]:
+    def do(db: Connection) -> tuple[bool, str]:
         who = by.who(site.schedule)
         limit = max(
             longest(site.schedule), timedelta(seconds=site.schedule.alerts.acknowledged_for)
         )
         refuse(
             silences.refuse_actor(who, Action.ACKNOWLEDGE, own=False)
-            or silences.refuse_end("an acknowledgement", until, limit, now)
+            or silences.refuse_end("an acknowledgement", said.until, limit, now)
         )
-        local = until.astimezone(ZoneInfo(site.schedule.time_zone))
-        alerts.acknowledge(db, number, by.name, now, local, note)
-        return None, f"until {exact(local)}" + (f": {note}" if note else "")
+        local = said.until.astimezone(ZoneInfo(site.schedule.time_zone))
+        alerts.acknowledge(db, number, by.name, now, local, said.note)
+        entry = incidents.acknowledgement(by, site.schedule, number, said.note, now)
+        entered = incidents.acknowledged(db, site, number, entry, said.installation)
+        return entered, f"until {exact(local)}" + (f": {said.note}" if said.note else "")
 
-    act(store, by, now, "acknowledge alert", str(number), do)
+    if act(store, by, now, "acknowledge alert", str(number), do):
+        chain_end.note(said.installation().folder, store)
 
 
 def unacknowledge(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> None:

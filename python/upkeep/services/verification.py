@@ -7,15 +7,19 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from upkeep.model.text import counted
-from upkeep.rules import review_chain, reviews
+from upkeep.rules import incident_chain, review_chain, reviews
+from upkeep.rules.incident_chain import KnownIncidents
+from upkeep.rules.incidents import RECORD, entry_of
 from upkeep.rules.review_chain import KnownReviews, RecordEvent
 from upkeep.rules.reviews import Signature
 from upkeep.rules.signatures import Signed, broken, holds
 from upkeep.services import chain_end
 from upkeep.services.chain_end import End
 from upkeep.store import Connection, files, records, review_evidence, review_records
+from upkeep.store import incidents as stored_incidents
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import UNREADABLE, KeptReview
 
@@ -34,6 +38,7 @@ def problems_of(
     yield from broken(_each(kept, go_on), trusted)
     yield from chain_end.missing(end, (one.signed for one in kept))
     known = KnownReviews()
+    incidents = _Incidents()
     signed: dict[str, list[Signature]] = {}
     damaged: set[str] = set()
     seen: set[str] = set()
@@ -42,9 +47,10 @@ def problems_of(
         place = f"record {one.signed.number}"
         try:
             event, named, made = _read(db, one.signed)
-            said = list(review_chain.follow(known, event))
+            said = [*review_chain.follow(known, event), *incidents.follow(event)]
         except UNREADABLE:
-            damaged |= _named_by(one)
+            incidents.damaged |= _named_by(one) if one.kind == RECORD else set()
+            damaged |= _named_by(one) if one.kind != RECORD else set()
             if holds(one.signed.key, one.signed.text, one.signed.signature):
                 yield f"{place}: it was signed, but this program does not know its content"
             continue
@@ -63,10 +69,33 @@ def problems_of(
         yield f"review {number}: its row cannot be read; this program did not write it like this"
     rows = [(one.terms, bool(one.closed_at)) for one in kept_reviews]
     yield from review_chain.against(known, rows, damaged)
+    rows_of_incidents = stored_incidents.everything(db)
+    yield from incident_chain.against(incidents.known, rows_of_incidents, incidents.damaged)
     for review in kept_reviews:
         if str(review.id) in damaged:
             continue  # what its records say is not known
         yield from _unlike_signed(review, signed.get(str(review.id), []))
+
+
+@dataclass
+class _Incidents:
+    """What the records say of incidents. damaged: the numbers of those of which a record cannot be read."""
+
+    known: KnownIncidents = field(default_factory=KnownIncidents)
+    damaged: set[str] = field(default_factory=set)
+
+    def follow(self, event: RecordEvent) -> Iterator[str]:
+        """Take a record in; yield what it says of incidents that the records before it do not allow."""
+        if event.kind == RECORD:
+            entry = entry_of(event.record)
+            yield from incident_chain.follow(
+                self.known,
+                event.about,
+                str(event.record["site"]),
+                replace(entry, number=event.number),
+            )
+        elif event.kind == review_chain.RENAMED:
+            self.known.rename(event.record)
 
 
 def _each(kept: Sequence[records.KeptRecord], go_on: Callable[[], object]) -> Iterator[Signed]:

@@ -39,6 +39,7 @@ from upkeep.site.fields import (
     Variable,
     Zone,
 )
+from upkeep.site.incident_plans import Incidents, wrong_plans
 from upkeep.site.requirements import Requirement, RowId, why_not_set
 from upkeep.site.schedule_part import Part
 from upkeep.site.yaml_file import Key, YamlFile, parse, read
@@ -444,6 +445,7 @@ class Schedule(Part):
     channels: dict[Id, Channel] = Field(default={})
     alerts: Alerts = Field(default=Alerts())
     waivers: Waivers = Field(default=Waivers())
+    incidents: Incidents = Field(default=Incidents())
     requirements: dict[RowId, Requirement] = Field(
         default={},
         description="The rows that the site must cover, by the ids that `covers` names.",
@@ -592,6 +594,7 @@ def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
         at = ("alerts", "owners", index)
         yield from missing((*at, "team"), rule.team, "team", schedule.teams)
         yield from _broken_owner(schedule, index, rule)
+    yield from wrong_plans(schedule.incidents, schedule.teams)
     yield from _broken_settings(schedule)
 
 

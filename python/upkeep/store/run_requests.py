@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -15,8 +17,8 @@ from upkeep.store import tables
 class RunRequest:
     """Somebody asks for a run.
 
-    site: as runs have it. restart_of: the run that is to be done again. run_id: what became of it; message: why
-    nothing did.
+    site: as runs have it. restart_of: the run that is to be done again. incident_id: of an act on hosts, its incident.
+    run_id: what became of it; message: why nothing did.
     """
 
     id: int
@@ -29,6 +31,7 @@ class RunRequest:
     taken_at: datetime | None
     run_id: int | None
     message: str
+    incident_id: int | None = None
 
 
 def ask(
@@ -42,10 +45,21 @@ def ask(
     restart_of: int | None = None,
 ) -> int:
     """Record that somebody asks for a run; return the request's number."""
+    asked = {"site": name(site), "procedure": procedure, "host_limit": shown(limit)}
+    return _add(db, {**asked, "restart_of": restart_of, "asked_by": by, "asked_at": at})
+
+
+def ask_act(
+    db: Connection, site: str, procedure: str, by: str, at: datetime, *, hosts: str, incident: int
+) -> int:
+    """Record that somebody asks for an act on hosts of an incident; return the request's number."""
+    asked = {"site": name(site), "procedure": procedure, "host_limit": shown(hosts)}
+    return _add(db, {**asked, "incident_id": incident, "asked_by": by, "asked_at": at})
+
+
+def _add(db: Connection, values: Mapping[str, Any]) -> int:
     table = tables.run_request
-    values = {"site": name(site), "procedure": procedure, "host_limit": shown(limit)}
-    values |= {"asked_by": by, "message": ""}
-    made = insert(table).values(restart_of=restart_of, asked_at=at, **values).returning(table.c.id)
+    made = insert(table).values({**values, "message": ""}).returning(table.c.id)
     return int(db.execute(made).scalar_one())
 
 

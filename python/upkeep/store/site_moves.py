@@ -36,7 +36,7 @@ from upkeep.store.engine.statements import batched
 from upkeep.store.engine.statements import insert as insert_or
 from upkeep.store.runs import RUNNING
 
-FIXED = ("review", "waiver")
+FIXED = ("review", "waiver", "incident")
 """Tables whose trigger `<table>_fixed` refuses another site."""
 MOVED = "moved"
 

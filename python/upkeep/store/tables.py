@@ -839,6 +839,7 @@ run_request = Table(
     Column("taken_at", Moment),
     Column("run_id", Integer),
     Column("message", Text, nullable=False),  # why there is no run
+    Column("incident_id", Integer),  # of an act on hosts
     Index(None, "taken_at"),
     sqlite_autoincrement=True,
 )
@@ -931,4 +932,29 @@ waiver = Table(
     Column("used_at", Moment),
     Index(None, "site", "ends_at"),
     sqlite_autoincrement=True,
+)
+
+# --- incidents -------------------------------------------------------------------------------------------------------
+incident = Table(
+    # What lists and locks need of it; all else is in its records of the chain. Never deleted: a trigger refuses it.
+    "incident",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    Column("owed", Integer, nullable=False),  # follow-ups that are not done
+    Index(None, "site", "closed_at"),
+    sqlite_autoincrement=True,
+)
+
+incident_alert = Table(
+    # Which alert belongs to which incident: an alert opens one, or joins one, once.
+    "incident_alert",
+    metadata,
+    Column("alert_id", Integer, primary_key=True, autoincrement=False),
+    Column("incident_id", ForeignKey("incident.id"), nullable=False),
+    Index(None, "incident_id"),
 )

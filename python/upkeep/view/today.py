@@ -16,6 +16,7 @@ from upkeep.model.text import age, ago, counted, exact, thousands, wrap
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.blindness import Spot
+from upkeep.rules.incidents import Incident
 from upkeep.rules.reviews import people_of, title_of
 from upkeep.rules.trouble_groups import Told, TroubleGroup, causes_first, grouped
 from upkeep.rules.waivers import WaiverState
@@ -26,6 +27,7 @@ from upkeep.store import (
     Connection,
     alerts,
     findings,
+    incidents,
     occurrences,
     run_requests,
     runs,
@@ -35,6 +37,7 @@ from upkeep.store import (
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
 from upkeep.view.alerts import kind_of
+from upkeep.view.incidents import print_incidents
 from upkeep.view.json import finding_document
 from upkeep.view.lists import Column, print_columns
 from upkeep.view.model import Counts, RunSummary, Trouble
@@ -119,9 +122,9 @@ class Approval:
 class Today:
     """How a site stands.
 
-    worst: findings; raised: the severity that the site gives some of them for alerts, by their numbers; blind: checks
-    that cannot be done, and no finding says so yet; badly: the newest run of each procedure that failed; alerts: those
-    that nobody has acknowledged, each with its headline.
+    incidents: those that are open, the newest first; worst: findings; raised: the severity that the site gives some of
+    them for alerts, by their numbers; blind: checks that cannot be done, and no finding says so yet; badly: the newest
+    run of each procedure that failed; alerts: those that nobody has acknowledged, each with its headline.
     """
 
     headline: str
@@ -135,6 +138,7 @@ class Today:
     asked: list[run_requests.RunRequest]
     badly: list[RunSummary]
     newest: list[RunSummary]
+    incidents: list[Incident]
     coming: list[Upcoming]
     late: list[Occurrence]
     debts: list[Debt]
@@ -161,7 +165,7 @@ class Today:
     @property
     def live(self) -> bool:
         """Whether there is something to watch."""
-        return bool(self.running or self.asked)
+        return bool(self.running or self.asked or self.incidents)
 
 
 # --- what there is ---------------------------------------------------------------------------------------------------
@@ -215,6 +219,7 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
         asked=run_requests.waiting(db, site or None),
         badly=sorted(badly, key=lambda one: one.started_at, reverse=True),
         newest=[of_run(db, one) for one in ended],
+        incidents=[incidents.load(db, one.id) for one in incidents.of_site(db, site)[:LISTED]],
         coming=list(viewer.coming[:COMING]),
         late=late_ones(db, site, viewer.now),
         debts=occurrences.debts(db, site),
@@ -355,6 +360,7 @@ def today_document(found: Today) -> dict[str, Any]:
         "worst": [finding_document(one) for one in worst[:WORST]],
         "running": [one.id for one in found.running],
         "did_not_end_well": [one.id for one in found.badly],
+        "incidents": [one.id for one in found.incidents],
         "alerts": [one.id for one, _headline in found.alerts],
         "reviews": [one.review.id for one in found.owed.rows],
         "to_approve": [{"kind": one.noun, "id": one.id} for one in found.approvals],
@@ -388,6 +394,7 @@ def print_today(
         if found.newest:
             first = f"See what there is and can be reached: {command('doctor', site=site)}"
         screen.line(screen.text(first))
+    _print_incidents(screen, found, zone, now, site)
     _print_alerts(screen, found, now, site)
     _print_worst(screen, found, site)
     _print_blind(screen, found)
@@ -408,6 +415,17 @@ def _more(screen: Screen, left: int, see: str) -> None:
     """Say how many are not shown, and what shows them."""
     if left > 0:
         screen.line(f"and {thousands(left)} more: {screen.text(see)}")
+
+
+def _print_incidents(
+    screen: Screen, found: Today, zone: ZoneInfo, now: datetime, site: str
+) -> None:
+    if not found.incidents:
+        return
+    _head(screen, "Open incidents")
+    print_incidents(screen, found.incidents, zone, now, site)
+    number = str(found.incidents[0].id)
+    screen.line(f"Next: {screen.text(command('incident', 'status', number, site=site))}")
 
 
 def _print_alerts(screen: Screen, found: Today, now: datetime, site: str) -> None:

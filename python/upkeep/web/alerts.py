@@ -181,11 +181,8 @@ def acknowledge(ask: Ask) -> Response:
     with ask.store.read() as db:
         the_alert(ask, db, number)
     note = ask.form.get("note", "").strip()[:NOTE_CHARACTERS]
-    _try(
-        lambda: silencing.acknowledge(
-            ask.store, _place(ask), number, until, note, _by(ask), ask.now
-        )
-    )
+    said = silencing.Acknowledgement(until, note, lambda: ask.installation)
+    _try(lambda: silencing.acknowledge(ask.store, _place(ask), number, said, _by(ask), ask.now))
     return go_to(f"/alerts/{number}")
 
 

@@ -11,11 +11,13 @@ from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.store import acts, answers, clocks, run_requests, runs
 from upkeep.store import alerts as stored_alerts
+from upkeep.view.incidents import entry_document, incident_document, told_of
 from upkeep.view.json import (
     alert_document,
     completion_document,
     dumps,
     finding_document,
+    plain,
     review_document,
     run_document,
     whole_review_document,
@@ -23,7 +25,7 @@ from upkeep.view.json import (
 from upkeep.view.restores import restore_document, standing_document
 from upkeep.view.stored import hosts_of, of_run
 from upkeep.view.today import today_document
-from upkeep.web import alerts, completion, restores, reviews, waivers
+from upkeep.web import alerts, completion, incidents, restores, reviews, waivers
 from upkeep.web import runs as pages
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -118,6 +120,22 @@ def show_waivers(ask: Ask) -> Response:
     return _json({"waivers": waivers.documents(ask)})
 
 
+def show_incidents(ask: Ask) -> Response:
+    """Give the open incidents, or all, the newest first."""
+    found, more = incidents.list_incidents(ask)
+    documents = [incident_document(one, ask.now) for one in found]
+    return _json({"incidents": documents, "more": more})
+
+
+def show_incident(ask: Ask) -> Response:
+    """Give an incident, with its record and notifications."""
+    found = incidents.the_incident(ask)
+    document = incident_document(found, ask.now)
+    document["entries"] = [entry_document(one) for one in found.entries]
+    document["told"] = plain(told_of(found))
+    return _json({"incident": document})
+
+
 def show_restores(ask: Ask) -> Response:
     """Give verifications of backups, newest first; the header Link says where the next page is."""
     found, older = restores.list_restores(ask)
@@ -187,6 +205,8 @@ ROUTES = (
     Route(GET, "/api/reviews", Action.LOOK, show_reviews),
     Route(GET, "/api/reviews/{id:int}", Action.LOOK, show_review),
     Route(GET, "/api/waivers", Action.LOOK, show_waivers),
+    Route(GET, "/api/incidents", Action.LOOK, show_incidents),
+    Route(GET, "/api/incidents/{id:int}", Action.LOOK, show_incident),
     Route(GET, "/api/restores", Action.LOOK, show_restores),
     Route(GET, "/api/restores/{id:int}", Action.LOOK, show_restore),
     Route(GET, "/api/completion", Action.LOOK, show_completion),

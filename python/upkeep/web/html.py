@@ -27,7 +27,7 @@ from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, w
 from upkeep.rules.trouble_groups import Order, grouped, in_order
 from upkeep.services.reviews import MOST_TEXT
 from upkeep.store.page_queries import UNKNOWN_RANK
-from upkeep.view import html, reviews
+from upkeep.view import html, incidents, reviews
 from upkeep.view.cells import fitted
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
@@ -45,6 +45,7 @@ HOSTS_LINKED = 5
 NAVIGATION = (
     ("/", "Today", Action.LOOK),
     ("/alerts", "Alerts", Action.LOOK),
+    ("/incidents", "Incidents", Action.LOOK),
     ("/reviews", "Reviews", Action.LOOK),
     ("/runs", "Runs", Action.LOOK),
     ("/findings", "Findings", Action.LOOK),
@@ -192,6 +193,7 @@ def _environment() -> Environment:
         "MOST_TEXT": MOST_TEXT,
         "signers_head": reviews.signers_head,
         "severity_word": severity_word,
+        "incident_view": incidents,
         "stands_words": reviews.stands_words,
         "target_state": targets.state_of,
         "link": link,

@@ -28,10 +28,9 @@ from upkeep.rules.reviews import (
     refuse_hand_over,
     title_of,
 )
-from upkeep.services import actors, reviews
-from upkeep.services.acts import Proved, signer_of
+from upkeep.services import reviews
+from upkeep.services.acts import signer_of
 from upkeep.services.reviews import Given
-from upkeep.services.signing_key import Installation
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence, users
 from upkeep.store import reviews as stored
@@ -46,7 +45,8 @@ from upkeep.view.reviews import (
     waits_words,
 )
 from upkeep.web.html import go_to, page
-from upkeep.web.routing import GET, POST, Ask, PageError, Route
+from upkeep.web.routing import GET, NO_SITE, POST, Ask, PageError, Route
+from upkeep.web.sign_in import proved
 
 ROWS = 100
 FOLLOW_UPS = 3
@@ -57,7 +57,6 @@ DOWNLOAD_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Content-Type": "application/octet-stream",
 }
-NO_SITE = "Nothing can be signed here: this page knows no site."
 # On a review's form; who signs also says which of these.
 EMPTY = Form(ReviewVerdict.PASS)
 
@@ -151,8 +150,7 @@ def download(ask: Ask) -> Response:
 # --- doing -----------------------------------------------------------------------------------------------------------
 def sign(ask: Ask) -> Response:
     """Sign, after the password was given once more. What was typed stays on the form if it cannot be."""
-    _installation(ask)
-    if ask.setting.coming is None:
+    if ask.setting.installation is None or ask.setting.coming is None:
         raise PageError(409, NO_SITE)
     calendars = ask.setting.coming.calendars(ask.now)
     if calendars is None:
@@ -163,7 +161,7 @@ def sign(ask: Ask) -> Response:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
         handed = reviews.Submission(form, given, _shown(ask))
-        reviews.sign(_signing(ask), calendars, number, handed, _proved(ask), ask.now)
+        reviews.sign(_signing(ask), calendars, number, handed, proved(ask), ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -176,7 +174,7 @@ def hand_over(ask: Ask) -> Response:
     with ask.store.read() as db:
         number = the_review(ask, db).id
     try:
-        by = _proved(ask)
+        by = proved(ask)
         to = reviews.Handing(owner, reason)
         reviews.hand_over(_signing(ask), schedule, number, to, by, ask.now)
     except UsageError as exc:
@@ -189,7 +187,7 @@ def renew(ask: Ask) -> Response:
     with ask.store.read() as db:
         found = the_review(ask, db)
     try:
-        reviews.renew(ask.store, _installation(ask), found, ask.now, ask.schedule)
+        reviews.renew(ask.store, ask.installation, found, ask.now, ask.schedule)
     except UsageError as exc:
         raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
@@ -197,33 +195,9 @@ def renew(ask: Ask) -> Response:
     return go_to(f"/reviews/{found.id}")
 
 
-def _installation(ask: Ask) -> Installation:
-    """Return the installation with its key: whatever becomes of a review is signed."""
-    if ask.setting.installation is None:
-        raise PageError(409, NO_SITE)
-    return ask.setting.installation()
-
-
 def _signing(ask: Ask) -> reviews.SigningContext:
     """Return where the site's reviews are signed."""
-    return reviews.SigningContext(ask.store, _site(ask), _installation(ask))
-
-
-def _proved(ask: Ask) -> Proved:
-    """Return who asks, once their password was right.
-
-    Raises: UsageError if it was not.
-    """
-    password = ask.form.get("password", "")
-    if not password:
-        raise UsageError("your password is missing")
-    user = actors.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
-    return Proved(
-        user,
-        acts.WEB,
-        address=ask.address,
-        authenticated=f"password on the page, from {ask.address}",
-    )
+    return reviews.SigningContext(ask.store, _site(ask), ask.installation)
 
 
 def _form_of(ask: Ask) -> Form:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from upkeep.web.forms import Upload
 
 GET, POST = "GET", "POST"
+NO_SITE = "Nothing can be signed here: this page knows no site."
 
 
 class PageError(Exception):
@@ -98,6 +99,16 @@ class Ask:
     def zone(self) -> ZoneInfo:
         """The site's time zone, in which pages say exact times."""
         return ZoneInfo(self.schedule.time_zone)
+
+    @property
+    def installation(self) -> Installation:
+        """The installation with its key, which signs what is done here.
+
+        Raises: PageError where nothing can be signed.
+        """
+        if self.setting.installation is None:
+            raise PageError(409, NO_SITE)
+        return self.setting.installation()
 
     def may(self, action: Action) -> bool:
         """Return whether who asks may do that."""

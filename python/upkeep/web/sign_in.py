@@ -6,10 +6,11 @@ import re
 
 from starlette.responses import Response
 
-from upkeep.model.errors import StoreError
+from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
 from upkeep.services import actors, passwords
+from upkeep.services.acts import Proved
 from upkeep.store import acts, sessions, users
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -145,6 +146,23 @@ def _name(ask: Ask) -> str:
 
 def _inside(path: str) -> str:
     return path if INSIDE.fullmatch(path) else ""
+
+
+def proved(ask: Ask) -> Proved:
+    """Return who asks, once their password was right.
+
+    Raises: UsageError if it was not.
+    """
+    password = ask.form.get("password", "")
+    if not password:
+        raise UsageError("your password is missing")
+    user = actors.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
+    return Proved(
+        user,
+        acts.WEB,
+        address=ask.address,
+        authenticated=f"password on the page, from {ask.address}",
+    )
 
 
 ROUTES = (

@@ -18,7 +18,7 @@ LOOKS = {
     "silence list", "review list", "review show", "review attachment", "review verify", "waiver list", "baseline list",
     "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
     "schedule ics", "schedule coverage", "schedule completion", "user list", "oncall list", "host list", "db sites",
-    "restore list", "restore show",
+    "restore list", "restore show", "incident list", "incident status", "incident log",
 }  # fmt: skip
 MAINTAINS = {
     "init", "db backup", "db restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",
@@ -49,6 +49,19 @@ DECIDES = {
     "waiver ask": {Action.REQUEST_WAIVER},
     "waiver approve": {Action.APPROVE_WAIVER},
     "waiver revoke": {Action.REVOKE_WAIVER},
+    "incident open": {Action.OPEN_INCIDENT},
+    "incident note": {Action.WORK_ON_INCIDENT},
+    "incident step": {Action.WORK_ON_INCIDENT},
+    "incident assign": {Action.WORK_ON_INCIDENT},
+    "incident advance": {Action.WORK_ON_INCIDENT},
+    "incident hand-over": {Action.WORK_ON_INCIDENT},
+    "incident told": {Action.LOOK, Action.WORK_ON_INCIDENT},
+    "incident follow-up": {Action.WORK_ON_INCIDENT},
+    "incident isolate": {Action.CONTAIN_INCIDENT},
+    "incident release": {Action.CONTAIN_INCIDENT},
+    "incident close": {Action.CLOSE_INCIDENT},
+    "incident share": {Action.SHARE_INCIDENT},
+    "incident unshare": {Action.SHARE_INCIDENT},
     "baseline accept": {Action.ACCEPT_BASELINE},
 }
 """Written out: a slip in the names of the commands shows here."""

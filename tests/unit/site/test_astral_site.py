@@ -51,7 +51,7 @@ ROWS = {
     "IS": 4, "IP": 3, "S": 1, "V": 3, "T": 2, "C": 2, "K": 7,
 }  # fmt: skip
 # Rows that nothing does anything for yet: no procedure may say that it covers them.
-NOT_COVERED = {"D5", "WS6", "IS3", "IS4", "IP3", "V1", "V2", "V3", "K3", "K6"}
+NOT_COVERED = {"D5", "WS6", "V1", "V2", "V3", "K3", "K6"}
 # Rows that what exists today carries out whole, with a signature where one is due.
 WHOLE = {"D1", "D2", "D3", "D4", "D6", "D7", "D8", "D9", "D10", "D11"}
 WHOLE |= {"WP3", "MP2", "MS5", "QU3", "QU6", "YA5", "YS1", "YS2", "YS3", "YS4", "YS5", "YS6", "S1"}

@@ -34,6 +34,7 @@ from upkeep.rules.alerts.model import (
     Member,
     Past,
 )
+from upkeep.rules.incident_kinds import OF_INCIDENTS
 from upkeep.rules.sentences import finding_of
 
 CAUSES_APART = 3
@@ -174,6 +175,10 @@ class Board:
         return found if found is not None else self._open(group, seen, severity)
 
     def _group(self, seen: AlertTransition, severity: int, team: str) -> Group:
+        if (
+            seen.check in OF_INCIDENTS
+        ):  # people are called to each by itself, whatever else there is
+            return Group(self.site, INCIDENT, seen.check, seen.cause, team)
         if seen.judgement:
             cause = f"run {seen.run_id} judged again, {seen.judgement}"
             return Group(self.site, JUDGED, "", cause, team)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from upkeep.judging.check import every
+from upkeep.rules.incident_kinds import kind_of
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Alerts, OwnerRule, Schedule
 from upkeep.site.yaml_file import Key
@@ -23,10 +24,12 @@ class OwningTeam:
 def owner_of(schedule: Schedule, procedure: str, check: str, place: Place) -> OwningTeam:
     """Return which team is called for what a check found on a host.
 
-    procedure: the one whose run found it; empty, or one that is gone, for a check that was run by hand.
+    procedure: the one whose run found it; empty, or one that is gone, for a check that was run by hand; of an incident,
+    what names its kind (rules/incidents.py).
 
-    The first of these that there is: the most exact rule of `alerts.owners`; the owner of the procedure; by hand, the
-    owner of the first procedure that names the check; the team of `alerts`; the first team.
+    The first of these that there is: the team of the kind of incident; the most exact rule of `alerts.owners`; the
+    owner of the procedure; by hand, the owner of the first procedure that names the check; the team of `alerts`; the
+    first team.
     """
     teams = schedule.teams
     if not teams:
@@ -41,6 +44,9 @@ def _said(
     schedule: Schedule, procedure: str, check: str, place: Place
 ) -> Iterator[tuple[Key, str]]:
     """Yield what schedule.yml says of it, what counts most first."""
+    kind = kind_of(procedure)
+    if kind:
+        yield ("incidents", kind, "team"), schedule.incidents.of(kind).team or ""
     fitting = [
         (_exactness(rule), index)
         for index, rule in enumerate(schedule.alerts.owners)

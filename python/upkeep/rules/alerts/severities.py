@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from upkeep.judging.check import SelfCheck, every
 from upkeep.model.verdicts import Severity
+from upkeep.rules.incident_kinds import OF_INCIDENTS
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import SeverityRule
 
@@ -35,9 +36,9 @@ def severity_of(
 
 
 def is_security(check: str) -> bool:
-    """Return whether the check detects intruders: it is told in a maintenance window too."""
+    """Return whether the check detects intruders, or calls people to an incident: it is told in a window too."""
     found = every().get(check)
-    return found is not None and found.detects_intruders
+    return check in OF_INCIDENTS or (found is not None and found.detects_intruders)
 
 
 def by_name_only(check: str) -> bool:

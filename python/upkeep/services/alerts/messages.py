@@ -34,6 +34,7 @@ from upkeep.rules.alerts.model import (
     Member,
 )
 from upkeep.rules.alerts.severities import severity_word
+from upkeep.rules.incident_kinds import DRILLS, MARK
 from upkeep.rules.sentences import full, hosts_in_words, open_, trouble_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
 
@@ -115,7 +116,15 @@ def alert_message(
     lines += ["", *_links(about)]
     if answer_by is not None:
         lines.append(f"Acknowledge: {_command(about, 'alert', 'ack', str(alert.id))}")
-    return Message(head, _body(lines, alert.dedupe))
+    return _marked(alert, Message(head, _body(lines, alert.dedupe)))
+
+
+def _marked(alert: Alert, made: Message) -> Message:
+    """Return a message, of a drill as one that says so first: in a lock screen's title, and in its text."""
+    if alert.check_id not in DRILLS:
+        return made
+    title = made.title.replace(MARK, "", 1)  # the trouble's own, further behind
+    return Message(f"{MARK}{title}", f"{MARK}this is an exercise.\n{made.body}")
 
 
 def _deadline(about: About, answer_by: datetime | None, *, again: bool) -> str:
@@ -149,7 +158,7 @@ def news_message(about: About, *, phi: bool) -> Message:
     remedy = _remedy(about, about.fresh, phi=phi)
     if remedy:
         lines += ["", f"First: {remedy}"]
-    return Message(head, _body([*lines, "", *_links(about)], alert.dedupe))
+    return _marked(alert, Message(head, _body([*lines, "", *_links(about)], alert.dedupe)))
 
 
 def _new_causes(about: About) -> str:
@@ -189,9 +198,8 @@ def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -
     elif alert.closed_how in NOT_PASSED:
         lines += ["", NOT_PASSED[alert.closed_how]]
     lines += ["", *_links(told)]
-    return Message(
-        f"{word}: [{alert.worst}] {_headline_since(told, everything)}", _body(lines, alert.dedupe)
-    )
+    head = f"{word}: [{alert.worst}] {_headline_since(told, everything)}"
+    return _marked(alert, Message(head, _body(lines, alert.dedupe)))
 
 
 def _some_away(away: int, everything: int) -> str:
