@@ -54,18 +54,21 @@ def test_what_is_sent_does_the_same_on_the_same_lines(path: Path) -> None:
     [
         ('"""Module."""\nx = 1  # why\n', "''\nx = 1  # why\n"),
         ("# why\nx = 1\n", "\nx = 1\n"),
-        ('def f():\n    """One.\n\n    Two.\n    """\n', "def f():\n    ''\n\n\n\n"),
+        ('def f():\n    """One.\n\n    Two.\n    """\n', "def f():\n ''\n\n\n\n"),
         ('x = """\n# no comment\n"""\n', 'x = """\n# no comment\n"""\n'),
-        ('def f():\n    return """\n  # text {0}\n"""\n', 'def f():\n    return """\n  # text {0}\n"""\n'),
+        ('def f():\n    return """\n  # text {0}\n"""\n', 'def f():\n return """\n  # text {0}\n"""\n'),
         ('x = f"""\n# {1}\n"""\n', 'x = f"""\n# {1}\n"""\n'),
         ("x = '#'  # a \"quote\n# why\n", "x = '#'  # a \"quote\n\n"),
         ("x = 'a\\'#'\n# why\n", "x = 'a\\'#'\n\n"),
-        ('if x:\n    """{}""".format(x)\n', 'if x:\n    """{}""".format(x)\n'),
-        ("if x:\n    # why\n    pass\n", "if x:\n\n    pass\n"),
-        ('class A:\n    "Text."\n    b = "# no comment"\n', 'class A:\n    \'\'\n    b = "# no comment"\n'),
+        ('if x:\n    """{}""".format(x)\n', 'if x:\n """{}""".format(x)\n'),
+        ("if x:\n    # why\n    pass\n", "if x:\n\n pass\n"),
+        ("if x:\n    f(\n        1,\n    )\n", "if x:\n f(\n  1,\n )\n"),
+        ('class A:\n    "Text."\n    b = "# no comment"\n', 'class A:\n \'\'\n b = "# no comment"\n'),
     ],
 )  # fmt: skip
-def test_only_docstrings_and_lines_of_comments_are_left_out(source: str, bare: str) -> None:
+def test_docstrings_lines_of_comments_and_room_at_their_beginning_are_left_out(
+    source: str, bare: str
+) -> None:
     assert payload._bare(source) == bare
 
 
