@@ -162,7 +162,8 @@ def test_each_plugin_is_documented_from_the_archive(installed: Plain) -> None:
     assert described.keys() == modules
     assert all(one["doc"]["short_description"] and one["examples"] for one in described.values())
     assert json.loads(roles.stdout).keys() == {
-        f"{NAME}.{role}" for role in ("backup_verify", "db_optimize", "log_rotation")
+        f"{NAME}.{role}"
+        for role in ("backup_verify", "db_optimize", "isolate", "log_rotation", "release")
     }
     for said in (listed, documented, roles):
         assert (said.returncode, said.stderr) == (0, "")
