@@ -149,6 +149,29 @@ def test_an_extension_that_is_not_loaded_is_told() -> None:
     assert bare.data["unseen"]["statements"]["setting"] == setting
 
 
+def test_where_nothing_is_counted_that_is_told() -> None:
+    """That the account which asks is not counted itself says nothing of the others."""
+    home = Path(tempfile.mkdtemp(prefix="upkeep-pg-"), "server")
+    home.parent.chmod(0o755)
+    server = own_server(18, home)
+    try:
+        name = counted(server)
+        server.execute(f"ALTER ROLE {MONITOR} SET pg_stat_statements.track = 'none'")
+        other = see(server.declared(name))
+        server.execute("ALTER SYSTEM SET pg_stat_statements.track = 'none'")
+        server.execute("SELECT pg_reload_conf()")
+        server.execute(f"ALTER ROLE {MONITOR} RESET pg_stat_statements.track")
+        none = see(server.declared(name))
+    finally:
+        server.stop()
+        shutil.rmtree(home.parent)
+
+    assert other.data["statements"]["worst"]
+    assert none.data["unread"]["statements"] == (
+        "nothing is counted: pg_stat_statements.track is none; set it to top"
+    )
+
+
 FAULTS = (
     ("a statement that takes 21 ms, 110 times", "SELECT count(*) FROM pg_sleep(0.021)", "database_slow_statements", "% of the load: {name} "),
     ("a statement that no check has seen", "SELECT count(*) FROM pg_sleep(0.021)", "database_new_statements", "new within "),

@@ -166,9 +166,11 @@ def joined(words: Sequence[Token]) -> str:
 def condition_of(text: str, limit: int = 200) -> str:
     """Return a condition as PostgreSQL shows it in a plan, without its data, in one line of at most limit characters.
 
-    Of one that cannot be read with certainty, the rest is left out, as `...`.
+    A name in quotes may be one that the statement has made up: it is not told. Of a condition that cannot be read with
+    certainty, the rest is left out, as `...`.
     """
     found, whole = _statement(text[:READ_LIMIT_CHARACTERS], POSTGRESQL, limit)
+    found = [one._replace(kind="value", text=VALUE) if one.kind == "name" else one for one in found]
     shown = "".join(_shown(found, POSTGRESQL))
     for pattern, folded in FOLDED:
         shown = pattern.sub(folded, shown)

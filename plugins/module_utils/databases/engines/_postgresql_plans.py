@@ -27,6 +27,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
     EXTENSION,
+    TRACK,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.searches import (
     NoSearchError,
@@ -86,13 +87,16 @@ select json_build_object(
   'unseen', (select count(*) from one where queryid is null),
   'rows', json_build_object(
     'at', clock_timestamp(),
+    'track', {track},
     'total_time', (select coalesce(sum(total_time), 0) from one),
     'worst', (select coalesce(json_agg(json_build_object(
         'queryid', queryid::text, 'account', pg_get_userbyid(userid), 'calls', calls, 'total_time', total_time,
         'nested', to_jsonb(worst) -> 'toplevel' = 'false', 'query', text.query,
         'path', concat_ws(', ', nullif(replace(path, '"$user"', quote_ident(pg_get_userbyid(userid))), ''), 'pg_temp'))
         order by total_time desc), '[]')
-      from worst left join text using (userid, queryid) left join path using (userid))))"""
+      from worst left join text using (userid, queryid) left join path using (userid))))""".replace(
+    "{track}", TRACK
+)
 
 # As long as the path is that of the statement's account, nothing is looked up in it but by the statement itself.
 # A cursor takes one statement alone, so the server refuses a text of two. What PREPARE has made is the session's, and

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping
 
-from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import Topic
+from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
+    NotReadError,
+    Topic,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.statements import (
     shape_of,
 )
 
 EXTENSION = "pg_stat_statements"
+TRACK = """(select setting from pg_settings
+      where name = 'pg_stat_statements.track' and source not in ('user', 'database', 'database user'))"""
+"""What the server counts: an account of its own setting, such as ours, says nothing of the others."""
 # Of others' statements, who is no member of pg_read_all_stats sees neither text nor number. Texts are read of the worst
 # alone: they lie in a file. A statement with few calls has no mean worth a rank.
 WORST = """
@@ -38,11 +44,13 @@ select json_build_object(
     'known', (select count(*) from one),
     'most_known', current_setting('pg_stat_statements.max')::int,
     'io_timed', current_setting('track_io_timing')::bool,
+    'track', {track},
     {info}
     'worst', (select coalesce(json_agg(to_jsonb(worst) || jsonb_build_object(
         'queryid', worst.queryid::text, 'query', text.query, 'database', coalesce(datname, ''),
         'account', pg_get_userbyid(worst.userid)) order by total_time desc), '[]')
       from worst left join text using (userid, dbid, queryid) left join pg_database on pg_database.oid = dbid)))"""
+WORST = WORST.replace("{track}", TRACK)
 INFO = """'evicted', (select dealloc from {extension}.pg_stat_statements_info),
     'reset_at', (select stats_reset from {extension}.pg_stat_statements_info),"""
 
@@ -76,7 +84,11 @@ COUNTS = {
 
 
 def made(value: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return what is observed of the statements: texts as their shapes, times in seconds."""
+    """Return what is observed of the statements: texts as their shapes, times in seconds.
+
+    Raises: NotReadError if none is counted.
+    """
+    refuse_untracked(value)
     return {
         "at": str(value["at"]),
         "read_in": str(value["read_in"]),
@@ -89,6 +101,15 @@ def made(value: Mapping[str, Any]) -> Dict[str, Any]:
         "reset_at": value.get("reset_at"),
         "worst": [_counters(one) for one in value["worst"]],
     }
+
+
+def refuse_untracked(value: Mapping[str, Any]) -> None:
+    """Refuse counters that stand still.
+
+    Raises: NotReadError.
+    """
+    if value["track"] == "none":
+        raise NotReadError("nothing is counted: pg_stat_statements.track is none; set it to top")
 
 
 def _counters(row: Mapping[str, Any]) -> Dict[str, Any]:

@@ -63,6 +63,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._p
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_statements import (
     NOT_LOADED,
     STATEMENTS,
+    refuse_untracked,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.refusals import told
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -278,6 +279,7 @@ def _take_plans(
     value: the worst statements as they were read. ends: when all must be done. Returns the account that has read them.
     Raises: NotReadError, AccessRefusedError.
     """
+    refuse_untracked(value)
     second = as_second(database)
     about = _about(host, second, {"plans": MAY_PLAN}, _left(ends))
     account = str(about["account"])
@@ -440,7 +442,10 @@ def note(answers: TopicAnswers, topic: Topic, value: Any, about: Mapping[str, An
         elif unlocked:
             answers.unseen[topic.name] = {"objects": unlocked, "why": "locks"}
         value = value["rows"]
-    answers.values[topic.name] = topic.made(value) if topic.made else value
+    try:
+        answers.values[topic.name] = topic.made(value) if topic.made else value
+    except NotReadError as exc:
+        answers.unread[topic.name] = str(exc)
 
 
 def granted(topic: Topic, about: Mapping[str, Any]) -> Tuple[str, ...]:
