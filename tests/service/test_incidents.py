@@ -17,6 +17,7 @@ import pytest
 import warm
 from called import called
 from jsonschema import validate
+from psutil import Process
 from service.conftest import on_postgresql
 from sqlalchemy import select, text, update
 from store_samples import NOW as SAMPLED
@@ -50,7 +51,7 @@ from upkeep.services.incidents import IncidentWorker, Opening, Recording
 from upkeep.services.signing_key import load_installation
 from upkeep.services.silences import Acknowledgement
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, acts, findings, outbox, run_requests, runs, tables, users
+from upkeep.store import Store, acts, findings, leases, outbox, run_requests, runs, tables, users
 from upkeep.store import incidents as stored
 from upkeep.store.answers import add_host
 from upkeep.view import incidents as view
@@ -590,8 +591,8 @@ def test_an_act_is_recorded_when_it_begins_and_by_what_became_of_each_host(
     called(incident_acts.isolate, 1, "all", str(desk.folder), ["nfs"], None, "web1, lab1")
 
     (task,) = ran
-    assert (task.playbook, task.check_mode, task.limit) == (
-        "astral.upkeep.incident.isolate", False, "lab1,web1",
+    assert (task.playbook, task.check_mode, task.limit, task.takes_hosts) == (
+        "astral.upkeep.incident.isolate", False, "lab1,web1", False,
     )  # fmt: skip
     assert task.variables == {
         "isolation_even_if": ["nfs"],
@@ -648,6 +649,49 @@ def test_what_was_asked_for_on_the_page_is_done_as_who_asked(desk: Desk, ran: li
     assert worker._arguments(request) == [
         "incident", "isolate", "-i", str(desk.folder), "--hosts=web1", f"--request={number}", "--", "1",
     ]  # fmt: skip
+
+
+ACT = """\
+- hosts: "{{ upkeep_hosts | default('') }}"
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy:
+        dest: "{{ playbook_dir }}/done"
+        content: "{{ upkeep_confirm }} {{ upkeep_actor }} {{ upkeep_incident }} {{ inventory_hostname }}"
+        mode: "0600"
+"""
+
+
+@on_postgresql
+def test_a_whole_act_runs_at_once_though_a_job_changes_the_host(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The playbook is a stand-in: what is tried here is the way from the command to the record."""
+    desk.opens()
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {"all": {"hosts": {"web1": local, "lab1": local}}}
+    (desk.folder / "inventory" / "hosts.yml").write_text(json.dumps(hosts))
+    (desk.folder / "act.yml").write_text(ACT)
+    playbook = str(desk.folder / "act.yml")
+    monkeypatch.setattr(incident_acts, "PLAYBOOKS", {"isolate": playbook})
+    with desk.store.begin() as db:
+        users.add(db, account(), Role.OPERATOR, "no password", NIGHT)
+        job = runs.start(
+            db,
+            begun(
+                site=desk.site.key, driver_pid=os.getpid(), driver_started=Process().create_time()
+            ),
+        )
+        assert leases.take(db, desk.site.key, ["web1"], job, NIGHT) == {}
+
+    called(incident_acts.isolate, 1, "web1", str(desk.folder), None, None, "web1")
+
+    assert (desk.folder / "done").read_text() == f"web1 {account()} 1 web1"
+    assert [(one.outcome, one.run) for one in desk.incident().acts] == [
+        ("begun", None),
+        ("done", job + 1),
+    ]
+    assert desk.incident().steps["isolate"].how == "done"
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

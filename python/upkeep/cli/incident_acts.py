@@ -39,6 +39,8 @@ PLAYBOOKS = {
 TITLES = {"isolate": "Isolate hosts", "release": "Release hosts"}
 WELL = (Outcome.OK, Outcome.SKIPPED)
 """How a host's part of such a run ends well: nothing need be observed in it."""
+ENDED = ("done", "partial")
+"""Runs in which each host that is not told of otherwise has ended its part."""
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
@@ -129,6 +131,7 @@ def _do(asked: HostsAct, inventory: str) -> int:
             task,
             playbook=PLAYBOOKS[act],
             changes_hosts=True,
+            takes_hosts=False,
             check_mode=not really,
             diff=True,
             variables=variables,
@@ -226,11 +229,10 @@ def _outcome(store: Store, run_id: int, names: Sequence[str]) -> tuple[tuple[str
         failed = {one.host: one.text for one in runs.changes(db, run_id) if one.kind == "failed"}
     if run is None:
         return (), "lost", f"there is no run {run_id}"
-    well = [
-        one
-        for one in names
-        if one in outcomes and outcomes[one].outcome in WELL and one not in failed
-    ]
+    # Of a host on which all went well and nothing was observed, a run keeps no row.
+    ended = run.status in ENDED
+    bad = {one for one, host in outcomes.items() if host.outcome not in WELL} | failed.keys()
+    well = [one for one in names if ended and one not in bad]
     why = next((failed[one] for one in names if one in failed), "") or run.cause
     status = "failed" if run.status == "done" else run.status
     return tuple(well), status, why

@@ -90,7 +90,8 @@ class Task:
     occurrence: which one this run counts for, and its driver. absent_percent: when more hosts have left
     the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
-    page. variables: what the playbook is told besides, as Ansible's extra variables.
+    page. variables: what the playbook is told besides, as Ansible's extra variables. takes_hosts: whether a job begins
+    only where no other run changes the host; containment does not wait for the night's job.
     """
 
     procedure: str
@@ -117,6 +118,7 @@ class Task:
     folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    takes_hosts: bool = True
 
 
 class Progress(Protocol):
@@ -216,7 +218,8 @@ def _do_jobs(
     places = machines.resolved(listing.machines, stop)
     intake.twins = machines.twins(listing.hosts, places)
     taken = [*listing.hosts, *{f"{MACHINE}{one}" for one in places.values()}]
-    intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
+    if task.takes_hosts:
+        intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
     for hosts in machines.turns(listing.hosts, places) or [[]]:
         ended = _work(task, replace(order, only=hosts, whole=True), intake, stop)
         if not ended.complete or ended.stopped or stop.reason:

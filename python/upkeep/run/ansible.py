@@ -253,8 +253,10 @@ def unread_sources(order: Order) -> list[str] | None:
 def _told_of_inventory(order: Order, what: str) -> list[str] | None:
     """Return what run/callback/upkeep_inventory.py has written down at the beginning of each play; None if nothing."""
     names: list[str] | None = None
-    with contextlib.suppress(OSError, ValueError):  # the last line may be cut off
-        for line in _artifacts(order.workspace, "inventory").open(encoding="utf-8"):
+    path = _artifacts(order.workspace, "inventory")
+    # The last line may be cut off.
+    with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as told:
+        for line in told:
             names = [*(names or ()), *json.loads(line)[what]]
     return names if names is None else list(dict.fromkeys(names))
 
