@@ -271,7 +271,8 @@ def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
     missing = gather(params(paths=["/x.log"]), RecordedHost())
     closed = gather(params(paths=["/x.log"]), Closed())
 
-    assert missing == [Observation("/x.log", error="/x.log: no such file or directory")]
+    gone = {"cannot": ["missing", "/x.log"]}
+    assert missing == [Observation("/x.log", gone, error="/x.log: no such file or directory")]
     assert closed[0].error.startswith("/x.log: permission denied; observe with become")
 
 
