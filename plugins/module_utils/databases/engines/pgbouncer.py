@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engine import (
     AccessRefusedError,
@@ -69,18 +69,18 @@ def ask(host: Host, database: Dict[str, Any], seconds: int) -> Dict[str, Any]:
 
 def read(host: Host, database: Dict[str, Any], gather: str, seconds: float) -> TopicAnswers:
     """Read the pools."""
-    shown, _connect, _query = _show(host, database, ("VERSION", "POOLS"), seconds)
+    shown, _connect, _query = _show(host, database, ("VERSION", "POOLS", "DATABASES"), seconds)
     answers = TopicAnswers({"version": _version(shown["VERSION"])[1]})
     if not shown["POOLS"]:  # its own is always there
         answers.unread["pools"] = "SHOW POOLS gave nothing"
         return answers
-    pools = parse_pools(shown["POOLS"])
+    pools = parse_pools(shown["POOLS"], shown["DATABASES"])
     before = {_name(one) for one in pools if is_stranded(one)}
     if before:
         # While PgBouncer cannot log in to the server, it does not count how long its clients wait.
         time.sleep(LOOK_AGAIN_SECONDS)
         again, _connect, _query = _show(host, database, ("POOLS",), seconds)
-        pools = parse_pools(again["POOLS"])
+        pools = parse_pools(again["POOLS"], shown["DATABASES"])
         for one in pools:
             if is_stranded(one) and _name(one) in before:
                 one["max_wait_seconds"] = max(LOOK_AGAIN_SECONDS, one["max_wait_seconds"])
@@ -98,8 +98,12 @@ def crowded(host: Host, console: Dict[str, Any], database: Dict[str, Any], secon
 def full(name: str, pools: Rows, databases: Rows) -> str:
     """Return that all connections of a database's fullest pool are in use, and how many wait; empty if one is free.
 
+    One that an administrator has paused gives none to anybody.
+
     Source: PgBouncer, usage: SHOW POOLS, SHOW DATABASES.
     """
+    if name in paused(databases):
+        return f'the pool is paused: RESUME "{name}" on the console of PgBouncer ends that'
     sizes = [_whole(row.get("pool_size")) or 0 for row in databases if row.get("name") == name]
     said: List[Tuple[int, int]] = []
     for row in pools:
@@ -133,8 +137,14 @@ def worst_first(pools: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     )
 
 
-def parse_pools(rows: Rows) -> List[Dict[str, Any]]:
+def paused(databases: Rows) -> Set[str]:
+    """Return the databases of SHOW DATABASES that an administrator has paused."""
+    return {row.get("name", "") for row in databases if row.get("paused") == "1"}
+
+
+def parse_pools(rows: Rows, databases: Rows) -> List[Dict[str, Any]]:
     """Return the pools of SHOW POOLS without the console's own."""
+    stopped = paused(databases)
     return [
         {
             "database": row.get("database", "")[:63],
@@ -145,6 +155,7 @@ def parse_pools(rows: Rows) -> List[Dict[str, Any]]:
             "max_wait_seconds": (_whole(row.get("maxwait")) or 0)
             + (_whole(row.get("maxwait_us")) or 0) / 1e6,
             "mode": row.get("pool_mode", "")[:20],
+            "paused": row.get("database") in stopped,
         }
         for row in rows
         if row.get("database") != CONSOLE

@@ -263,7 +263,8 @@ class PoolState:
     """A pool of PgBouncer: of a database and an account.
 
     clients, waiting: those that have a connection of the server, and those that wait for one. servers: connections to
-    the server. max_wait_seconds: how long the first of them has waited.
+    the server. max_wait_seconds: how long the first of them has waited. paused: an administrator has paused the
+    database.
     """
 
     database: str
@@ -273,6 +274,7 @@ class PoolState:
     servers: int
     max_wait_seconds: float = 0.0
     mode: str = ""
+    paused: bool = False
 
 
 # Of MariaDB and Redis.

@@ -26,12 +26,20 @@ from upkeep.checks.databases._sessions import (
     STATEMENT_CHARACTERS,
     besides,
     identifier,
+    mariadb,
     placed,
     psql,
 )
 from upkeep.judging.readings import short
 from upkeep.model.remedies import after
-from upkeep.model.verdicts import Status, Unknown, Verdict, nothing_to_judge, unknown
+from upkeep.model.verdicts import (
+    Status,
+    Unknown,
+    Verdict,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 Seen = DatabaseActivity | DatabaseObjects | DatabasePlans | DatabaseStatements
 Judge = Callable[..., Verdict | None]
@@ -110,6 +118,11 @@ def _in_part(seen: Seen, verdict: Verdict, hidden: UnseenObjects, own: str) -> V
     return replace(verdict, message=message, remedy=besides(first, other) if first else let)
 
 
+def nothing_seen(seen: Seen, name: str, said: str) -> Verdict:
+    """Return that there is nothing to judge; unknown, by `of_topic`, if the account may not see all of it."""
+    return passed(said) if name in seen.unseen else nothing_to_judge(said)
+
+
 def let_see(hidden: UnseenObjects) -> str:
     """Return what lets the account see what it may not; empty if nothing is known that does."""
     if hidden.why == "locks":
@@ -122,7 +135,7 @@ def let_see(hidden: UnseenObjects) -> str:
     if hidden.why == "setting":
         return f"decide: {short(hidden.grant, STATEMENT_CHARACTERS)}"
     if hidden.grant:
-        return f"decide: let the account see them: {short(hidden.grant, STATEMENT_CHARACTERS)}"
+        return mariadb("decide: let the account see them", hidden.grant)
     statements = list(hidden.statements)
     role = identifier(short(hidden.role, 80)) if hidden.role else "the account"
     words = f"decide: let {role} see them"

@@ -24,7 +24,7 @@ from upkeep.checks.databases._intervals import (
     total_between,
 )
 from upkeep.checks.databases._sessions import listed
-from upkeep.checks.databases._topics import of_topic
+from upkeep.checks.databases._topics import nothing_seen, of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import (
@@ -63,8 +63,9 @@ def judge(
     """Judge the share of the statements that no earlier check has seen."""
     load, earlier = seen.statements, loads(history, seen)
     if load is None or len(earlier) < limits.min_looks:
-        return nothing_to_judge(
-            f"earlier checks of this version: {len(earlier)}, at least {limits.min_looks}"
+        least = f"at least {limits.min_looks}"
+        return nothing_seen(
+            seen, "statements", f"earlier checks of this version: {len(earlier)}, {least}"
         )
     before = earlier[-1]
     passed_seconds = seconds_between(before, load)

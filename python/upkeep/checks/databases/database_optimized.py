@@ -28,6 +28,8 @@ from upkeep.model.verdicts import (
     unknown,
 )
 
+AS_SAID = "decide: do what the message says, then run the job again"
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -54,7 +56,7 @@ def judge(seen: DatabaseOptimization, limits: Limits, now: datetime) -> Verdict:
         )
     why = short(seen.why, 200)
     if seen.outcome == "unknown":
-        return unknown(f"the job could not work on it: {why}", left)
+        return unknown(f"the job could not work on it: {why}", left, remedy=AS_SAID)
     if seen.outcome == "skipped":
         return nothing_to_judge(f"the job skips it: {why}")
     skipped = f", {seen.not_done} not done: {why}" if seen.not_done else ""

@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 )
 from upkeep.checks.databases._objects import MIB, is_left_out, is_odd, name_of, psql
 from upkeep.checks.databases._sessions import NAMED
-from upkeep.checks.databases._topics import let_see, of_topic
+from upkeep.checks.databases._topics import let_see, nothing_seen, of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.judging.readings import short
 from upkeep.model.text import counted, size, thousands
@@ -29,7 +29,6 @@ from upkeep.model.verdicts import (
     Severity,
     Verdict,
     failed,
-    nothing_to_judge,
     passed,
     unknown,
 )
@@ -83,7 +82,7 @@ def judge(
     """Judge the statements with the most time."""
     load = seen.plans
     if load is None or not load.worst:
-        return _nothing(seen, "no statement that reads a table was counted")
+        return nothing_seen(seen, "plans", "no statement that reads a table was counted")
     rows = [each for one in load.worst for each in (one, *one.indexes)]
     if any(map(is_odd, (load, *rows))):
         return unknown("a number that cannot be was reported")
@@ -99,7 +98,7 @@ def judge(
     ]
     if not shares:
         said = f"no statement that reads a table has {limits.low_load_percent:g} % of the load"
-        return _nothing(seen, f"{said}, and {limits.min_calls} calls")
+        return nothing_seen(seen, "plans", f"{said}, and {limits.min_calls} calls")
     found = [
         Found(one, share, index)
         for one, share in shares
@@ -122,11 +121,6 @@ def judge(
     if blind:
         return unknown(f"of {said}, {_blind_words(blind)}", *measures, remedy=_step(blind, seen))
     return passed(f"{said}: none lacks an index; limit {_limit(limits)}", *measures)
-
-
-def _nothing(seen: DatabasePlans, said: str) -> Verdict:
-    """Return that there is nothing to judge, unless the load may be of statements that the account may not see."""
-    return passed(said) if "plans" in seen.unseen else nothing_to_judge(said)
 
 
 def _is_missing(index: IndexCandidate, one: StatementPlan, limits: Limits) -> bool:

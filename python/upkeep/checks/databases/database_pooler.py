@@ -15,11 +15,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
     DatabaseActivity,
     PoolState,
 )
-from upkeep.checks.databases._sessions import by_limit, listed, reaching, told
+from upkeep.checks.databases._sessions import by_limit, identifier, listed, reaching, told
 from upkeep.checks.databases._topics import of_topic
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import short
-from upkeep.model.remedies import look
+from upkeep.model.remedies import look, quote
 from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
 
@@ -58,8 +58,11 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
     if first and first.max_wait_seconds >= limits.without_server_seconds:
         late = [one for one in stranded if _seconds(one) >= limits.without_server_seconds]
         said = listed([_waits(one) for one in sorted(late, key=_seconds, reverse=True)], apart="; ")
-        text = f"{said}, and PgBouncer has none; at most {limits.without_server_seconds:g} s"
+        why = "it is paused" if first.paused else "PgBouncer has none"
+        text = f"{said}, and {why}; at most {limits.without_server_seconds:g} s"
         remedy = "decide: see whether PgBouncer reaches the server and may log in there; its log says why"
+        if first.paused:
+            remedy = _resume(first)
         return failed(Severity.CRITICAL, text, *measures, remedy=remedy)
     grades = [
         (severity, most, f"at most {most:g} s")
@@ -73,6 +76,17 @@ def judge(seen: DatabaseActivity, limits: Limits, now: datetime) -> Verdict:
         return failed(bad[0][0], told(bad, _said), *measures, remedy=HOLDERS)
     said = f"{counted(waiting, 'client waits', 'clients wait')} in {counted(len(rows), 'pool')}"
     return passed(f"{said}; at most {limits.medium_seconds:g} s", *measures)
+
+
+def _resume(one: PoolState) -> str:
+    """Return how to let its clients go on."""
+    words = "decide: whether who has paused it is done"
+    statement = quote(f"RESUME {identifier(one.database)}")
+    return (
+        look(f"psql -p 6432 -U pgbouncer -d pgbouncer -c {statement}", words)
+        if statement
+        else words
+    )
 
 
 def _seconds(one: PoolState) -> float:

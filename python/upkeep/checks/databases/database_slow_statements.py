@@ -27,7 +27,7 @@ from upkeep.checks.databases._intervals import (
 )
 from upkeep.checks.databases._shifts import Interval
 from upkeep.checks.databases._slow_calls import judge_slow_calls
-from upkeep.checks.databases._topics import of_topic
+from upkeep.checks.databases._topics import nothing_seen, of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.model.text import counted, duration
 from upkeep.model.verdicts import (
@@ -80,7 +80,9 @@ def _judge_counters(
     load = seen.statements
     before = before_now(loads(history, seen), load, LEAST_HOURS) if load else None
     if load is None or before is None:
-        return nothing_to_judge("not checked before: there is nothing to compare the counters with")
+        return nothing_seen(
+            seen, "statements", "not checked before: there is nothing to compare the counters with"
+        )
     if before.reset_at != load.reset_at:
         return nothing_to_judge("the counters were put to 0 since the check before")
     found, total = busiest(before, load)

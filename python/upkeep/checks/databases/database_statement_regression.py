@@ -33,7 +33,7 @@ from upkeep.checks.databases._shifts import (
     Shift,
     shift_of,
 )
-from upkeep.checks.databases._topics import of_topic
+from upkeep.checks.databases._topics import nothing_seen, of_topic
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.judging.readings import short
 from upkeep.model.verdicts import (
@@ -96,7 +96,7 @@ def judge(
     load = seen.statements
     if load is None or not load.worst:
         said = f"no statement with {LEAST_CALLS} calls or more"
-        return passed(said) if seen.unseen else nothing_to_judge(said)
+        return nothing_seen(seen, "statements", said)
     one = load.worst[0]
     known = [
         (past, row) for past in loads(history, seen) for row in past.worst if key(row) == key(one)

@@ -62,5 +62,18 @@ def test_a_pool_without_a_server_comes_first() -> None:
     )
 
 
+def test_a_paused_pool_is_no_outage_of_the_server() -> None:
+    stopped = PoolState("Shop", "clerk", 0, 3, 0, 7, paused=True)
+
+    verdict = verdict_of(stopped)
+
+    assert (
+        verdict.message
+        == "3 clients wait for a connection to Shop as clerk, and it is paused; at most 1 s"
+    )
+    assert verdict.remedy.startswith("psql -p 6432 -U pgbouncer -d pgbouncer -c 'RESUME \"Shop\"'")
+    assert verdict_of(PoolState("shop", "clerk", 0, 0, 0, 0, paused=True)).severity is None
+
+
 def test_no_pool_passes() -> None:
     assert verdict_of().message == "0 clients wait in 0 pools; at most 5 s"
