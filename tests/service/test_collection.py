@@ -228,6 +228,7 @@ def asked(folder: Path, url: str) -> dict[str, tuple[dict[str, Any], str]]:
             for name, subject in (
                 ("database_activity", ""),
                 ("database_objects", f"sqlite {folder}/jobs.db"),
+                ("database_plans", ""),
                 ("database_statements", ""),
             )
         },
