@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -27,6 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases imp
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.model.remedies import command_of
 from upkeep.model.verdicts import Status, Verdict
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -285,7 +288,9 @@ def test_what_is_set_for_whom_asks_is_not_taken_for_the_servers(
         own = judged("database_settings", see(server), limits)
     with planted(server, (f"ALTER {of} SET synchronous_commit = on",)):
         hidden = judged("database_settings", see(server), limits)
-        grants = hidden.remedy.partition(": ")[2].partition(": ")[2].split("; ")
+        words = shlex.split(command_of(hidden.remedy))
+        grants = [one for before, one in itertools.pairwise(words) if before == "-c"]
+        assert grants, hidden.remedy
         with planted(server, tuple(grants)):
             seen = judged("database_settings", see(server), limits)
         with planted(server, setting("synchronous_commit", "off", "", "").steps):

@@ -78,11 +78,13 @@ def stopped(process: int) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-def see(gather: Any, *declared: dict[str, Any], host: Host | None = None) -> list[Observation]:
+def see(
+    gather: Any, *declared: dict[str, Any], host: Host | None = None, seconds: int = SECONDS
+) -> list[Observation]:
     params = {
         "databases": list(declared),
         "discover": False,
-        "timeout_seconds": SECONDS,
+        "timeout_seconds": seconds,
         "catalog_seconds": 60,
     }
     return list(gather.gather(params, host or Host()))
@@ -171,7 +173,8 @@ def test_all_questions_of_a_server_have_one_time_together(maria: Live, tmp_path:
     """The second client of a server has what the first one has left."""
     host = TimedHost(tmp_path / "runs")
 
-    see(database_activity, {"kind": "mariadb", "address": f"{maria.folder}/s", "user": "root"}, host=host)  # fmt: skip
+    declared = {"kind": "mariadb", "address": f"{maria.folder}/s", "user": "root"}
+    see(database_activity, declared, host=host, seconds=60)
 
     runs = [json.loads(line) for line in host.file.read_text().splitlines()]
     assert len(runs) == 2
