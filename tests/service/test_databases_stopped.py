@@ -178,7 +178,7 @@ def test_all_questions_of_a_server_have_one_time_together(maria: Live, tmp_path:
 
     runs = [json.loads(line) for line in host.file.read_text().splitlines()]
     assert len(runs) == 2
-    assert runs[1][1] <= runs[0][1]
+    assert runs[1][1] <= runs[0][1] + 1  # each is noted a moment after it was reckoned
 
 
 def test_the_other_databases_of_a_server_that_does_not_answer_are_not_waited_for(

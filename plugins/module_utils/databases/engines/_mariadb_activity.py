@@ -38,12 +38,10 @@ NOT_SEEN = (
     "select 0 as thread_id, '' as lock_type, '' as lock_mode, '' as table_schema, '' as table_name"
     " from dual where 1 = 0"
 )
-LOCKS = (
-    """
+LOCKS = """
 with held as ({held}),
   blocked as (select id as pid, greatest(0, time) as seconds, state from information_schema.processlist
-    where state like 'Waiting for%metadata lock'
-      or state in ('Waiting for backup lock', 'Waiting for table level lock')),
+    where state like 'Waiting for%metadata lock' or state = 'Waiting for backup lock'),
   edge as (
     select r.trx_mysql_thread_id as pid, b.trx_mysql_thread_id as blocker,
       greatest(0, timestampdiff(second, r.trx_wait_started, now())) as seconds,
@@ -67,8 +65,7 @@ with held as ({held}),
     select pid, max(seconds) as seconds, max(wants) as wants, json_arrayagg(blocker) as blocked_by
     from edge group by pid
     union all
-    select pid, seconds, case state when 'Waiting for backup lock' then {backup}
-      when 'Waiting for table level lock' then {table} else {definition} end, '[]' from blocked
+    select pid, seconds, if(state = 'Waiting for backup lock', {backup}, {definition}), '[]' from blocked
     where pid not in (select pid from edge)),
   root as (select distinct blocker as pid from edge where blocker not in (select pid from waiter))
 select json_object(
@@ -88,11 +85,8 @@ select json_object(
       from root r left join information_schema.innodb_trx t on t.trx_mysql_thread_id = r.pid
         left join information_schema.processlist p on p.id = r.pid
       order by t.trx_started limit 100) as one), '[]'), '$')) as answer""".replace(
-        "{backup}", "'the lock of a backup, or of FLUSH TABLES WITH READ LOCK'"
-    )
-    .replace("{definition}", "'a lock of a table''s definition'")
-    .replace("{table}", "'a lock of a whole table'")
-)
+    "{backup}", "'the lock of a backup, or of FLUSH TABLES WITH READ LOCK'"
+).replace("{definition}", "'a lock of a table''s definition'")
 LOCKS_SEEN = LOCKS.replace("{held}", HELD).replace("{seen}", "true")
 LOCKS_IN_PART = LOCKS.replace("{held}", NOT_SEEN).replace("{seen}", "false")
 

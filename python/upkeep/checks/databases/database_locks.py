@@ -149,7 +149,7 @@ CHECK = Check(
         "What is waited for in another database than the one asked has no name. On PostgreSQL 13, a "
         "wait counts from the beginning of the statement. On MariaDB, who holds a lock of a table's definition or of a "
         "backup is told by the plugin metadata_lock_info alone, and not for each who waits. Who waits in "
-        "GET_LOCK is not counted."
+        "GET_LOCK, or for a whole table of MyISAM, is not counted."
     ),
     limits=Limits(),
     judge=judge,
