@@ -154,9 +154,10 @@ def test_the_grant_names_each_schema_and_can_be_run(server: MajorServer) -> None
     [seen] = see(database_objects, server.declared(name, CLERK))
     unseen = seen.data["unseen"]["sequences"]
     assert unseen["objects"] == len(schemas)
-    assert unseen["grant"].isprintable()
+    assert all(statement.isprintable() for statement in unseen["statements"])
 
-    server.execute(unseen["grant"], name)
+    for statement in unseen["statements"]:
+        server.execute(statement, name)
 
     [seen] = see(database_objects, server.declared(name, CLERK))
     assert "sequences" not in seen.data["unseen"]
