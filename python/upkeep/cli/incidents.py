@@ -136,7 +136,9 @@ def open_one(
         asked = Opening(_kind(kind), severity, title, hosts, drill, seen_at)
         by = _by(site, to.store, Action.OPEN_INCIDENT, kind)
         made = incidents.open_incident(to, asked, by, clock.now())
-        view.print_status(Screen(sys.stdout), made, zone, clock.now(), inventory)
+        with to.store.read() as db:
+            looks = incidents.looks_of(db, site, made)
+        view.print_status(Screen(sys.stdout), made, zone, clock.now(), inventory, looks)
 
 
 @incident_group.command("list")
@@ -173,12 +175,13 @@ def status(number: IncidentNumber, inventory: SiteOption = "", as_json: Json = F
     """
     with opened(inventory) as (site, store), store.read() as db:
         found = incidents.load(db, site, number)
+        looks = incidents.looks_of(db, site, found)
     now = clock.now()
     if as_json:
         print_json({"incident": view.incident_document(found, now)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    view.print_status(Screen(sys.stdout), found, zone, now, inventory)
+    view.print_status(Screen(sys.stdout), found, zone, now, inventory, looks)
 
 
 @incident_group.command("log")

@@ -24,6 +24,8 @@ from upkeep.model.errors import StoreError
 
 OBSERVE = "astral.upkeep.observe"
 """The only action whose results are observations."""
+ISOLATION = "astral.upkeep.isolation"
+"""The only action whose results say how a host is isolated."""
 EVENT_BYTES = 128 << 20
 """Over it an event is not read. What hosts send is bounded well below, before Ansible has it."""
 FRAME_CHARACTERS = 4096
@@ -68,6 +70,9 @@ class EventListener(Protocol):
 
     def changed(self, host: str, task: str, diff: str) -> None:
         """Record that a task changed something, or would have in check mode."""
+
+    def acted(self, host: str, said: object, why_failed: str) -> None:
+        """Take in what this host says of its isolation. why_failed: empty if its part went well."""
 
     def refused(self, host: str, why: str) -> None:
         """Record that something was not believed. host: that was being worked on; empty if that is not known."""
@@ -391,6 +396,7 @@ class Ears:
         if event.action != OBSERVE:
             if given:
                 self.listener.refused(host, "results from a task that is not observe")
+            self._act_done(event)
             self._job_done(event)
         elif event.elsewhere:
             why = (
@@ -406,6 +412,14 @@ class Ears:
             self.listener.failed(host, event.task, "observe returned no results")
         else:
             self._job_done(event)
+
+    def _act_done(self, event: RunEvent) -> None:
+        """Tell how a host is isolated: by the action itself, and on that very host."""
+        if event.action != ISOLATION or event.elsewhere or "isolation" not in event.result:
+            return
+        bad = event.kind != "runner_on_ok"
+        why = why_failed(event.result) if bad else ""
+        self.listener.acted(event.host, event.result["isolation"], why)
 
     def _job_done(self, event: RunEvent) -> None:
         message = why_failed(_failed_item(event.result))

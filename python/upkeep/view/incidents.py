@@ -23,8 +23,10 @@ from upkeep.rules.incidents import (
     ToldPerson,
     rehearsed,
 )
-from upkeep.services.incidents import words_of
+from upkeep.services.actors import account
+from upkeep.services.incidents import IncidentLooks, words_of
 from upkeep.view.csv import cell
+from upkeep.view.incident_acts import host_lines, print_hosts
 from upkeep.view.json import plain
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
@@ -250,7 +252,12 @@ def print_incidents(
 
 
 def print_status(
-    screen: Screen, incident: Incident, zone: ZoneInfo, now: datetime, site: str
+    screen: Screen,
+    incident: Incident,
+    zone: ZoneInfo,
+    now: datetime,
+    site: str,
+    looks: IncidentLooks,
 ) -> None:
     """Print how an incident stands, on one screen: phase, clock, what is done, what is next and by whom."""
     kind = kind_of(incident, now)
@@ -263,7 +270,9 @@ def print_status(
     screen.line(screen.text(people))
     for index, phase in enumerate(incident.opened.phases):
         _print_phase(screen, incident, index, phase, (zone, now, site))
+    print_hosts(screen, host_lines(incident, looks.isolation, zone, now, site))
     _print_next(screen, incident, zone, site)
+    _print_lacking_user(screen, incident, site, looks)
     _print_rehearsed(screen, incident)
     _print_follow_ups(screen, incident, now, zone)
     told = len(incident.told)
@@ -326,6 +335,16 @@ def _print_next(screen: Screen, incident: Incident, zone: ZoneInfo, site: str) -
         screen.line((screen.text(f"Next, {who}: close it, with what was learned"), "bold"))
         close = command("incident", "close", str(incident.id), "--lesson", "TEXT", site=site)
         screen.line(f"  {close}")
+
+
+def _print_lacking_user(
+    screen: Screen, incident: Incident, site: str, looks: IncidentLooks
+) -> None:
+    """Say who may do the next step, where there is nobody yet."""
+    step = incident.next_step()
+    if incident.closed_at is None and step is not None and step.act and looks.lacks_user:
+        screen.line("  Only a user may do this, and there is none yet with the role operator:")
+        screen.line(f"  {command('user', 'add', account(), '--role', 'operator', site=site)}")
 
 
 def _print_rehearsed(screen: Screen, incident: Incident) -> None:
