@@ -130,7 +130,9 @@ def release(
 
     Exit status: 0 if all hosts are released; 2 if a host is not; 3 if nobody knows.
     """
-    return _do(HostsAct(RELEASE, number, _Wanted(hosts, finding, alert), request=request), inventory)
+    return _do(
+        HostsAct(RELEASE, number, _Wanted(hosts, finding, alert), request=request), inventory
+    )
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,9 @@ def _do(asked: HostsAct, inventory: str) -> int:
                 _record(to, number, ends, by)
     screen = Screen(sys.stdout)
     shown = view.ActShown(act, number, pattern, names, asked.even_if, inventory)
-    code = view.print_ends(screen, shown, ends) if really else view.print_preview(screen, shown, heard)
+    code = (
+        view.print_ends(screen, shown, ends) if really else view.print_preview(screen, shown, heard)
+    )
     return INTERRUPTED if status == "interrupted" else code
 
 
@@ -219,9 +223,7 @@ def _task(site: Site, asked: HostsAct, names: Sequence[str], by: By, *, really: 
     )
 
 
-def _run(
-    site: Site, store: Store, task: agent.Task, heard: dict[str, HostAct | SilentPart]
-) -> int:
+def _run(site: Site, store: Store, task: agent.Task, heard: dict[str, HostAct | SilentPart]) -> int:
     """Run it, with what hosts say in `heard` as it comes; return the run's number."""
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()
@@ -249,7 +251,9 @@ def _add_silent(
     cause, status = (run.cause, run.status) if run else (f"there is no run {run_id}", "")
     for name in names:
         part = outcomes.get(name)
-        silent = SilentPart(part.outcome, part.message or cause) if part else SilentPart(None, cause)
+        silent = (
+            SilentPart(part.outcome, part.message or cause) if part else SilentPart(None, cause)
+        )
         heard.setdefault(name, silent)
     return status
 
@@ -274,9 +278,13 @@ def _pattern(store: Store, site: Site, wanted: _Wanted) -> str:
         else:
             what = f"alert {wanted.alert}"
             hosts = _hosts_of_alert(db, site, wanted.alert or 0)
-    real = sorted({one for one in hosts if one not in OWN_NAMES and not is_source(one)}, key=natural)
+    real = sorted(
+        {one for one in hosts if one not in OWN_NAMES and not is_source(one)}, key=natural
+    )
     if not real:
-        about = "a source" if any(map(is_source, hosts)) else "Upkeep itself, or the site as a whole"
+        about = (
+            "a source" if any(map(is_source, hosts)) else "Upkeep itself, or the site as a whole"
+        )
         raise UsageError(
             f"{what} is about {about} ({', '.join(hosts) or 'nothing'}), and about no host",
             remedy="name the hosts with --hosts",

@@ -201,7 +201,10 @@ def host_lines(
     site: str,
 ) -> list[HostLine]:
     """Return how each host stands on which something was done, by the record and by the newest look."""
-    return [_host_line(incident, one, looks.get(one.host), (zone, now, site)) for one in stands(incident)]
+    return [
+        _host_line(incident, one, looks.get(one.host), (zone, now, site))
+        for one in stands(incident)
+    ]
 
 
 def _host_line(
@@ -224,7 +227,9 @@ def _host_line(
     if one.begun:
         details = [words, *details] if words else []
         each = one.begun[-1]
-        words = f"{each.act} begun {exact(each.at, zone)} by {each.by}: how it ended is not recorded"
+        words = (
+            f"{each.act} begun {exact(each.at, zone)} by {each.by}: how it ended is not recorded"
+        )
         kind, step = "unknown", f"{look_at(one.host, site)}  # see how it stands"
     if look is not None and newest is not None and look.observed_at > newest:
         details.append(f"seen {ago(look.observed_at, now)}: {look.message}")
@@ -266,5 +271,6 @@ def _head(screen: Screen, kind: str, host: str, words: str, indent: str = "") ->
 
 
 def _line(screen: Screen, text: str, style: str = "") -> None:
-    for line in wrap(screen.text(text, 2_000), max(20, screen.width - len(INDENT))):
+    text = screen.text(text, 2_000)
+    for line in wrap(text, max(20, screen.width - len(INDENT))) if screen.live else [text]:
         screen.line((f"{INDENT}{line}", style))

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
-from upkeep.model.text import age, ago, duration, exact, safe
+from upkeep.model.text import age, ago, counted, duration, exact, safe
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.incidents import (
     NAMES,
@@ -23,6 +23,7 @@ from upkeep.rules.incidents import (
     ToldPerson,
     rehearsed,
 )
+from upkeep.rules.responses import ResponseFigure
 from upkeep.services.actors import account
 from upkeep.services.incidents import IncidentLooks, words_of
 from upkeep.view.csv import cell
@@ -201,6 +202,69 @@ def told_csv(incident: Incident) -> Iterator[str]:
     yield _csv_line(TOLD_COLUMNS)
     for one in told_of(incident):
         yield _csv_line([one["when"].isoformat(), *(one[name] for name in TOLD_COLUMNS[1:])])
+
+
+def responses_document(found: ResponseFigure) -> dict[str, Any]:
+    """Return how fast a month's incidents were responded to, as JSON types."""
+    values = {
+        "month": found.month,
+        "kind": found.kind,
+        "over": found.over,
+        "slowest_seconds": found.slowest.seconds if found.slowest else None,
+        "median_seconds": found.median_seconds,
+        "met": found.count("met"),
+        "missed": found.count("missed"),
+        "open": found.count("open"),
+        "incidents": [dataclasses.asdict(one) | {"state": one.state} for one in found.rows],
+    }
+    made: dict[str, Any] = plain(values)
+    return made
+
+
+def figure_words(found: ResponseFigure) -> str:
+    """Return a month's figure in a sentence, without a full stop."""
+    month = found.month if found.over else f"{found.month} so far"
+    if found.slowest is None:
+        return f"{month}: no {found.kind} incident"
+    number = len(found.rows)
+    met = f"{found.count('met')} of {counted(number, f'{found.kind} incident')}"
+    half = duration(found.median_seconds or 0.0)
+    still = found.count("open")
+    waits = (
+        f"; {counted(still, 'incident')} nobody has responded to yet, in time so far"
+        if still
+        else ""
+    )
+    return (
+        f"{month}: slowest response {duration(found.slowest.seconds)}; {met} in less than the time of the first phase;"
+        f" median {half}{waits}"
+    )
+
+
+def print_responses(screen: Screen, found: ResponseFigure, zone: ZoneInfo) -> None:
+    """Print a month's figure, and each incident of it, the slowest first."""
+    screen.line((screen.text(figure_words(found)), "bold"))
+    columns = [
+        Column("incident", right=True), Column("response", right=True), Column("limit", right=True),
+        Column("seen", gives=True), Column("title", subject=True),
+    ]  # fmt: skip
+    kinds = {"met": "pass", "missed": "fail", "open": "warn"}
+    cells: list[list[Piece]] = []
+    for one in found.rows:
+        kind = kinds[one.state]
+        took = duration(one.seconds) + ("" if one.answered else ", nobody yet")
+        cells.append(
+            [
+                str(one.incident),
+                (f"{screen.signs[kind]} {took}", STYLES[kind]),
+                duration(one.limit_seconds),
+                exact(one.seen_at, zone),
+                screen.text(one.title, 200),
+            ]
+        )
+    if cells:
+        print_columns(screen, columns, cells)
+    screen.flush()
 
 
 def _csv_line(cells: Sequence[str]) -> str:
