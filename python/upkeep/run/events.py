@@ -24,6 +24,8 @@ from upkeep.model.errors import StoreError
 
 OBSERVE = "astral.upkeep.observe"
 """The only action whose results are observations."""
+GATE = "astral.upkeep.job_gate"
+"""The module that says whether a job may change the host."""
 EVENT_BYTES = 128 << 20
 """Over it an event is not read. What hosts send is bounded well below, before Ansible has it."""
 FRAME_CHARACTERS = 4096
@@ -68,6 +70,9 @@ class EventListener(Protocol):
 
     def changed(self, host: str, task: str, diff: str) -> None:
         """Record that a task changed something, or would have in check mode."""
+
+    def left_out(self, host: str, why: str) -> None:
+        """Record that a job leaves the host as it is."""
 
     def refused(self, host: str, why: str) -> None:
         """Record that something was not believed. host: that was being worked on; empty if that is not known."""
@@ -413,6 +418,8 @@ class Ears:
             self.listener.lost(event.host, message)
         elif event.kind == "runner_on_failed" and not event.ignored:
             self.listener.failed(event.host, event.task, message)
+        elif event.action == GATE and event.result.get("open") is False:
+            self.listener.left_out(event.host, words(event.result.get("why")))
         elif event.result.get("changed"):
             self.listener.changed(event.host, event.task, diff_text(_diff(event.result)))
 

@@ -62,6 +62,9 @@ class LeftOver:
     def changed(self, host: str, task: str, diff: str) -> None:
         """Do nothing: it may be written down already."""
 
+    def left_out(self, host: str, why: str) -> None:
+        """Do nothing: it may be written down already."""
+
     def misnamed(self, why: str) -> None:
         """Do nothing: nothing was taken of it."""
 
