@@ -13,6 +13,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
@@ -37,6 +38,8 @@ SET_LIMIT_CHARACTERS = 100
 UID_LIMIT = 2**32
 PART = frozenset({"observations", "error", "whole"})
 FIELDS = frozenset({"subject", "data", "raw", "raw_base64", "error", "of"})
+BY_LIMIT_CHARACTERS = 200
+ISOLATION = re.compile(r"[0-9A-Za-z-]{1,40}")
 PYTHON = re.compile(r"[0-9][0-9A-Za-z.+~-]{0,39}")
 
 
@@ -45,7 +48,7 @@ class BoundsError(ValueError):
 
 
 def head(line: str) -> dict[str, Any]:
-    """Return the host's `python`, `clock` and `uid`, each only if it is what it should be.
+    """Return the host's `python`, `clock`, `uid` and `isolated`, each only if it is what it should be.
 
     Raises: BoundsError.
     """
@@ -64,7 +67,26 @@ def head(line: str) -> dict[str, Any]:
         told["clock"] = clock
     if isinstance(uid, int) and not isinstance(uid, bool) and 0 <= uid < UID_LIMIT:
         told["uid"] = uid
+    isolated = found.get("isolated")
+    if isinstance(isolated, dict) and _is_isolation(isolated):
+        told["isolated"] = isolated
     return told
+
+
+def _is_isolation(said: Mapping[str, Any]) -> bool:
+    """Return whether this says of an isolation its id, since when it is, in seconds since 1970, and by whom."""
+    id_, since, by = said.get("id"), said.get("since"), said.get("by")
+    return (
+        set(said) == {"id", "since", "by"}
+        and isinstance(id_, str)
+        and ISOLATION.fullmatch(id_) is not None
+        and isinstance(since, (int, float))
+        and not isinstance(since, bool)
+        and 0 <= since < NUMBER_LIMIT
+        and isinstance(by, str)
+        and len(by) <= BY_LIMIT_CHARACTERS
+        and by.isprintable()
+    )
 
 
 def part(line: str, limit_bytes: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from service.majors import ADMINISTRATOR, MajorServer
 
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_client import (
-    message,
+    statements_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.databases.engines._postgresql_objects import (
     OBJECTS,
@@ -53,7 +53,9 @@ def _compared(server: MajorServer, name: str, tables: int, rounds: int) -> list[
         "timeout_seconds": 60,
         "catalog_seconds": 60,
     }
-    statements = {one.name: message(one.sql_for(MAJOR * 10_000), 60) for one in OBJECTS}
+    statements = {
+        one.name: ";".join(statements_of(one.sql_for(MAJOR * 10_000), 60)) for one in OBJECTS
+    }
     text = "".join(f"{one.replace(';', chr(92) + ';')};\n" for one in statements.values())
     psql = ["psql", "-X", "-q", "-A", "-t", "-h", str(server.home), "-p", str(server.port), "-U", ADMINISTRATOR, "-d", name]  # fmt: skip
     ours: list[float] = []

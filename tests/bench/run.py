@@ -32,6 +32,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 from bench.backups import backup_reading  # noqa: E402
 from bench.databases import catalog  # noqa: E402
 from bench.dead import dead_hosts  # noqa: E402
+from bench.isolating import isolating  # noqa: E402
 from bench.pages import pages  # noqa: E402
 from bench.restores import restores  # noqa: E402
 from bench.statements import statements  # noqa: E402
@@ -420,6 +421,7 @@ def main() -> None:
     parser.add_argument("--restore-mib", type=int, default=1024)
     parser.add_argument("--tables", type=int, default=10_000)
     parser.add_argument("--many", type=int, default=1000)
+    parser.add_argument("--isolated", type=int, default=20)
     parser.add_argument(
         "--only",
         choices=[
@@ -436,6 +438,7 @@ def main() -> None:
             "restores",
             "databases",
             "statements",
+            "isolating",
         ],
     )
     asked = parser.parse_args()
@@ -458,6 +461,7 @@ def main() -> None:
             "restores": lambda: restores(folder, asked.restore_mib, asked.rounds),
             "databases": lambda: catalog(folder, asked.tables, asked.rounds),
             "statements": lambda: statements(folder, asked.rounds),
+            "isolating": lambda: isolating(folder, CHECKS, asked.rounds, asked.isolated),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

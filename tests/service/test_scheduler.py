@@ -453,6 +453,33 @@ def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
     assert one.open_findings() == []
 
 
+def test_an_isolated_host_is_asked_for_what_it_owes_once_it_is_released(driven: Make) -> None:
+    one = driven(daily(owed=True, changes_hosts=True), "2099-06-10T02:00")
+    key, due, expires = one.scheduler.key, at("2099-06-10T01:00"), at("2099-06-10T02:50")
+    one.hosts["web1"] = ["web1=ok"]
+    with one.store.begin() as db:
+        for host, ends in (("web1", None), ("web2", expires)):
+            debt = occurrence.Debt(key, "daily", host, due, ends, "isolated in run 1", due)
+            db.execute(tables.debt.insert().values(vars(debt)))
+            cut_off = {"isolation": "a-1", "since": due, "isolated_by": "alice", "seen_at": due}
+            db.execute(tables.isolated_host.insert().values(site=key, host=host, **cut_off))
+
+    one.go("2099-06-10T02:30")
+    assert one.all() == []
+    with one.store.begin() as db:
+        db.execute(tables.isolated_host.delete().where(tables.isolated_host.c.host == "web1"))
+    one.go("2099-06-10T02:51")
+
+    still = "the host was still isolated when the next one was due"
+    assert sorted(one.all()) == [
+        ("debt", "10 01:00", "skipped", still),
+        ("debt", "10 02:51", "done", ""),
+    ]
+    assert one.open_findings() == []
+    with one.store.read() as db:
+        assert occurrences.debts(db, key) == []
+
+
 def test_many_hosts_that_are_behind_are_one_finding_until_none_is(driven: Make) -> None:
     hosts = [f"web{number}" for number in range(1, 9)]
     away, there = [f"{one}=unreachable" for one in hosts], [f"{one}=ok" for one in hosts]

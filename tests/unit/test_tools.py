@@ -136,3 +136,14 @@ def test_what_runs_on_the_oldest_python_is_there(named: str) -> None:
     path, _colons, test = named.partition("::")
 
     assert f"def {test}(" in (ROOT / path).read_text() if test else (ROOT / path).is_file()
+
+
+def test_what_measures_can_be_loaded() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "bench" / "run.py"), "--help"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "--only" in done.stdout

@@ -129,6 +129,20 @@ def current(host: Host | None = None) -> Case | None:
     return None if name is None else Case(name.strip(), host)
 
 
+def isolated(host: Host) -> Dict[str, Any]:
+    """Return the `id` of the isolation that stands now, `since` when, in seconds since 1970, and `by` whom.
+
+    Empty if the host is not isolated, or if that cannot be read, such as by another account than root.
+    """
+    with contextlib.suppress(HostError, IsolationError, TypeError, ValueError):
+        case = current(host)
+        state = case.state() if case else {}
+        if case and phase_of(state, case.events()) in (LOADED, CONFIRMED):
+            since = int(state.get("since") or state.get("began") or 0)
+            return {"id": case.id, "since": since, "by": str(state.get("by") or "")}
+    return {}
+
+
 def boot_id(host: Host | None = None) -> str:
     """Return what tells this boot of the kernel from others."""
     with contextlib.suppress(HostError):

@@ -25,6 +25,7 @@ import signal
 import time
 from typing import Any, NoReturn
 
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import isolated
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Whole,
@@ -132,7 +133,12 @@ def main(plan: dict[str, Any]) -> NoReturn:
         for gathering in [one for one in running.values() if one.overdue()]:
             error = f"not finished after {gathering.request['timeout_seconds']:g} s"
             _finish(gathering, error, running, poll, parts)
-    head = {"python": platform.python_version(), "clock": time.time(), "uid": os.geteuid()}
+    head = {
+        "python": platform.python_version(),
+        "clock": time.time(),
+        "uid": os.geteuid(),
+        "isolated": isolated(Host()),
+    }
     lines = _together([parts[index] for index in sorted(parts)], plan["limit_bytes"])
     _print(framed(plan["nonce"], [json.dumps(head).encode("ascii"), *lines]))
     os._exit(0)

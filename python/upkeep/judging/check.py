@@ -126,6 +126,7 @@ class Check(Rule):
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     shape: the dataclass that the gather declares for its data: what judge is given; without it, the observation itself.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
+    needs_network: whether what it judges works through the network only, so that it fails because its host is isolated.
     of_site: whether it is judged once for all hosts, such as whether they agree. So it is when a run has ended that was
     not limited; a host that was not seen makes what would pass unknown.
     history: how much of the past judge is given; None if it needs none. Only the driver has it: in a plain playbook
@@ -140,6 +141,7 @@ class Check(Rule):
     limits: Any
     judge: Judge
     shape: type | None = None
+    needs_network: bool = False
     of_site: bool = False
     history: History | None = None
     since: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
@@ -16,8 +16,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 )
 from upkeep.judging.check import CONNECTION, Check, Parts, PastMoment
 from upkeep.judging.entries import make_limits
+from upkeep.judging.isolated import set_aside
 from upkeep.judging.shapes import ShapedObservations, ShapeError
-from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
+from upkeep.model.answer import SITE_HOST, Due, Isolated, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, placed, step
 from upkeep.model.text import shortened
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
@@ -69,6 +70,7 @@ def judge_answer(
             errors[index] = (
                 f"{request.gather}: an answer with an unexpected structure ({type(exc).__name__})"
             )
+    isolated = _isolated(answer.get("isolated"))
     results = judge(host, due, seen, errors, checks, now)
     while (said := sum(map(_weight, results))) > RESULTS_LIMIT_BYTES and seen:
         index = _heaviest(results, seen)
@@ -88,11 +90,12 @@ def judge_answer(
         requests=tuple(requests),
         due=tuple(due),
         seen=tuple(seen),
-        results=tuple(results),
+        results=tuple(set_aside(results, isolated, checks)),
         uid=answer.get("uid"),
         deferred=deferred(due, checks),
         # What was not read, or not understood, may be one of any set.
         whole=tuple(one for one in whole if one[0] not in errors),
+        isolated=isolated,
     )
 
 
@@ -131,6 +134,13 @@ def _clock_offset(clock: object, now: datetime) -> float | None:
     if isinstance(clock, bool) or not isinstance(clock, (int, float)):
         return None
     return round(clock - now.timestamp(), 3) if abs(clock) < LAST_SECOND else None
+
+
+def _isolated(said: Any) -> Isolated | None:
+    """Return how a host is isolated; None if it says nothing of it, or a time between no years of ours."""
+    if not said or not 0 <= said["since"] < LAST_SECOND:
+        return None
+    return Isolated(said["id"], datetime.fromtimestamp(said["since"], UTC), said["by"])
 
 
 def evidence_hash(raw: str) -> str:
@@ -200,7 +210,9 @@ def judge_again(
     stays = {name for name in with_history(due, checks) if name not in past}
     at = observed.observed_at
     judged = [one for one in due if one.check not in stays]
-    again = judge(observed.host, judged, observed.seen, {}, checks, at, past)
+    again = set_aside(
+        judge(observed.host, judged, observed.seen, {}, checks, at, past), observed.isolated, checks
+    )
     kept = [one for one in observed.results if one.observation is None or one.check in stays]
     return replace(observed, due=tuple(due), results=(*kept, *again))
 
@@ -210,7 +222,8 @@ def judge_deferred(observed: Observed, checks: Mapping[str, Check], past: Past) 
     due = [one for one in observed.due if one.check in observed.deferred]
     at = observed.observed_at
     found = judge(observed.host, due, observed.seen, {}, checks, at, past)
-    return replace(observed, results=(*observed.results, *found))
+    given = set_aside(found, observed.isolated, checks)
+    return replace(observed, results=(*observed.results, *given))
 
 
 def unseen(

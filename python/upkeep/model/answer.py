@@ -93,6 +93,15 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Isolated:
+    """That a host says of itself that it is cut off. id: of its isolation; by: who has isolated it."""
+
+    id: str
+    since: datetime
+    by: str
+
+
+@dataclass(frozen=True)
 class Observed:
     """What one host gave in one run.
 
@@ -107,6 +116,7 @@ class Observed:
     uid: as which user the host was observed; None if it did not say.
     whole: the sets of which a request has seen all, each with the index of the request.
     seen_from: the host that looked, where `host` is a source (model/source.py); empty for a host itself.
+    isolated: how the host is cut off; None if it is not, or does not say so.
     deferred: the due checks that need more than this answer, such as earlier ones: the driver judges them.
     """
 
@@ -126,6 +136,7 @@ class Observed:
     whole: tuple[tuple[int, str], ...] = ()
     deferred: tuple[str, ...] = ()
     seen_from: str = ""
+    isolated: Isolated | None = None
 
     @property
     def looker(self) -> str:
@@ -156,7 +167,13 @@ def to_json(observed: Observed) -> dict[str, Any]:
         "whole": [list(one) for one in observed.whole],
         **({"seen_from": observed.seen_from} if observed.seen_from else {}),
         "deferred": list(observed.deferred),
+        **({"isolated": isolated_to_json(observed.isolated)} if observed.isolated else {}),
     }
+
+
+def isolated_to_json(isolated: Isolated) -> dict[str, str]:
+    """Return JSON types."""
+    return {"id": isolated.id, "since": isolated.since.isoformat(), "by": isolated.by}
 
 
 def from_json(data: Mapping[str, Any], host: str, seen_from: str = "") -> Observed:
@@ -205,7 +222,13 @@ def _observed(data: Mapping[str, Any], host: str) -> Observed:
         uid=_optional(_uid, data.get("uid")),
         whole=tuple(_set(one) for one in _list(data.get("whole", []))),
         deferred=tuple(_text(one) for one in _list(data.get("deferred", []))),
+        isolated=_optional(_isolated, data.get("isolated")),
     )
+
+
+def _isolated(said: Any) -> Isolated:
+    data = _mapping(said)
+    return Isolated(_text(data["id"]), _moment(data["since"]), _text(data["by"]))
 
 
 def _uid(value: Any) -> int:
@@ -264,8 +287,10 @@ def _result(data: Mapping[str, Any], host: str, proofs: Collection[str], seen: i
 
 def _unknown(said: Any) -> Unknown:
     """Return why a result is unknown; what an older program did not say, or a newer one does, is that of before."""
-    is_nothing = said == Unknown.NOTHING_TO_JUDGE.value
-    return Unknown.NOTHING_TO_JUDGE if is_nothing else Unknown.CANNOT_SEE
+    try:
+        return Unknown(said)
+    except ValueError:
+        return Unknown.CANNOT_SEE
 
 
 def _measures(data: Sequence[Mapping[str, Any]]) -> tuple[Measure, ...]:

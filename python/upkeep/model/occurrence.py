@@ -8,11 +8,12 @@ from datetime import datetime
 from upkeep.model.run_end import DONE as DONE
 from upkeep.model.run_end import FAILED as FAILED
 from upkeep.model.run_end import PARTIAL as PARTIAL
+from upkeep.model.run_end import SKIPPED as SKIPPED
 from upkeep.model.run_end import Reason, read
 
 DUE, CATCH_UP, DEBT = "due", "catch_up", "debt"
 CLAIMED, RUNNING = "claimed", "running"
-MISSED, SKIPPED = "missed", "skipped"
+MISSED = "missed"
 OPEN = (DUE, CLAIMED, RUNNING)
 """States without an end. The state `due` waits for a driver."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-DONE, PARTIAL, FAILED = "done", "partial", "failed"
+DONE, PARTIAL, FAILED, SKIPPED = "done", "partial", "failed", "skipped"
 UNFINISHED = ("failed", "interrupted", "crashed")
 """Ends of runs after which nobody can say that the procedure was executed."""
 NAMED_HOSTS = 5
@@ -32,6 +32,7 @@ class Reason(StrEnum):
     UNSEEN = "unseen"  # hosts
     JOB_FAILED = "job_failed"
     BLIND = "blind"  # checks could not see what they judge
+    ISOLATED = "isolated"  # jobs left isolated hosts as they are
     LACKS = "lacks"  # an older program's: the procedure names a part that has no check yet
     LATE = "late"
     OTHER = "other"  # what the run says itself, or what an older program wrote in words
@@ -54,15 +55,18 @@ def ending(
     unseen: Sequence[str] = (),
     failed_jobs: int = 0,
     late: timedelta = timedelta(),
+    is_any_seen: bool = True,
 ) -> Ending:
     """Return how an occurrence ends with its run.
 
     status, cause, reason: the run's own. unseen: hosts. failed_jobs: on how many hosts one failed.
-    late: how long after its time it ended; nothing or less if in time.
+    late: how long after its time it ended; nothing or less if in time. is_any_seen: whether any host took part.
     """
     if status in UNFINISHED:
         said = f"run {status}: {cause}" if cause else f"run {status}"
         return Ending(FAILED, said, (Reason.NO_END,))
+    if reason is Reason.ISOLATED and not is_any_seen:
+        return Ending(SKIPPED, cause, (reason,))
     found: list[tuple[Reason, str]] = []
     if unseen:
         more = " …" if len(unseen) > NAMED_HOSTS else ""
@@ -70,6 +74,8 @@ def ending(
     if failed_jobs:
         hosts = f"{failed_jobs} host{'s' if failed_jobs > 1 else ''}"
         found.append((Reason.JOB_FAILED, f"a job failed on {hosts}"))
+    if reason is Reason.ISOLATED:
+        found.append((reason, cause))
     if status == PARTIAL and not found and reason is not Reason.BLIND:
         # That a check could not see leaves open what it would have found, not whether it was executed.
         found.append((Reason.OTHER, cause))

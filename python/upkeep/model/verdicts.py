@@ -20,10 +20,12 @@ class Unknown(Enum):
 
     cannot_see: what it is about was not seen, or not understood; the check is blind there. nothing_to_judge: it was
     seen, and there is nothing, or too little, to be judged: no traffic, no history yet, or the site left it out.
+    isolated: the host was cut off on purpose, and what it is about needs the network; nobody is called for that.
     """
 
     CANNOT_SEE = "cannot_see"
     NOTHING_TO_JUDGE = "nothing_to_judge"
+    ISOLATED = "isolated"
 
 
 class Severity(Enum):
@@ -136,7 +138,7 @@ class Result:
     @property
     def is_blind(self) -> bool:
         """Whether what it is about could not be seen, or was not understood."""
-        return self.status is Status.UNKNOWN and not self.has_nothing_to_judge
+        return self.status is Status.UNKNOWN and self.unknown in (None, Unknown.CANNOT_SEE)
 
     @property
     def has_nothing_to_judge(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from upkeep.model.answer import Observed, Outcome
-from upkeep.model.verdicts import Severity
+from upkeep.model.verdicts import Result, Severity, Unknown
 
 LOOKS = 3
 LEAST = timedelta(minutes=30)
@@ -66,14 +66,19 @@ def look_of(observed: Observed) -> HostLook | None:
     """Return how the checks of a host saw; None if the host did not answer: that is a trouble of its own."""
     if observed.outcome is not Outcome.OK:
         return None
-    seeing = frozenset(one.check for one in observed.results if not one.is_blind)
+    seeing = frozenset(one.check for one in observed.results if not _sees_nothing(one))
     blind: dict[str, tuple[str, str]] = {}
     for one in sorted(observed.results, key=lambda one: (one.check, one.subject)):
-        if one.check not in seeing:
+        if one.is_blind and one.check not in seeing:
             blind.setdefault(one.check, (one.subject, one.message))
     asked = None if ALL in observed.asked else frozenset(observed.asked)
     due = frozenset(item.check for item in observed.due)
     return HostLook(observed.host, observed.observed_at, seeing, blind, due, asked)
+
+
+def _sees_nothing(result: Result) -> bool:
+    """Return whether it says nothing of what is there. An isolation makes no check blind, nor lets a blind one see."""
+    return result.is_blind or result.unknown is Unknown.ISOLATED
 
 
 def next_spots(

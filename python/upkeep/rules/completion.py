@@ -29,6 +29,8 @@ COUNTS: tuple[Count, ...] = (
     "done", "partial", "late", "failed", "missed", "skipped", "signed", "overdue", "pending", "left_out",
 )  # fmt: skip
 GOOD: tuple[Count, ...] = ("done", "signed")
+ON_PURPOSE = frozenset({Reason.BLACKOUT, Reason.ISOLATED})
+"""Why something was left out that nobody is blamed for."""
 NOT_COUNTED: tuple[Count, ...] = ("pending", "left_out")
 
 
@@ -248,12 +250,15 @@ def kind_of(those: EndedOccurrence, *, as_then: bool = False) -> Count:
 
     as_then: as programs reckoned for which a gap of the schedule made each of its occurrences partial.
     """
-    reasons = those.reasons if as_then else those.reasons - {Reason.LACKS}
+    # What an isolated host owes is done once it is released, and its debt says so.
+    reasons = those.reasons - {Reason.ISOLATED}
+    if not as_then:
+        reasons -= {Reason.LACKS}
     if those.state in occurrence.OPEN:
         return "pending"
     if those.caught_up:
         return _of_catch_up(those.state)
-    if those.state == occurrence.SKIPPED and Reason.BLACKOUT in those.reasons:
+    if those.state == occurrence.SKIPPED and those.reasons & ON_PURPOSE:
         return "left_out"
     if those.state == occurrence.PARTIAL and reasons == {Reason.LATE}:
         return "late"

@@ -134,7 +134,7 @@ class Progress(Protocol):
         """Show that the host's results are in."""
 
     def job_did(self, host: str, task: str, kind: str, text: str) -> None:
-        """Show what a job changed (kind changed), would have, or failed at (kind failed)."""
+        """Show what a job did. kind: changed, also for what it would have; failed; left_out, then text says why."""
 
     def expects(self, hosts: int) -> None:
         """Show how many hosts are in the run."""
@@ -404,7 +404,8 @@ class _Intake:
         self.twins: dict[str, str] | None = None
         self.listed: Sequence[str] = ()
         self.held_back = ""
-        self.left_out: dict[str, str] = {}
+        self.not_reached: dict[str, str] = {}
+        self.isolated: dict[str, str] = {}
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
         self.idle: set[str] = set()
@@ -520,6 +521,14 @@ class _Intake:
             return
         self.tells_acts(HostAct(host, found, masked(why_failed)))
 
+    def left_out(self, host: str, why: str) -> None:
+        """Record that a job leaves a host as it is, because that is isolated."""
+        why = masked(why) or "its job_gate is not open"
+        self.isolated[host] = why
+        if host not in self.outcomes:
+            self._take(Observed(host, Outcome.SKIPPED, clock.now(), f"no job changes it: {why}"))
+        self._note(runs.Change(host, "", "left_out", why))
+
     def refused(self, host: str, why: str) -> None:
         """Count what was not believed; it is told at the end."""
         self.refusals.add(host, why)
@@ -566,7 +575,7 @@ class _Intake:
 
     def leave_out(self, hosts: Sequence[str], why: str) -> None:
         """Record hosts of the procedure that the job did not work on."""
-        self.left_out |= dict.fromkeys(hosts, why)
+        self.not_reached |= dict.fromkeys(hosts, why)
         self.account_for(hosts, why)
 
     def account_for(self, hosts: Sequence[str], reason: str) -> None:
@@ -621,6 +630,10 @@ class _Intake:
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not read what they need", Reason.BLIND
+        if status == "done" and self.isolated:
+            host, why = next(iter(self.isolated.items()))
+            more = f"; {len(self.isolated)} such hosts" if len(self.isolated) > 1 else ""
+            return status, f"no job changed {host}: {why}{more}", Reason.ISOLATED
         skipped = set(self.outcomes.values()) == {Outcome.SKIPPED} and not self.judged
         if status == "done" and by_hand and skipped:
             return "failed", f"no host in this run asks for {by_hand}", None
@@ -652,9 +665,9 @@ class _Intake:
             return "failed", "no host took part: none has opted in to the job (upkeep_jobs)"
         if self.unread:
             return "partial", "; ".join(self._unread())
-        if self.left_out:
-            host, why = next(iter(self.left_out.items()))
-            more = f"; {len(self.left_out)} such hosts" if len(self.left_out) > 1 else ""
+        if self.not_reached:
+            host, why = next(iter(self.not_reached.items()))
+            more = f"; {len(self.not_reached)} such hosts" if len(self.not_reached) > 1 else ""
             return "partial", f"the job left {host} out: {why}{more}"
         if unseen:
             return "partial", f"{unseen} of {len(self.outcomes)} hosts not checked"
@@ -718,7 +731,7 @@ class _Intake:
         if run:
             if self.unread is not None:
                 own_troubles.tell_unread(db, run.site, self.unread, run.id, at)
-            if self.twins or (whole and self.twins is not None and not self.left_out):
+            if self.twins or (whole and self.twins is not None and not self.not_reached):
                 own_troubles.tell_twins(db, run.site, run.procedure, self.twins, at)
 
     def _settle_refusals(self, db: Any, at: datetime) -> None:

@@ -26,6 +26,8 @@ OBSERVE = "astral.upkeep.observe"
 """The only action whose results are observations."""
 ISOLATION = "astral.upkeep.isolation"
 """The only action whose results say how a host is isolated."""
+GATE = "astral.upkeep.job_gate"
+"""The module that says whether a job may change the host."""
 EVENT_BYTES = 128 << 20
 """Over it an event is not read. What hosts send is bounded well below, before Ansible has it."""
 FRAME_CHARACTERS = 4096
@@ -73,6 +75,9 @@ class EventListener(Protocol):
 
     def acted(self, host: str, said: object, why_failed: str) -> None:
         """Take in what this host says of its isolation. why_failed: empty if its part went well."""
+
+    def left_out(self, host: str, why: str) -> None:
+        """Record that a job leaves the host as it is."""
 
     def refused(self, host: str, why: str) -> None:
         """Record that something was not believed. host: that was being worked on; empty if that is not known."""
@@ -427,6 +432,8 @@ class Ears:
             self.listener.lost(event.host, message)
         elif event.kind == "runner_on_failed" and not event.ignored:
             self.listener.failed(event.host, event.task, message)
+        elif event.action == GATE and event.result.get("open") is False:
+            self.listener.left_out(event.host, words(event.result.get("why")))
         elif event.result.get("changed"):
             self.listener.changed(event.host, event.task, diff_text(_diff(event.result)))
 

@@ -10,7 +10,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,10 +21,11 @@ from upkeep.checks.upkeep.occurrence_missed import ID as MISSED
 from upkeep.checks.upkeep.schedule_entry import ID as ENTRY
 from upkeep.checks.upkeep.site_revision import ID as REVISION
 from upkeep.model import clock, occurrence, stored_text
+from upkeep.model.answer import Isolated
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.occurrence import Debt, NewOccurrence, Occurrence
 from upkeep.model.remedies import command, first
-from upkeep.model.run_end import Ending, Reason
+from upkeep.model.run_end import Ending, Reason, kept
 from upkeep.model.verdicts import Severity
 from upkeep.run import agent
 from upkeep.schedule.calendars import Calendars, calendars_of
@@ -36,7 +37,7 @@ from upkeep.site import settings
 from upkeep.site.revision import revision_of
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
-from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
+from upkeep.store import Store, drivers, findings, isolated_hosts, occurrences, own_troubles, runs
 from upkeep.system import account, machine
 from upkeep.system.child import Child, start_upkeep
 
@@ -44,6 +45,8 @@ STEP_SECONDS = 1.0
 REREAD_SECONDS = 5.0
 SEEN_SECONDS = 10.0
 A_STEP = timedelta(seconds=clock.STEP_SECONDS)
+BEHIND = "the host had not caught up when the next one was due"
+STILL_ISOLATED = "the host was still isolated when the next one was due"
 DEBT_RETRY = timedelta(minutes=10)
 SPREADS_WITHIN = timedelta(minutes=1)
 """So long an edited site may take to be on the machines of all drivers."""
@@ -379,18 +382,22 @@ class Scheduler:
         with self.store.read() as db:
             owed = occurrences.debts(db, self.key)
             trying = occurrences.being_tried(db, self.key) if owed else set()
+            cut_off = isolated_hosts.now(db, self.key) if owed else {}
         due: dict[str, list[Debt]] = {}
         late: dict[str, list[Debt]] = {}
         for one in owed:
             procedure = self.site.schedule.procedures.get(one.schedule)
             if procedure is None:
                 continue
+            is_left = procedure.changes and one.host in cut_off
             if one.expires_at is not None and one.expires_at <= now:
                 late.setdefault(one.schedule, []).append(one)
-            elif self._is_for_a_try(one, procedure, now) and (one.schedule, one.host) not in trying:
+            elif is_left or (one.schedule, one.host) in trying:
+                continue
+            elif self._is_for_a_try(one, procedure, now):
                 due.setdefault(one.schedule, []).append(one)
         for schedule, debts in late.items():
-            self._strike_out(debts, self.site.schedule.procedures[schedule], now)
+            self._strike_out(debts, self.site.schedule.procedures[schedule], cut_off, now)
         for schedule, debts in due.items():
             procedure = self.site.schedule.procedures[schedule]
             several = agent.takes_several(self.site.playbook(procedure), procedure.hosts)
@@ -406,24 +413,36 @@ class Scheduler:
             return False
         return may_still_run(procedure, one.due_at, now)
 
-    def _strike_out(self, those: list[Debt], procedure: Procedure, now: datetime) -> None:
-        """Remove the debts of a procedure that the next occurrence replaces, and report it."""
+    def _strike_out(
+        self,
+        those: list[Debt],
+        procedure: Procedure,
+        cut_off: Mapping[str, Isolated],
+        now: datetime,
+    ) -> None:
+        """Remove the debts of a procedure that the next occurrence replaces, and report it.
+
+        cut_off: the isolated hosts, which no job changes: nobody is called for what they owe.
+        """
         with self.store.begin() as db:
             struck = [one for one in those if occurrences.strike_out(db, one)]
-            if struck:
-                why = "the host had not caught up when the next one was due"
-                missed = [
-                    replace(
-                        attempt([one], procedure, now),
-                        due_at=one.due_at,
-                        state=occurrence.MISSED,
-                        cause=why,
-                        reasons=Reason.BEHIND.value,
-                    )
-                    for one in struck
-                ]
-                occurrences.make(db, missed)
-                own_troubles.tell_behind(db, struck, procedure.title, self.site_name, now)
+            behind = []
+            for one in struck:
+                ended = Ending(occurrence.MISSED, BEHIND, (Reason.BEHIND,))
+                if procedure.changes and one.host in cut_off:
+                    ended = Ending(occurrence.SKIPPED, STILL_ISOLATED, (Reason.ISOLATED,))
+                else:
+                    behind.append(one)
+                tried = replace(
+                    attempt([one], procedure, now),
+                    due_at=one.due_at,
+                    state=ended.state,
+                    cause=ended.cause,
+                    reasons=kept(ended.reasons),
+                )
+                occurrences.make(db, [tried])
+            if behind:
+                own_troubles.tell_behind(db, behind, procedure.title, self.site_name, now)
 
     def _begin(self, now: datetime) -> None:
         """Claim what waits, the most urgent first, as long as there is room, and begin it."""

@@ -29,7 +29,7 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.rules.absence import CheckLook, look_of
 from upkeep.rules.findings import Sighting
 from upkeep.rules.waivers import Waiver, covering
-from upkeep.store import findings, past, restores, sites, tables, waivers
+from upkeep.store import findings, isolated_hosts, past, restores, runs, sites, tables, waivers
 from upkeep.store.engine.statements import (
     Values,
     batched,
@@ -171,6 +171,9 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             host.c.python,
             host.c.clock_offset_seconds,
             host.c.seen_from,
+            host.c.isolation,
+            host.c.isolated_since,
+            host.c.isolated_by,
         )
         .join(host, and_(host.c.run_id == report.c.run_id, host.c.host == report.c.host))
         .where(report.c.run_id == run_id)
@@ -190,6 +193,7 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             seen=tuple(_seen(db, row.id)),
             results=tuple(_results(db, _of_report(row.id))),
             seen_from=row.seen_from,
+            isolated=runs.isolated_of(row),
         )
 
 
@@ -334,6 +338,7 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> li
         return []
     answered = [one for _id, one in new]
     _add_run_hosts(db, run_id, answered)
+    isolated_hosts.note(db, site, answered)
     _add_observations(db, new)
     restores.add(db, run_id, site, answered)
     broken = findings.own_subjects(db, site, CHECK_BROKEN)
@@ -536,6 +541,9 @@ def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> 
             "python": shown(one.python, 40),
             "clock_offset_seconds": one.clock_offset_seconds,
             "seen_from": name(one.seen_from, 255) if one.seen_from else "",
+            "isolation": shown(one.isolated.id, 40) if one.isolated else "",
+            "isolated_since": one.isolated.since if one.isolated else None,
+            "isolated_by": shown(one.isolated.by, 200) if one.isolated else "",
         }
         for one in answers
         if one.host != SITE_HOST

@@ -347,6 +347,8 @@ def retire_hosts(db: Connection, run_id: int, hosts: Iterable[str], at: datetime
         mine = (latest.c.site == now.site, latest.c.host.in_(some), latest.c.run_id.in_(before))
         spot = tables.blind_spot
         db.execute(delete(spot).where(spot.c.site == now.site, spot.c.host.in_(some)))
+        cut_off = tables.isolated_host
+        db.execute(delete(cut_off).where(cut_off.c.site == now.site, cut_off.c.host.in_(some)))
         # Nothing is known of it now; unless a later run has seen it meanwhile.
         db.execute(delete(latest).where(*mine, latest.c.run_id <= run_id))
     return retired

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,6 +41,8 @@ from upkeep.store import tables
 from upkeep.store.engine.statements import insert, insert_new, upsert
 
 UNSEEN_VALUES = {one.value for one in UNSEEN}
+NOT_DONE = ("failed", "left_out")
+"""What a job notes of a host on which it has not done its work."""
 
 
 # --- when was looked -------------------------------------------------------------------------------------------------
@@ -300,7 +302,9 @@ def run_ended(
         return None
     one = of_row(row)
     if one.owed and status not in ("interrupted", "crashed"):
-        _owe(db, one, unseen, now)
+        why = dict.fromkeys(_left_out(db, run_id), f"isolated in run {run_id}")
+        why |= dict.fromkeys(unseen, f"not checked in run {run_id}")
+        _owe(db, one, why, now)
     ended = ending(
         status,
         cause,
@@ -308,9 +312,17 @@ def run_ended(
         unseen=unseen,
         failed_jobs=_failed_jobs(db, run_id),
         late=now - one.ends_by,
+        is_any_seen=Outcome.OK.value in outcomes.values(),
     )
     end(db, one.id, ended, now, (CLAIMED, RUNNING))
     return get(db, one.id)
+
+
+def _left_out(db: Connection, run_id: int) -> set[str]:
+    """Return the hosts that a job left as they are."""
+    table = tables.change
+    where = (table.c.run_id == run_id, table.c.kind == "left_out")
+    return set(db.execute(select(table.c.host).where(*where)).scalars())
 
 
 def _failed_jobs(db: Connection, run_id: int) -> int:
@@ -349,7 +361,7 @@ def strike_out(db: Connection, one: Debt) -> bool:
     return db.execute(delete(tables.debt).where(_of_debt(one))).rowcount == 1
 
 
-def _owe(db: Connection, one: Occurrence, hosts: Sequence[str], now: datetime) -> None:
+def _owe(db: Connection, one: Occurrence, why: Mapping[str, str], now: datetime) -> None:
     rows = [
         asdict(
             Debt(
@@ -358,11 +370,11 @@ def _owe(db: Connection, one: Occurrence, hosts: Sequence[str], now: datetime) -
                 host,
                 one.due_at,
                 one.next_due_at,
-                f"not checked in run {one.run_id}",
+                reason,
                 now,
             )
         )
-        for host in hosts
+        for host, reason in sorted(why.items())
     ]
     if one.kind == DEBT:
         return  # it is owed already, and stays as old as it is
@@ -372,7 +384,7 @@ def _owe(db: Connection, one: Occurrence, hosts: Sequence[str], now: datetime) -
 def executed_on(db: Connection, run_id: int) -> set[str]:
     """Return the hosts on which a run has done all of its procedure: seen, no job failed, nothing only tried."""
     run, host, change = tables.run, tables.run_host, tables.change
-    failed = select(change.c.host).where(change.c.run_id == run_id, change.c.kind == "failed")
+    failed = select(change.c.host).where(change.c.run_id == run_id, change.c.kind.in_(NOT_DONE))
     found = db.execute(
         select(host.c.host)
         .join(run, run.c.id == host.c.run_id)
@@ -395,7 +407,7 @@ def behind(db: Connection, site: str, schedule: str) -> set[str]:
     if not owed:
         return set()
     failed = exists().where(
-        change.c.run_id == run.c.id, change.c.host == host.c.host, change.c.kind == "failed"
+        change.c.run_id == run.c.id, change.c.host == host.c.host, change.c.kind.in_(NOT_DONE)
     )
     executed = db.execute(
         select(host.c.host, func.max(host.c.observed_at))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from upkeep.model.answer import SITE_HOST, UNSEEN, Outcome
+from upkeep.model.answer import SITE_HOST, UNSEEN, Isolated, Outcome
 from upkeep.model.run_end import DONE, PARTIAL
 from upkeep.model.stored_text import name, packed, shown, told
 from upkeep.model.text import natural
@@ -75,6 +75,7 @@ class RunHost:
     python: str
     clock_offset_seconds: float | None
     seen_from: str = ""
+    isolated: Isolated | None = None
 
 
 def start(db: Connection, begun: RunStart) -> int:
@@ -194,12 +195,23 @@ def host_of_row(row: Row[Any]) -> RunHost:
         row.python,
         row.clock_offset_seconds,
         row.seen_from,
+        isolated_of(row),
     )
+
+
+def isolated_of(row: Row[Any]) -> Isolated | None:
+    """Return how the host of a row was isolated when it answered."""
+    if not row.isolation:
+        return None
+    return Isolated(row.isolation, row.isolated_since, row.isolated_by)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a job's task did on a host. kind: changed or failed; text: the diff, or why it failed."""
+    """What a job's task did on a host.
+
+    kind: changed, failed or left_out. text: the diff, why it failed, or why the job left the host as it is.
+    """
 
     host: str
     task: str

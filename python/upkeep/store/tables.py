@@ -120,7 +120,24 @@ run_host = Table(
     Column("clock_offset_seconds", Float),
     # Who looked, where `host` is a source (model/source.py); empty for a host itself.
     Column("seen_from", String(255), nullable=False, default="", server_default=text("''")),
+    # How it was cut off, as it said itself; empty if it was not.
+    Column("isolation", String(40), nullable=False, default="", server_default=text("''")),
+    Column("isolated_since", Moment),
+    Column("isolated_by", String(200), nullable=False, default="", server_default=text("''")),
     UniqueConstraint("run_id", "host"),
+)
+
+isolated_host = Table(
+    # A host that said so when it answered last; the row goes with the first answer that does not.
+    "isolated_host",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("isolation", String(40), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("isolated_by", String(200), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("site", "host"),
 )
 
 change = Table(
@@ -131,7 +148,7 @@ change = Table(
     _run_id(),
     Column("host", String(255), nullable=False),
     Column("task", Text, nullable=False),
-    Column("kind", String(10), nullable=False),  # changed or failed
+    Column("kind", String(10), nullable=False),  # changed, failed or left_out
     Column("text", Text, nullable=False),
     Column("at", Moment, nullable=False),
     Index(None, "run_id"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import readable
 from upkeep.judging.check import Check, Rule
 from upkeep.judging.documentation import example, options_of
-from upkeep.model.answer import Outcome, result_to_json
+from upkeep.model.answer import Outcome, isolated_to_json, result_to_json
 from upkeep.model.text import natural
 from upkeep.model.verdicts import Result, Severity
 from upkeep.view import exit_status
@@ -235,6 +235,7 @@ def _host(host: HostInRun) -> dict[str, Any]:
         "python": host.python,
         "clock_offset_seconds": _finite(host.clock_offset_seconds),
         "seen_from": host.seen_from,
+        "isolated": isolated_to_json(host.isolated) if host.isolated else None,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from upkeep.model.answer import SITE_HOST, UNSEEN, Observed, Outcome
+from upkeep.model.answer import SITE_HOST, UNSEEN, Isolated, Observed, Outcome
 from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.trouble_groups import Order, Told, in_order
@@ -120,6 +120,7 @@ class HostInRun:
     python: str = ""
     clock_offset_seconds: float | None = None
     seen_from: str = ""
+    isolated: Isolated | None = None
 
     @classmethod
     def of(cls, observed: Observed) -> HostInRun:
@@ -133,6 +134,7 @@ class HostInRun:
             observed.python,
             observed.clock_offset_seconds,
             observed.seen_from,
+            observed.isolated,
         )
 
     @property
@@ -251,7 +253,8 @@ class Trouble:
 def needs(host: HostInRun, results: Iterable[Result]) -> bool:
     """Return whether a host needs a person: something was not seen or is worse than info."""
     return host.unseen or any(
-        result.is_blind or (result.status is Status.FAIL and result.severity is not Severity.INFO)
+        (result.status is Status.UNKNOWN and not result.has_nothing_to_judge)
+        or (result.status is Status.FAIL and result.severity is not Severity.INFO)
         for result in results
     )
 

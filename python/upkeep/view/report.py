@@ -238,6 +238,9 @@ def _host(host: HostInRun, zone: tzinfo | None) -> _Host:
     if host.clock_offset_seconds is not None:
         offset = host.clock_offset_seconds
         facts.append(f"clock {abs(offset):.2f} s {'ahead' if offset > 0 else 'behind'}")
+    if host.isolated:
+        since = exact(host.isolated.since, zone)
+        facts.append(f"isolated since {since} by {safe(host.isolated.by, 100)}")
     if host.message:
         facts.append(safe(host.message, 600))
     outcome = host.outcome.value.replace("_", " ")

@@ -51,6 +51,7 @@ def hosts_of(db: Any, run_id: int) -> Iterator[HostInRun]:
             one.python,
             one.clock_offset_seconds,
             one.seen_from,
+            one.isolated,
         )
 
 

@@ -101,7 +101,10 @@ class RunView:
         """Show what a job changed, would change, or failed at; with its diff where there is one."""
         screen = self._shown_on
         self.stop()
-        screen.line(f"{screen.text(host, 300)}: {kind}: {screen.text(task, 300)}")
+        parts = filter(
+            None, [screen.text(host, 300), kind.replace("_", " "), screen.text(task, 300)]
+        )
+        screen.line(": ".join(parts))
         for line in text.splitlines()[:SHOWN_LINES]:
             screen.line(f"    {screen.text(line, 500)}")
         screen.flush()

@@ -177,6 +177,7 @@ def show_host(ask: Ask) -> Response:
         found.seconds,
         found.python,
         seen_from=found.seen_from,
+        isolated=found.isolated,
     )
     return page(
         ask, "host.html", run=summary, doubts=doubted, host=host, changes=changes,

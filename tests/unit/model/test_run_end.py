@@ -54,6 +54,28 @@ def test_how_an_occurrence_ends(
 
 
 @pytest.mark.parametrize(
+    ("given", "state", "cause", "reasons"),
+    [
+        # Of those that took part it was executed.
+        ({}, "partial", "no job changed a", "isolated"),
+        ({"is_any_seen": False}, "skipped", "no job changed a", "isolated"),
+        (
+            {"unseen": ["b"], "late": timedelta(minutes=5)},
+            "partial",
+            "not seen: b; no job changed a; late: ended 5 min after its time",
+            "unseen,isolated,late",
+        ),
+    ],
+)
+def test_how_an_occurrence_ends_whose_jobs_left_isolated_hosts_out(
+    given: dict[str, Any], state: str, cause: str, reasons: str
+) -> None:
+    ended = ending("done", "no job changed a", Reason.ISOLATED, **given)
+
+    assert (ended.state, ended.cause, kept(ended.reasons)) == (state, cause, reasons)
+
+
+@pytest.mark.parametrize(
     ("state", "cause", "lacks", "reasons"),
     [
         ("skipped", "blackout: Year's end", "", "blackout"),

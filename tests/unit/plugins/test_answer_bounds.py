@@ -174,6 +174,20 @@ def test_a_lone_surrogate_costs_its_text_only(given: str, expected: str) -> None
         ('{"python": "3\\n\\u001b[2J", "clock": true}', {}),
         ('{"python": ["3"], "clock": "1"}', {}),
         ('{"python": "%s", "clock": 1e30}' % ("3" * 41), {}),
+        (
+            '{"isolated": {"id": "a-1", "since": 5, "by": "Zoë"}}',
+            {"isolated": {"id": "a-1", "since": 5, "by": "Zoë"}},
+        ),
+        ('{"isolated": {}}', {}),
+        ('{"isolated": true}', {}),
+        ('{"isolated": {"id": "a-1", "since": 5}}', {}),
+        ('{"isolated": {"id": "a-1", "since": 5, "by": "x", "more": 1}}', {}),
+        ('{"isolated": {"id": "../1", "since": 5, "by": "x"}}', {}),
+        ('{"isolated": {"id": 1, "since": 5, "by": "x"}}', {}),
+        ('{"isolated": {"id": "a-1", "since": true, "by": "x"}}', {}),
+        ('{"isolated": {"id": "a-1", "since": -5, "by": "x"}}', {}),
+        ('{"isolated": {"id": "a-1", "since": 5, "by": "\\u001b[2J"}}', {}),
+        ('{"isolated": {"id": "a-1", "since": 5, "by": "%s"}}' % ("x" * 201), {}),
     ],
 )
 def test_of_the_head_only_what_makes_sense_is_kept(line: str, expected: dict[str, Any]) -> None:

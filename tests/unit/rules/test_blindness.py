@@ -25,6 +25,7 @@ KINDS = {
     "blind": (Status.UNKNOWN, Unknown.CANNOT_SEE),
     "older": (Status.UNKNOWN, None),
     "nothing": (Status.UNKNOWN, Unknown.NOTHING_TO_JUDGE),
+    "isolated": (Status.UNKNOWN, Unknown.ISOLATED),
 }
 
 
@@ -56,6 +57,10 @@ def observed(
         (["a x blind", "a y nothing"], {"a"}, {}),
         (["a y blind", "a x blind"], set(), {"a": ("x", "why x")}),
         (["a x blind", "b x pass"], {"b"}, {"a": ("x", "why x")}),
+        # Neither does it see, nor is it blind: what was known of it stays.
+        (["a x isolated"], set(), {}),
+        (["a x isolated", "a y pass"], {"a"}, {}),
+        (["a x isolated", "a y blind"], set(), {"a": ("y", "why y")}),
         ([], set(), {}),
     ],
 )

@@ -65,6 +65,11 @@ def again(state: str, cause: str = "for the one missed") -> EndedOccurrence:
         (run("partial", "x", Reason.LACKS, Reason.UNSEEN), "partial"),
         (run("partial", "x", Reason.LACKS, Reason.OTHER), "partial"),
         (run("partial", "an older program's"), "partial"),
+        # The other hosts have had it, and the isolated one owes it.
+        (run("partial", "x", Reason.ISOLATED), "done"),
+        (run("partial", "x", Reason.ISOLATED, Reason.LATE), "late"),
+        (run("partial", "x", Reason.ISOLATED, Reason.UNSEEN), "partial"),
+        (run("skipped", "x", Reason.ISOLATED), "left_out"),
         (run("partial", "late: what it says decides nothing", Reason.OTHER), "partial"),
         (run("partial", "x", Reason.LATE), "late"),
         (run("failed", "run failed: no host matches"), "failed"),

@@ -27,6 +27,7 @@ from upkeep.run.events import (
 
 NUMBER = "4ad10f5c-a7b6-44e9-bd6b-9ab9f7f8792b"
 OTHER = "00fba039-6257-4020-9fd8-a2276b74261e"
+GATE = {"resolved_action": "astral.upkeep.job_gate", "task_action": "job_gate", "task": "See"}
 OBSERVE = {"resolved_action": "astral.upkeep.observe", "task_action": "observe", "task": "Observe"}
 JOB = {"resolved_action": "ansible.builtin.command", "task": "Work"}
 
@@ -58,6 +59,9 @@ class Heard:
 
     def acted(self, host: str, said: object, why_failed: str) -> None:
         self.calls.append(("acted", host, said, why_failed))
+
+    def left_out(self, host: str, why: str) -> None:
+        self.calls.append(("left_out", host, why))
 
     def refused(self, host: str, why: str) -> None:
         self.calls.append(("refused", host, why))
@@ -361,6 +365,12 @@ DELEGATED = {"ansible_delegated_host": "web2", "ansible_connection": "ssh"}
             OBSERVE | {"resolved_action": "evil.upkeep.observe", "res": {"upkeep": UPKEEP}},
             ["refused"],
         ),
+        ("runner_on_ok", GATE | {"res": {"open": False, "why": "isolated"}}, ["left_out"]),
+        ("runner_on_ok", GATE | {"res": {"open": True, "why": ""}}, []),
+        ("runner_on_ok", GATE | {"res": {"open": 0, "why": "isolated"}}, []),
+        ("runner_on_ok", GATE | {"res": {}}, []),
+        ("runner_on_failed", GATE | {"res": {"open": False, "msg": "no Python"}}, ["failed"]),
+        ("runner_on_ok", JOB | {"res": {"open": False, "why": "isolated"}}, []),
         ("runner_item_on_ok", OBSERVE | {"res": {"upkeep": UPKEEP}}, []),
         ("runner_on_async_ok", OBSERVE | {"res": {"upkeep": UPKEEP}}, []),
         ("verbose", OBSERVE | {"res": {"upkeep": UPKEEP}}, []),

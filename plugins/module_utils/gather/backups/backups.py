@@ -75,6 +75,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "read_bytes": {"type": "int", "default": 100_000_000_000},
 }
 TIMEOUT_SECONDS = 3600
+NETWORK = True
 """Reading large backups takes long: the site's read_seconds and the host's deadline say how long it may."""
 TOOLS = ("borg", "lz4", "restic", "zstd")
 

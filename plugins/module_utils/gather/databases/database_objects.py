@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "catalog_seconds": {"type": "int", "default": 60},
 }
 TIMEOUT_SECONDS = 180
+NETWORK = True
 LIMIT_BYTES = 4_000_000
 SET = "databases"
 TOOLS = ("psql|python:psycopg",)

@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "plan_seconds": {"type": "int", "default": 30},
 }
 TIMEOUT_SECONDS = 120
+NETWORK = True
 LIMIT_BYTES = 4_000_000
 SET = "databases"
 TOOLS = ("psql|python:psycopg",)

@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 
 ARGUMENTS: dict[str, dict[str, Any]] = DECLARED
 TIMEOUT_SECONDS = 60
+NETWORK = True
 LIMIT_BYTES = 2_000_000
 SET = "databases"
 TOOLS = ("psql|python:psycopg",)

@@ -46,6 +46,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 
 ARGUMENTS: dict[str, dict[str, Any]] = DECLARED
 TIMEOUT_SECONDS = 60
+NETWORK = True
 SET = "databases"
 TOOLS = ("psql|python:psycopg",)
 RAW_LIMIT_CHARACTERS = 8_000

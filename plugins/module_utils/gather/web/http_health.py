@@ -47,6 +47,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "limit_bytes": {"type": "int", "default": 1_000_000},
 }
 TIMEOUT_SECONDS = 75
+NETWORK = True
 OWN_SECONDS = 70.0
 MOST_TRIES = 20
 RAW_LIMIT_CHARACTERS = 16_000

@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ca_file": {"type": "path", "default": ""},
 }
 TIMEOUT_SECONDS = 60
+NETWORK = True
 OWN_SECONDS = 55.0
 MOST_TRIES = 10
 BODY_LIMIT_BYTES = 100_000

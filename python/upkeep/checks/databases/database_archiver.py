@@ -107,6 +107,7 @@ CHECK = Check(
     trouble="Failed WAL archiving",
     gather="database_activity",
     shape=DatabaseActivity,
+    needs_network=True,
     since="0.1.0",
     why=(
         "Without the WAL, a base backup cannot be brought to a later time; and the server keeps what "

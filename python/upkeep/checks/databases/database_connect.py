@@ -160,6 +160,7 @@ CHECK = Check(
     trouble="Database outage",
     gather="databases",
     shape=DatabaseAnswer,
+    needs_network=True,
     since="0.1.0",
     why="Everything that needs the database stops if it accepts no connections.",
     cannot_see=(

@@ -159,6 +159,7 @@ CHECK = Check(
     trouble="Replication lag",
     gather="database_activity",
     shape=DatabaseActivity,
+    needs_network=True,
     since="0.1.0",
     why=(
         "If the primary fails, what a standby has not received is lost; until then, it shows old "

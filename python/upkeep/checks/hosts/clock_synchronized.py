@@ -123,6 +123,7 @@ CHECK = Check(
     title="Clock is synchronized",
     trouble="Unsynchronized clock",
     gather="clock",
+    needs_network=True,
     since="0.1.0",
     why=(
         "Times in logs and evidence can be compared only if clocks agree. Certificates, tokens "

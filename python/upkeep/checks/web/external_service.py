@@ -89,6 +89,7 @@ CHECK = Check(
     title="Services that the host depends on answer",
     trouble="Dependency outage",
     gather="services",
+    needs_network=True,
     since="0.1.0",
     needs={"services": ["tls://mail.example.org:465", "dns:portal.example.org"]},
     why="If a service that a host depends on fails, it looks like a fault of the host.",

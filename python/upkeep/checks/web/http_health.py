@@ -217,6 +217,7 @@ CHECK = Check(
     title="Health endpoints answer as expected",
     trouble="Health endpoint failure",
     gather="http_health",
+    needs_network=True,
     since="0.1.0",
     needs={"urls": ["https://portal.example.org/api/health"]},
     why="The endpoint reports problems of the application and its parts before users do.",

@@ -1,0 +1,52 @@
+"""Which hosts say that they are isolated, as they were seen last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, delete, select
+
+from upkeep.model.answer import Isolated, Observed, Outcome
+from upkeep.model.stored_text import name, shown
+from upkeep.store import tables
+from upkeep.store.engine.statements import batched, upsert
+
+
+def note(db: Connection, site: str, answers: Iterable[Observed]) -> None:
+    """Keep how the hosts that answered are isolated, and forget those that are not any more."""
+    seen = [one for one in answers if one.outcome is Outcome.OK and not one.seen_from]
+    rows = [
+        {
+            "site": name(site),
+            "host": name(one.host, 255),
+            "isolation": shown(one.isolated.id, 40),
+            "since": one.isolated.since,
+            "isolated_by": shown(one.isolated.by, 200),
+            "seen_at": one.observed_at,
+        }
+        for one in seen
+        if one.isolated
+    ]
+    upsert(db, tables.isolated_host, rows, ["site", "host"], newest=("seen_at",))
+    known = now(db, site)
+    table = tables.isolated_host
+    for one in seen:
+        if not one.isolated and name(one.host, 255) in known:
+            where = (table.c.site == name(site), table.c.host == name(one.host, 255))
+            db.execute(delete(table).where(*where, table.c.seen_at < one.observed_at))
+
+
+def now(db: Connection, site: str, hosts: Collection[str] | None = None) -> dict[str, Isolated]:
+    """Return the isolated hosts of a site; hosts: of these only."""
+    table = tables.isolated_host
+    query = select(table).where(table.c.site == name(site))
+    pieces = (
+        [query]
+        if hosts is None
+        else [query.where(table.c.host.in_(some)) for some in batched(sorted(hosts))]
+    )
+    return {
+        row.host: Isolated(row.isolation, row.since, row.isolated_by)
+        for piece in pieces
+        for row in db.execute(piece)
+    }
