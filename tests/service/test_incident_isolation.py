@@ -141,6 +141,10 @@ def test_from_the_look_to_the_release(desk: Desk, speakers: list[Speaker]) -> No
         validate(json.loads(desk.run("incident", *words, "--json").stdout), schema(name))
     assert f"✓ {ONE}  isolated, " in desk.run("incident", "status", "1").stdout
 
+    desk.run("check", "isolation", "--limit", ONE)
+    status = desk.run("incident", "status", "1").stdout
+    assert "forbidden traffic fails, also from the controller" in status
+
     freed = desk.run("incident", "release", "1", "--hosts", ONE)
 
     assert freed.returncode == 0, freed.stderr
