@@ -16,7 +16,7 @@ from upkeep.model.isolation import IsolationSaid, ObstacleSaid
 from upkeep.model.stored_text import told
 
 MOST_ROWS = 20
-"""Of each list so many rows are kept; the numbers beside them are whole."""
+"""At most this many rows of each list are kept; the numbers beside them are whole."""
 TEXT_CHARACTERS = 300
 T = TypeVar("T")
 Rows = Annotated[list[T], msgspec.Meta(max_length=10_000)]
