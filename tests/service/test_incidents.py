@@ -51,9 +51,20 @@ from upkeep.services.incidents import IncidentWorker, Opening, Recording
 from upkeep.services.signing_key import load_installation
 from upkeep.services.silences import Acknowledgement
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, acts, findings, outbox, run_requests, runs, tables, users
+from upkeep.store import (
+    Store,
+    acts,
+    findings,
+    outbox,
+    review_evidence,
+    run_requests,
+    runs,
+    tables,
+    users,
+)
 from upkeep.store import incidents as stored
 from upkeep.store.answers import add_host
+from upkeep.store.reviews import NewReview
 from upkeep.view import incidents as view
 from upkeep.view.json import schema
 
@@ -354,6 +365,42 @@ def test_a_drill_changes_only_its_hosts_and_counts_only_that(desk: Desk) -> None
         (one["step"], one["counts_as"], one["really_on"])
         for one in view.incident_document(made, NIGHT)["rehearsed"]
     ] == [("isolate", "done", ["lab1"])]
+
+
+def test_a_review_shows_the_drills_since_the_last_one_and_what_was_really_done(desk: Desk) -> None:
+    desk.opens(drill=True)
+    desk.says(Acted("isolate", ("lab1",), "done", 3), 2)
+    desk.opens(NIGHT + minutes(5))
+    until = NIGHT + minutes(10)
+
+    def rows(shows: str, since: datetime, until: datetime = until) -> list[dict[str, Any]]:
+        new = NewReview(
+            site=desk.site.key, procedure="watch", item="drills", due_of=until, title="Drills",
+            owner="ops", opened_at=until, due_at=until, remind_at=until, since=since,
+            definition={"incidents": shows},
+        )  # fmt: skip
+        with desk.store.read() as db:
+            shown = review_evidence.collect(db, new, desk.site.schedule, until)
+        validate({"version": 1, "evidence": shown["incidents"]}, SHOWN_INCIDENTS)
+        found: list[dict[str, Any]] = shown["incidents"]["rows"]
+        return found
+
+    (drill,) = rows("drills", NIGHT - minutes(1))
+    assert (drill["id"], drill["response_seconds"]) == (1, 0.0)
+    assert [one["really_on"] for one in drill["steps"]] == [["lab1"]]
+    assert [one["id"] for one in rows("all", NIGHT - minutes(1))] == [2, 1]
+    assert rows("drills", NIGHT) == []  # it was opened just at the time of the last review
+    (before,) = rows("drills", NIGHT - minutes(1), NIGHT + minutes(1))
+    assert [one["counts_as"] for one in before["steps"]] == ["left open"]
+
+
+SHOWN_INCIDENTS = {
+    "properties": {
+        "evidence": schema("review")["properties"]["review"]["properties"]["evidence"]["anyOf"][0][
+            "properties"
+        ]["incidents"]
+    }
+}
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
@@ -729,6 +776,8 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
     opened = upkeep("open", "security", "--hosts", "web1", "--title", "Strange logins")
     assert opened.returncode == 0, opened.stderr
     assert "Incident 1, security, severity 1 (critical): Strange logins" in opened.stdout
+    add = f"upkeep user add {account()} --role operator -i "
+    assert add in opened.stdout  # the next step takes a user, and there is none yet
     later = datetime.now(UTC).date() + timedelta(days=30)
     near = upkeep("step", "1", "isolat")
     assert near.returncode == 64
@@ -749,6 +798,7 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
         ("incident", ("status", "1")),
         ("incident_log", ("log", "1")),
         ("incident_told", ("told", "1")),
+        ("incident_responses", ("responses",)),
     ):
         document = upkeep(*words, "--json")
         assert document.returncode == (2 if name == "incidents" else 0)
