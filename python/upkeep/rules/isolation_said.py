@@ -24,7 +24,7 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _KeptSaid:
     to: str
     port: Number
     protocol: str
@@ -32,7 +32,7 @@ class _Kept:
 
 
 @dataclass(frozen=True)
-class _Connection:
+class _ConnectionSaid:
     protocol: str
     local: str
     peer: str
@@ -43,7 +43,7 @@ class _Connection:
 class _CutSaid:
     sockets: Number = 0
     entries: Number | None = None
-    left: Rows[_Connection] = field(default_factory=list)
+    left: Rows[_ConnectionSaid] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Said:
     until: str = ""
     unless_confirmed_at: str = ""
     by: str = ""
-    kept: Rows[_Kept] = field(default_factory=list)
+    kept: Rows[_KeptSaid] = field(default_factory=list)
     cut: _CutSaid = field(default_factory=_CutSaid)
     obstacles: Rows[ObstacleSaid] = field(default_factory=list)
     snapshot: _SnapshotSaid = field(default_factory=_SnapshotSaid)
@@ -132,11 +132,11 @@ def _time(name: str, text: str) -> datetime | None:
     return found
 
 
-def _kept(one: _Kept) -> str:
+def _kept(one: _KeptSaid) -> str:
     return f"{one.to} {one.protocol} {one.port}" + (f" ({one.why})" if one.why else "")
 
 
-def _connection(one: _Connection) -> str:
+def _connection(one: _ConnectionSaid) -> str:
     held = f" ({', '.join(one.processes[:3])})" if one.processes else ""
     return f"{one.protocol} {one.local} with {one.peer}{held}"
 
