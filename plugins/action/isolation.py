@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import secrets
-import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,14 +20,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.look imp
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.obstacles import (
     refusal,
 )
+from ansible_collections.astral.upkeep.plugins.plugin_utils.outside import reached
 from ansible_collections.astral.upkeep.plugins.plugin_utils.second_connection import beside
 
 MODULE = "astral.upkeep.isolation"
 AT_MOST = 3
-CONNECT_SECONDS = 2.0
 CONNECTIONS = ("ssh", "local")
 """Of a local one the host itself says what is against it."""
-PORTS_LIMIT = 6
 PROVED_PORTS = 3
 UNRECORDED = (
     "nothing of this is recorded but on the host itself: no driver of Upkeep runs this play"
@@ -92,7 +90,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         """Confirm over a new connection what was done over the first."""
         begun = done["isolation"]
         try:
-            said = self._module(beside(self, is_new=True), {**given, **marks, "state": "confirmed"})
+            asked = {**given, **marks, "state": "confirmed", "ports": list(open_before)}
+            said = self._module(beside(self, is_new=True), asked)
         except AnsibleError as exc:
             said = {"failed": True, "msg": f"no new connection to the host: {exc}"}
         if said.get("failed"):
@@ -109,7 +108,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         found["proofs"] = [
             _proof("a new connection, as Ansible makes it", "it succeeds", "it succeeds", True),
             *self._tried(open_before),
-            *found["proofs"],
+            *({**one, "side": "host"} for one in found["proofs"]),
         ]
         result = {**done, "changed": True, "isolation": found}
         leaks = [one for one in found["proofs"] if one["ok"] is False]
@@ -175,17 +174,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
     def _open_ports(self, ports: Iterable[int]) -> list[int]:
         """Return which of the host's ports the controller reaches by itself, without a jump host."""
         control = {int(self._connection._options.get("port") or 22), 22}
-        found: list[int] = []
-        for port in [one for one in ports if one not in control][:PORTS_LIMIT]:
-            if len(found) < PROVED_PORTS and self._connects(port):
-                found.append(port)
-        return found
+        others = [one for one in ports if one not in control]
+        return reached(self._address(), others)[:PROVED_PORTS]
 
     def _tried(self, ports: Sequence[int]) -> list[dict[str, Any]]:
         """Return what becomes of connections that succeeded before."""
         rows = []
+        still = reached(self._address(), ports)
         for port in ports:
-            is_open = self._connects(port)
+            is_open = port in still
             found = "connected" if is_open else "no connection"
             what = f"TCP from the controller to port {port}, which was open"
             rows.append(_proof(what, "no connection", found, not is_open))
@@ -194,13 +191,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             rows.append(_proof(what, "no connection", "no such port was open before", None))
         return rows
 
-    def _connects(self, port: int) -> bool:
-        address = str(self._connection._options.get("host") or "")
-        try:
-            socket.create_connection((address, port), CONNECT_SECONDS).close()
-        except (OSError, UnicodeError):
-            return False
-        return True
+    def _address(self) -> str:
+        return str(self._connection._options.get("host") or "")
 
 
 def _unconfirmed(confirm: str, hosts: Sequence[str]) -> list[dict[str, Any]]:

@@ -28,7 +28,12 @@ with contextlib.suppress(ImportError):
 
     bytecode.use()  # before the first of what it is about
 
-from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets, transport
+from ansible_collections.astral.upkeep.plugins.plugin_utils import (
+    outside,
+    payload,
+    secrets,
+    transport,
+)
 from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import BoundsError
 
 try:
@@ -253,12 +258,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             partial(clean, hidden),
         )
         asked = [(one.gather, own) for one, own in zip(requests, private, strict=True)]
-        name = partial(secrets.name_subjects, asked=asked, declared=declared)
-        given = taken(carried, host, due, requests, hidden, datetime.now(UTC), name)
+
+        def completed(answer: dict[str, Any]) -> None:
+            secrets.name_subjects(answer, asked, declared)
+            outside.add_tries(answer, [one.gather for one in requests], self._address())
+
+        given = taken(carried, host, due, requests, hidden, datetime.now(UTC), completed)
         given += refused
         seen = {one.host for one in given}
         idle = [skipped(one, host, (sources[one],)) for one in sources if one not in seen]
         return [*given, *idle]
+
+    def _address(self) -> str:
+        """Return where the controller connects to; empty if that is not by SSH, or through another host."""
+        if self._connection.transport != "ssh":
+            return ""
+        return str(self._connection.get_option("host") or "")
 
     def _result(
         self,
@@ -331,12 +346,12 @@ def taken(
     requests: Sequence[Request],
     hidden: Sequence[str],
     now: datetime,
-    name: Callable[[dict[str, Any]], None] = lambda _answer: None,
+    complete: Callable[[dict[str, Any]], None] = lambda _answer: None,
 ) -> list[Observed]:
     """Return what the host gave, judged, of itself, then of each source that it was asked about.
 
-    Whatever that is, there is a verdict for each check that is due. name: gives the subjects of an answer the names by
-    which they are known here.
+    Whatever that is, there is a verdict for each check that is due. complete: gives the subjects of an answer the names
+    by which they are known here, and adds what only the controller can say.
     """
     checks = load()
     asked = by_source(requests)
@@ -344,7 +359,7 @@ def taken(
     if not problem:
         try:
             answer = payload.parse(carried.answer, [request.gather for request in requests])
-            name(answer)
+            complete(answer)
             answer = secrets.scrub(answer, hidden)
             return [
                 replace(

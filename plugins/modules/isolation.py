@@ -142,6 +142,11 @@ options:
     description: Set by the action plugin.
     type: str
     default: ""
+  ports:
+    description: Set by the action plugin, to the ports that the controller has reached before.
+    type: list
+    elements: int
+    default: []
   nonce:
     description: Set by the action plugin.
     type: str
@@ -291,6 +296,7 @@ ARGUMENTS: dict[str, Any] = {
     "ssh_port": {"type": "int", "default": 22},
     "run": {"type": "str", "default": ""},
     "id": {"type": "str", "default": ""},
+    "ports": {"type": "list", "elements": "int", "default": []},
     "nonce": {"type": "str", "default": "", "no_log": True},
     "controller_network": {"type": "str", "default": ""},
 }

@@ -17,7 +17,6 @@ import pytest
 import warm
 from called import called
 from jsonschema import validate
-from psutil import Process
 from service.conftest import on_postgresql
 from sqlalchemy import select, text, update
 from store_samples import NOW as SAMPLED
@@ -25,6 +24,7 @@ from store_samples import answer, begun, result
 
 from upkeep.cli import incident_acts
 from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.isolation import HostAct, IsolationSaid, ObstacleSaid
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
 from upkeep.rules.incidents import (
@@ -51,9 +51,20 @@ from upkeep.services.incidents import IncidentWorker, Opening, Recording
 from upkeep.services.signing_key import load_installation
 from upkeep.services.silences import Acknowledgement
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, acts, findings, leases, outbox, run_requests, runs, tables, users
+from upkeep.store import (
+    Store,
+    acts,
+    findings,
+    outbox,
+    review_evidence,
+    run_requests,
+    runs,
+    tables,
+    users,
+)
 from upkeep.store import incidents as stored
 from upkeep.store.answers import add_host
+from upkeep.store.reviews import NewReview
 from upkeep.view import incidents as view
 from upkeep.view.json import schema
 
@@ -356,6 +367,42 @@ def test_a_drill_changes_only_its_hosts_and_counts_only_that(desk: Desk) -> None
     ] == [("isolate", "done", ["lab1"])]
 
 
+def test_a_review_shows_the_drills_since_the_last_one_and_what_was_really_done(desk: Desk) -> None:
+    desk.opens(drill=True)
+    desk.says(Acted("isolate", ("lab1",), "done", 3), 2)
+    desk.opens(NIGHT + minutes(5))
+    until = NIGHT + minutes(10)
+
+    def rows(shows: str, since: datetime, until: datetime = until) -> list[dict[str, Any]]:
+        new = NewReview(
+            site=desk.site.key, procedure="watch", item="drills", due_of=until, title="Drills",
+            owner="ops", opened_at=until, due_at=until, remind_at=until, since=since,
+            definition={"incidents": shows},
+        )  # fmt: skip
+        with desk.store.read() as db:
+            shown = review_evidence.collect(db, new, desk.site.schedule, until)
+        validate({"version": 1, "evidence": shown["incidents"]}, SHOWN_INCIDENTS)
+        found: list[dict[str, Any]] = shown["incidents"]["rows"]
+        return found
+
+    (drill,) = rows("drills", NIGHT - minutes(1))
+    assert (drill["id"], drill["response_seconds"]) == (1, 0.0)
+    assert [one["really_on"] for one in drill["steps"]] == [["lab1"]]
+    assert [one["id"] for one in rows("all", NIGHT - minutes(1))] == [2, 1]
+    assert rows("drills", NIGHT) == []  # it was opened just at the time of the last review
+    (before,) = rows("drills", NIGHT - minutes(1), NIGHT + minutes(1))
+    assert [one["counts_as"] for one in before["steps"]] == ["left open"]
+
+
+SHOWN_INCIDENTS = {
+    "properties": {
+        "evidence": schema("review")["properties"]["review"]["properties"]["evidence"]["anyOf"][0][
+            "properties"
+        ]["incidents"]
+    }
+}
+
+
 # --- what is told ----------------------------------------------------------------------------------------------------
 def test_who_was_told_is_in_the_record_though_the_outbox_is_forgotten(desk: Desk) -> None:
     desk.opens()
@@ -540,32 +587,33 @@ def test_whatever_is_killed_an_entry_is_there_whole_or_not_at_all(
     assert len(done) == last - 1
 
 
+REFUSES = HostAct(
+    "lab1",
+    IsolationSaid("none", obstacles=(ObstacleSaid("network_storage", "root is on the network"),)),
+    "not isolated, and nothing was changed",
+)
+
+
 # --- acts on hosts ---------------------------------------------------------------------------------------------------
 @pytest.fixture
 def ran(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What runs were given; each is done on web1 and fails on lab1. The account of the tests is an operator."""
+    """What runs were given; web1 says that it is isolated, and lab1 refuses. The account of the tests is an operator."""
     given: list[Any] = []
     with desk.store.begin() as db:
         users.add(db, account(), Role.OPERATOR, "no password", NIGHT)
 
-    def run_task(_site: Site, task: Any, store: Store, *, ended: Any, **_other: Any) -> int:
+    def carry_out(_site: Site, task: Any, store: Store, *other: Any) -> int:
         given.append(task)
         with store.begin() as db:
             run = runs.start(
                 db, begun(site=desk.site.key, started_at=NIGHT, procedure=task.procedure)
             )
-            for host in task.hosts.split(","):
-                add_host(db, run, answer(host=host, minutes=0))
-                if host == "lab1":
-                    change = runs.Change(host, "Isolate", "failed", "root is on the network")
-                    runs.add_change(db, run, change, NIGHT)
-            runs.finish(
-                db, run, "partial" if "lab1" in task.hosts else "done", "a job failed", NIGHT
-            )
-        ended(run)
-        return 0
+            runs.finish(db, run, "done", "", NIGHT)
+        for host in task.hosts.split(","):
+            other[-1](REFUSES if host == "lab1" else HostAct(host, IsolationSaid("confirmed")))
+        return run
 
-    monkeypatch.setattr(incident_acts, "run_task", run_task)
+    monkeypatch.setattr(incident_acts, "carry_out", carry_out)
     return given
 
 
@@ -574,13 +622,16 @@ def test_without_the_names_again_hosts_are_only_looked_at(
 ) -> None:
     desk.opens()
 
-    assert called(incident_acts.isolate, 1, "all", str(desk.folder)) == 0
+    assert called(incident_acts.isolate, 1, "all", str(desk.folder)) == 2
 
     (task,) = ran
     assert task.check_mode
     assert desk.incident().acts == ()
-    said = capsys.readouterr().err
-    assert f"upkeep incident isolate 1 --hosts all --yes-isolate lab1,web1 -i {desk.folder}" in said
+    said = capsys.readouterr().out
+    again = (
+        "upkeep incident isolate 1 --hosts all --even-if network_storage --yes-isolate lab1,web1"
+    )
+    assert f"{again} -i {desk.folder}" in said
 
 
 def test_an_act_is_recorded_when_it_begins_and_by_what_became_of_each_host(
@@ -588,24 +639,26 @@ def test_an_act_is_recorded_when_it_begins_and_by_what_became_of_each_host(
 ) -> None:
     desk.opens()
 
-    called(incident_acts.isolate, 1, "all", str(desk.folder), ["nfs"], None, "web1, lab1")
+    asked = {"even_if": ["nfs"], "yes": "web1, lab1"}
+    assert called(incident_acts.isolate, 1, "all", str(desk.folder), **asked) == 2
 
     (task,) = ran
-    assert (task.playbook, task.check_mode, task.limit, task.takes_hosts) == (
-        "astral.upkeep.incident.isolate", False, "lab1,web1", False,
+    assert (task.playbook, task.check_mode, task.limit, task.contains) == (
+        "astral.upkeep.incident.isolate", False, "lab1,web1", True,
     )  # fmt: skip
     assert task.variables == {
         "isolation_even_if": ["nfs"],
         "upkeep_confirm": "lab1,web1",
         "upkeep_actor": account(),
         "upkeep_incident": "1",
+        "isolation_why": "incident 1",
     }
     assert desk.incident().acts == (
         Acted("isolate", ("lab1", "web1"), "begun"),
-        Acted("isolate", ("web1",), "done", 1),
-        Acted("isolate", ("lab1",), "partial", 1, "root is on the network"),
+        Acted("isolate", ("lab1",), "refused", 1, REFUSES.why_failed, REFUSES.said),
+        Acted("isolate", ("web1",), "done", 1, "", IsolationSaid("confirmed")),
     )
-    assert desk.incident().steps["isolate"].text == "isolate on web1"
+    assert "isolate" not in desk.incident().steps  # not on all of its hosts
     assert desk.problems() == []
 
 
@@ -624,7 +677,7 @@ def test_what_may_not_be_done_to_hosts_is_not_begun(
     desk.opens(drill=drill)
 
     with pytest.raises(UsageError, match=said):
-        called(incident_acts.isolate, 1, hosts, str(desk.folder), None, None, again)
+        called(incident_acts.isolate, 1, hosts, str(desk.folder), yes=again)
 
     assert ran == []
     assert desk.incident().acts == ()
@@ -636,9 +689,9 @@ def test_what_was_asked_for_on_the_page_is_done_as_who_asked(desk: Desk, ran: li
     number = incidents.ask_act(desk.to, 1, asked, desk.by("bob"), NIGHT)
     for other in ("lab1", "web*"):
         with pytest.raises(UsageError, match="nobody has asked for that"):
-            called(incident_acts.isolate, 1, other, str(desk.folder), None, number)
+            called(incident_acts.isolate, 1, other, str(desk.folder), request=number)
 
-    called(incident_acts.isolate, 1, "web1", str(desk.folder), None, number)
+    called(incident_acts.isolate, 1, "web1", str(desk.folder), request=number)
 
     assert [task.variables["upkeep_actor"] for task in ran] == ["bob"]
     assert {one.by.name for one in desk.incident().entries[1:]} == {"bob"}
@@ -651,47 +704,58 @@ def test_what_was_asked_for_on_the_page_is_done_as_who_asked(desk: Desk, ran: li
     ]  # fmt: skip
 
 
-ACT = """\
-- hosts: "{{ upkeep_hosts | default('') }}"
-  gather_facts: false
-  tasks:
-    - ansible.builtin.copy:
-        dest: "{{ playbook_dir }}/done"
-        content: "{{ upkeep_confirm }} {{ upkeep_actor }} {{ upkeep_incident }} {{ inventory_hostname }}"
-        mode: "0600"
-"""
-
-
-@on_postgresql
-def test_a_whole_act_runs_at_once_though_a_job_changes_the_host(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("by", "taken", "why"),
+    [
+        ({"finding": 1}, "web1", ""),
+        ({"alert": 1}, "web1", ""),
+        ({"finding": 9}, "", "there is no finding 9"),
+        ({"alert": 9}, "", "there is no alert 9"),
+        ({"finding": 2}, "", "finding 2 is about Upkeep itself, or the site as a whole"),
+        ({}, "", "expected the hosts, in one of these ways"),
+        ({"finding": 1, "hosts": "web1"}, "", "expected the hosts, in one of these ways"),
+    ],
+    ids=[
+        "a finding",
+        "an alert",
+        "no such finding",
+        "no such alert",
+        "of no host",
+        "none",
+        "two ways",
+    ],
+)
+def test_hosts_are_named_by_a_finding_or_an_alert(
+    desk: Desk, ran: list[Any], by: dict[str, Any], taken: str, why: str
 ) -> None:
-    """The playbook is a stand-in: what is tried here is the way from the command to the record."""
+    desk.logins(NIGHT)
+    desk.alerter.step(NIGHT)
     desk.opens()
-    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    hosts = {"all": {"hosts": {"web1": local, "lab1": local}}}
-    (desk.folder / "inventory" / "hosts.yml").write_text(json.dumps(hosts))
-    (desk.folder / "act.yml").write_text(ACT)
-    playbook = str(desk.folder / "act.yml")
-    monkeypatch.setattr(incident_acts, "PLAYBOOKS", {"isolate": playbook})
-    with desk.store.begin() as db:
-        users.add(db, account(), Role.OPERATOR, "no password", NIGHT)
-        job = runs.start(
-            db,
-            begun(
-                site=desk.site.key, driver_pid=os.getpid(), driver_started=Process().create_time()
-            ),
-        )
-        assert leases.take(db, desk.site.key, ["web1"], job, NIGHT) == {}
 
-    called(incident_acts.isolate, 1, "web1", str(desk.folder), None, None, "web1")
+    if why:
+        with pytest.raises(UsageError, match=why):
+            called(incident_acts.isolate, 1, inventory=str(desk.folder), **by)
+        assert ran == []
+    else:
+        called(incident_acts.isolate, 1, inventory=str(desk.folder), **by)
+        assert [task.hosts for task in ran] == [taken]
 
-    assert (desk.folder / "done").read_text() == f"web1 {account()} 1 web1"
-    assert [(one.outcome, one.run) for one in desk.incident().acts] == [
-        ("begun", None),
-        ("done", job + 1),
-    ]
-    assert desk.incident().steps["isolate"].how == "done"
+
+def test_a_run_that_could_not_be_begun_has_an_end_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, ran: list[Any]
+) -> None:
+    desk.opens()
+
+    def fails(*_given: Any) -> int:
+        raise StoreError("/dev/shm: a run needs a workspace here: No space left on device")
+
+    monkeypatch.setattr(incident_acts, "carry_out", fails)
+    with pytest.raises(StoreError):
+        called(incident_acts.isolate, 1, "web1", str(desk.folder), yes="web1")
+
+    newest = desk.incident().acts[-1]
+    assert (newest.outcome, newest.run) == ("unknown", None)
+    assert "No space left" in newest.detail
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -712,6 +776,8 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
     opened = upkeep("open", "security", "--hosts", "web1", "--title", "Strange logins")
     assert opened.returncode == 0, opened.stderr
     assert "Incident 1, security, severity 1 (critical): Strange logins" in opened.stdout
+    add = f"upkeep user add {account()} --role operator -i "
+    assert add in opened.stdout  # the next step takes a user, and there is none yet
     later = datetime.now(UTC).date() + timedelta(days=30)
     near = upkeep("step", "1", "isolat")
     assert near.returncode == 64
@@ -732,6 +798,7 @@ def test_commands_from_the_opening_to_the_log(upkeep: Any) -> None:
         ("incident", ("status", "1")),
         ("incident_log", ("log", "1")),
         ("incident_told", ("told", "1")),
+        ("incident_responses", ("responses",)),
     ):
         document = upkeep(*words, "--json")
         assert document.returncode == (2 if name == "incidents" else 0)

@@ -17,8 +17,11 @@ from service.test_web_browser import violations
 from service.test_web_reviews import said_on, sign_in, tab_to
 
 from upkeep.model import clock
+from upkeep.model.isolation import IsolationSaid, ObstacleSaid
 from upkeep.model.roles import Role
-from upkeep.rules.incidents import Incident
+from upkeep.rules.incidents import Acted, Incident
+from upkeep.services import incidents as services
+from upkeep.services.acts import By
 from upkeep.store import Store, acts, incidents, run_requests
 from upkeep.view.json import schema
 from upkeep.view.upcoming import Coming
@@ -199,6 +202,33 @@ def test_an_act_on_hosts_is_asked_for_with_their_names_repeated(site: Reviewed, 
     assert (found.procedure, found.host_limit, found.incident_id, found.asked_by) == (
         "incident isolate", "web1,web2", 1, "ann",
     )  # fmt: skip
+
+
+def test_what_hosts_say_of_their_isolation_is_on_the_page_and_harmless(
+    site: Reviewed, visit: Any
+) -> None:
+    ann = visit("ann")
+    done(ann.act("/incidents/new", **FORM))
+    refused = IsolationSaid("none", obstacles=(ObstacleSaid("router", HOSTILE),))
+    to = services.Recording(site.store, site.site, site.installation, "site")
+    for said in (
+        Acted("isolate", ("web1", "web2"), "begun"),
+        Acted("isolate", ("web1",), "refused", 3, "not isolated", refused),
+    ):
+        services.enter(to, 1, said, By(site.users["ann"]), site.now)
+
+    page = ann.get("/incidents/1")
+
+    assert "not isolated: it refuses, and nothing was changed" in said_on(page)
+    assert "upkeep incident isolate 1 --hosts web1 --even-if router --yes-isolate web1" in said_on(
+        page
+    )
+    assert "how it ended is not recorded" in said_on(page)
+    assert "<script>alert" not in page.text
+    assert "49 logins" not in page.text
+    validate(ann.get("/api/incidents/1").json(), schema("incident"))
+    figure = said_on(ann.get("/completion?month=2027-01"))
+    assert "2027-01 so far: slowest response 0.0 s; 1 of 1 security incident" in figure
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,7 @@ class Containment:
         plan = look(self.host, self.asked, "").plan
         state["targets"] = forbidden(plan, self.targets, gateways_of(state))
         state["proofs"] = probes.prove(self.host, state["targets"])
+        state["ports"] = list(self.asked.get("ports") or state.get("ports") or [])
         before = [DeadMan(**one) for one in state.get("dead_men") or []]
         name = f"longest-{secrets.token_hex(3)}"
         after = dead_man.arm(self.host, case, name, self.longest_seconds)

@@ -46,6 +46,7 @@ from upkeep.site.incident_plans import KINDS
 from upkeep.site.site import Site
 from upkeep.store import Store, acts
 from upkeep.store import incidents as stored
+from upkeep.store.incidents import figure_of
 from upkeep.view import incidents as view
 from upkeep.view.screen import Screen
 
@@ -136,7 +137,9 @@ def open_one(
         asked = Opening(_kind(kind), severity, title, hosts, drill, seen_at)
         by = _by(site, to.store, Action.OPEN_INCIDENT, kind)
         made = incidents.open_incident(to, asked, by, clock.now())
-        view.print_status(Screen(sys.stdout), made, zone, clock.now(), inventory)
+        with to.store.read() as db:
+            looks = incidents.looks_of(db, site, made)
+        view.print_status(Screen(sys.stdout), made, zone, clock.now(), inventory, looks)
 
 
 @incident_group.command("list")
@@ -173,12 +176,13 @@ def status(number: IncidentNumber, inventory: SiteOption = "", as_json: Json = F
     """
     with opened(inventory) as (site, store), store.read() as db:
         found = incidents.load(db, site, number)
+        looks = incidents.looks_of(db, site, found)
     now = clock.now()
     if as_json:
         print_json({"incident": view.incident_document(found, now)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    view.print_status(Screen(sys.stdout), found, zone, now, inventory)
+    view.print_status(Screen(sys.stdout), found, zone, now, inventory, looks)
 
 
 @incident_group.command("log")
@@ -195,6 +199,35 @@ def log(number: IncidentNumber, inventory: SiteOption = "", as_json: Json = Fals
         print_json({"entries": [view.entry_document(one) for one in found.entries]})
         return
     view.print_log(Screen(sys.stdout), found.entries, ZoneInfo(site.schedule.time_zone))
+
+
+@incident_group.command("responses")
+@does(Action.LOOK)
+def show_responses(
+    inventory: SiteOption = "",
+    month: Annotated[
+        str,
+        typer.Option("--month", metavar="MONTH", help="Such as 2027-01; this month, if not given."),
+    ] = "",
+    kind: Annotated[str, typer.Option("--kind", help="security or performance.")] = "security",
+    as_json: Json = False,
+) -> int:
+    """Show how long the responses to a month's incidents took.
+
+    From when an incident was seen to the first act of a person. It should be less than the time of its first phase.
+
+    Exit status: 2 if a response took longer, else 0.
+    """
+    now, kind = clock.now(), _kind(kind)
+    with opened(inventory) as (site, store), store.read() as db:
+        zone = site.schedule.time_zone
+        month = month or f"{now.astimezone(ZoneInfo(zone)):%Y-%m}"
+        found = figure_of(db, site.key, month, kind, zone, now)
+    if as_json:
+        print_json({"responses": view.responses_document(found)})
+    else:
+        view.print_responses(Screen(sys.stdout), found, ZoneInfo(zone))
+    return 2 if found.count("missed") else 0
 
 
 @incident_group.command("note")

@@ -29,6 +29,7 @@ from upkeep.judging.examine import examine_wanted
 from upkeep.judging.wanted import of_entry
 from upkeep.model import clock
 from upkeep.model.errors import PrintError, StoreError, UpkeepError, UsageError
+from upkeep.model.isolation import HostAct
 from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
 from upkeep.model.remedies import command
 from upkeep.rules.actions import Action
@@ -80,25 +81,19 @@ def run_task(
     as_json: bool,
     quiet: bool,
     given: Sequence[str] = (),
-    ended: Callable[[int], object] = lambda _run: None,
 ) -> int:
     """Run the task, print how it stands, write the report; return the exit status.
 
-    given: the check's parameters. ended: is told the run's number as soon as it has ended.
+    given: the check's parameters.
     """
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()  # before the run's own time is the newest
-    out, errors = Screen(sys.stdout), Screen(sys.stderr)
-    for why in passed_over(site.settings.workspace):
-        errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
-    errors.flush()
+    out = Screen(sys.stdout)
     with contextlib.suppress(StoreError), store.begin() as db:  # its end says so
         prove_again(db, site.key, keeper.now())
-    progress = Screen(io.StringIO()) if quiet else errors
+    progress = Screen(io.StringIO()) if quiet else Screen(sys.stderr)
     with RunView(out, progress, site=site.name, quiet=as_json or quiet) as view:
-        view.started(task.title, 0)
-        run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
-    ended(run_id)
+        run_id = carry_out(site, task, store, view, keeper)
     try:
         prove_checks(store, site.key, run_id, keeper.now(), site.settings.state)
     except StoreError as exc:  # what the run has found is shown all the same
@@ -128,6 +123,23 @@ def run_task(
     if why_lost := lost(sys.stdout):
         raise PrintError(why_lost, status, remedy=command("show", str(run_id), site=site.name))
     return status
+
+
+def carry_out(
+    site: Site,
+    task: agent.Task,
+    store: Store,
+    view: RunView,
+    keeper: Timekeeper,
+    acted: Callable[[HostAct], object] = lambda _act: None,
+) -> int:
+    """Run the task, and show how it goes; return the run's number. acted: is told what hosts say of their isolation."""
+    errors = Screen(sys.stderr)
+    for why in passed_over(site.settings.workspace):
+        errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
+    errors.flush()
+    view.started(task.title, 0)
+    return agent.run(task, store, site.settings.workspace, view, keeper.now, acted)
 
 
 def task_of(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:

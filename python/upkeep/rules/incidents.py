@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from upkeep.model.errors import UsageError
+from upkeep.model.isolation import IsolationSaid
 from upkeep.model.nearest import nearest
 from upkeep.model.reason import says
 from upkeep.model.text import counted
@@ -145,13 +146,18 @@ class HandedOver:
 
 @dataclass(frozen=True)
 class Acted:
-    """An act on hosts. outcome: BEGUN, then SUCCEEDED or how its run ended else; run: its number, once it has one."""
+    """An act on hosts.
+
+    outcome: BEGUN, then of each host SUCCEEDED or how it ended else. run: its number, once it has one. found: what the
+    host has said of its isolation.
+    """
 
     act: str
     hosts: tuple[str, ...]
     outcome: str
     run: int | None = None
     detail: str = ""
+    found: IsolationSaid | None = None
 
 
 @dataclass(frozen=True)
@@ -515,11 +521,14 @@ def _after(was: Incident, entry: IncidentEntry) -> Incident:
 
 
 def _done_by(was: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
-    """Return the steps that an act on hosts has done."""
-    if said.outcome != SUCCEEDED:
+    """Return the steps that an act has done, once it has succeeded on each host on which it was begun."""
+    outcomes = {
+        host: one.outcome for one in (*was.acts, said) if one.act == said.act for host in one.hosts
+    }
+    if set(outcomes.values()) != {SUCCEEDED}:
         return {}
     return {
-        step.id: StepState("done", by, at, f"{said.act} on {', '.join(said.hosts)}")
+        step.id: StepState("done", by, at, f"{said.act} on {', '.join(outcomes)}")
         for step in was.open_steps()
         if step.act == said.act
     }

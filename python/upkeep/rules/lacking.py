@@ -33,6 +33,10 @@ def of(evidence: Mapping[str, Any], *, has_run: bool) -> Lacking:
     lost = _of_run(evidence["run"]) if has_run else ""
     asked = [*evidence["checks"], *evidence["measures"]]
     unseen = [*_checks(evidence), *_measures(evidence)]
+    drills = list(_drills(evidence))
+    if "incidents" in evidence:
+        asked.append(evidence["incidents"])
+        unseen += drills
     said = [evidence["gap"], *(f"{LACKS}: {one}" for one in evidence["lacks"])]
     if not asked:
         unseen = ["it shows no check and no measure"]
@@ -68,6 +72,17 @@ def _measures(evidence: Mapping[str, Any]) -> Iterator[str]:
     for one in evidence["measures"]:
         if not any(each["count"] for each in one["series"]):
             yield f"{one['check']}: no value of {one['name']} since {evidence['since']}"
+
+
+def _drills(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Yield that nothing was rehearsed, where drills are shown: what was only talked through is no rehearsal."""
+    shown = evidence.get("incidents")
+    if not shown or shown["shows"] != "drills":
+        return
+    if not shown["rows"]:
+        yield f"no drill was opened since {evidence['since']}"
+    elif not any(step["really_on"] for one in shown["rows"] for step in one["steps"]):
+        yield "no drill has really done anything on a drill host: its steps were talked through, or left open"
 
 
 def _targets(evidence: Mapping[str, Any]) -> Iterator[str]:

@@ -29,9 +29,11 @@ from upkeep.judging.sources import read_answers
 from upkeep.model import clock
 from upkeep.model.answer import OWN_NAMES, SITE_HOST, Observed, Outcome
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
+from upkeep.model.isolation import HostAct
 from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
 from upkeep.rules.blindness import HostLook, look_of
+from upkeep.rules.isolation_said import isolation_said
 from upkeep.rules.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.run import ansible
 from upkeep.services import kept_files
@@ -90,8 +92,9 @@ class Task:
     occurrence: which one this run counts for, and its driver. absent_percent: when more hosts have left
     the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
-    page. variables: what the playbook is told besides, as Ansible's extra variables. takes_hosts: whether a job begins
-    only where no other run changes the host; containment does not wait for the night's job.
+    page. variables: what the playbook is told besides, as Ansible's extra variables. contains: whether it isolates or
+    releases hosts that somebody has named: it waits for no other run, and begins though a source of the inventory
+    cannot be read.
     """
 
     procedure: str
@@ -118,7 +121,7 @@ class Task:
     folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
-    takes_hosts: bool = True
+    contains: bool = False
 
 
 class Progress(Protocol):
@@ -146,10 +149,12 @@ def run(
     workspaces: Path,
     progress: Progress,
     time_of: Callable[[], datetime] = clock.now,
+    acted: Callable[[HostAct], object] = lambda _act: None,
 ) -> int:
     """Run the task, write down all that comes, and return the run's number.
 
-    time_of: the time by which things are decided, which is not that of a clock that has stepped.
+    time_of: the time by which things are decided, which is not that of a clock that has stepped. acted: is told what
+    each host says of its isolation.
     Raises: StoreError
     before anything has run if the store or the workspace cannot be written; later, what cannot be written waits in the
     workspace for the next start.
@@ -169,6 +174,7 @@ def run(
         with _Intake(
             run_id, task.folder or task.site, store, workspace, progress, stop, began_at
         ) as intake:
+            intake.tells_acts = acted
             order = replace(
                 _order(task, workspace, limit, run_id), answered=answered, silent=silent
             )
@@ -212,21 +218,22 @@ def _do_jobs(
     """
     listing = ansible.list_hosts(order, stop)
     intake.list_hosts(listing.hosts)
-    if listing.unread:
+    if listing.unread and not task.contains:
         intake.hold_back(listing.unread, order.answered)
         return NOTHING
     places = machines.resolved(listing.machines, stop)
     intake.twins = machines.twins(listing.hosts, places)
     taken = [*listing.hosts, *{f"{MACHINE}{one}" for one in places.values()}]
-    if task.takes_hosts:
+    if not task.contains:
         intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
     for hosts in machines.turns(listing.hosts, places) or [[]]:
-        ended = _work(task, replace(order, only=hosts, whole=True), intake, stop)
+        one_turn = replace(order, only=hosts, whole=not task.contains)
+        ended = _work(task, one_turn, intake, stop)
         if not ended.complete or ended.stopped or stop.reason:
             break
         intake.account_for_begun(ended)
     unread = ansible.unread_sources(order)
-    if unread and not ended.complete and not intake.begun:
+    if unread and not ended.complete and not intake.begun and not task.contains:
         intake.hold_back(unread, order.answered)
     if not intake.held_back:
         late = set(ansible.other_hosts(order)).difference(listing.hosts)
@@ -404,6 +411,7 @@ class _Intake:
         self.idle: set[str] = set()
         self.lookers: dict[str, str] = {}
         self.looks: dict[str, HostLook] = {}
+        self.tells_acts: Callable[[HostAct], object] = lambda _act: None
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
         self.began_at, self.began_seconds = began_at, time.monotonic()
@@ -503,6 +511,15 @@ class _Intake:
     def changed(self, host: str, task: str, diff: str) -> None:
         """Record what a job changed, or would have, and show it."""
         self._note(runs.Change(host, masked(task), "changed", masked(diff)))
+
+    def acted(self, host: str, said: object, why_failed: str) -> None:
+        """Pass on what the host says of its isolation; what has another shape is not believed."""
+        try:
+            found = isolation_said(said)
+        except ValueError as exc:
+            self.refused(host, f"its isolation has an unexpected structure: {exc}"[:300])
+            return
+        self.tells_acts(HostAct(host, found, masked(why_failed)))
 
     def left_out(self, host: str, why: str) -> None:
         """Record that a job leaves a host as it is, because that is isolated."""

@@ -24,6 +24,8 @@ from upkeep.model.errors import StoreError
 
 OBSERVE = "astral.upkeep.observe"
 """The only action whose results are observations."""
+ISOLATION = "astral.upkeep.isolation"
+"""The only action whose results say how a host is isolated."""
 GATE = "astral.upkeep.job_gate"
 """The module that says whether a job may change the host."""
 EVENT_BYTES = 128 << 20
@@ -70,6 +72,9 @@ class EventListener(Protocol):
 
     def changed(self, host: str, task: str, diff: str) -> None:
         """Record that a task changed something, or would have in check mode."""
+
+    def acted(self, host: str, said: object, why_failed: str) -> None:
+        """Take in what this host says of its isolation. why_failed: empty if its part went well."""
 
     def left_out(self, host: str, why: str) -> None:
         """Record that a job leaves the host as it is."""
@@ -396,6 +401,7 @@ class Ears:
         if event.action != OBSERVE:
             if given:
                 self.listener.refused(host, "results from a task that is not observe")
+            self._act_done(event)
             self._job_done(event)
         elif event.elsewhere:
             why = (
@@ -411,6 +417,14 @@ class Ears:
             self.listener.failed(host, event.task, "observe returned no results")
         else:
             self._job_done(event)
+
+    def _act_done(self, event: RunEvent) -> None:
+        """Tell how a host is isolated: by the action itself, and on that very host."""
+        if event.action != ISOLATION or event.elsewhere or "isolation" not in event.result:
+            return
+        bad = event.kind != "runner_on_ok"
+        why = why_failed(event.result) if bad else ""
+        self.listener.acted(event.host, event.result["isolation"], why)
 
     def _job_done(self, event: RunEvent) -> None:
         message = why_failed(_failed_item(event.result))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -22,8 +22,10 @@ from upkeep.model.stored_text import name, shown, written
 from upkeep.model.text import exact, natural
 from upkeep.model.verdicts import Severity
 from upkeep.rules import incidents
+from upkeep.rules.actions import Action, refusal
 from upkeep.rules.alerts.model import Alert
 from upkeep.rules.alerts.severities import severity_word
+from upkeep.rules.incident_acts import acted_words, stands
 from upkeep.rules.incident_kinds import (
     CHECKS,
     MARK,
@@ -54,7 +56,17 @@ from upkeep.services.signing_key import Installation, load_installation
 from upkeep.site.incident_plans import OpensIncident
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
-from upkeep.store import Connection, Store, alerts, findings, own_troubles, records, run_requests
+from upkeep.store import (
+    Connection,
+    Store,
+    alerts,
+    answers,
+    findings,
+    own_troubles,
+    records,
+    run_requests,
+    users,
+)
 from upkeep.store import incidents as stored
 
 STEP_SECONDS = 5.0
@@ -63,6 +75,8 @@ MOST_TITLE = 200
 STILL_TOLD = timedelta(days=2)
 """So long after it has closed, what is sent of an incident is recorded as told."""
 TOKEN_BYTES = 24
+ISOLATION = "isolation"
+"""The check that says how a host is isolated."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +227,30 @@ def _there(db: Connection, site: HasSchedule, number: int, *, lock: bool) -> Inc
     return stored.load(db, found.id)
 
 
+@dataclass(frozen=True)
+class IncidentLooks:
+    """What else is known of an incident. isolation: of each of its hosts, what was seen of that last.
+
+    lacks_user: whether there is no user who may isolate hosts.
+    """
+
+    isolation: Mapping[str, answers.Latest] = field(default_factory=dict)
+    lacks_user: bool = False
+
+
+def looks_of(db: Connection, site: HasSchedule, incident: Incident) -> IncidentLooks:
+    """Return what is known of an incident outside of its record."""
+    seen = {
+        one.host: found
+        for one in stands(incident)
+        for found in answers.latest(db, site.key, one.host)
+        if found.check_id == ISOLATION
+    }
+    everyone = [one for one in users.everyone(db) if not one.disabled_at]
+    may = any(not refusal(Action.CONTAIN_INCIDENT, one.name, one.role) for one in everyone)
+    return IncidentLooks(seen, not may)
+
+
 def acknowledged(
     db: Connection,
     site: HasSchedule,
@@ -317,9 +355,7 @@ def words_of(said: Said) -> str:
         case incidents.HandedOver():
             return f"command handed over to {said.to}: {said.summary}"
         case incidents.Acted():
-            run = f" by run {said.run}" if said.run is not None else ""
-            detail = f": {said.detail}" if said.detail else ""
-            return f"{said.act} on {', '.join(said.hosts)}{run}: {said.outcome}{detail}"
+            return acted_words(said)
         case ToldPerson():
             return f"{said.whom} notified by {said.way}: {said.what}"
         case incidents.FollowUpAdded():

@@ -62,6 +62,9 @@ class LeftOver:
     def changed(self, host: str, task: str, diff: str) -> None:
         """Do nothing: it may be written down already."""
 
+    def acted(self, host: str, said: object, why_failed: str) -> None:
+        """Do nothing: who has begun it is dead, and how the host stands now is seen by looking at it."""
+
     def left_out(self, host: str, why: str) -> None:
         """Do nothing: it may be written down already."""
 

@@ -46,6 +46,7 @@ from upkeep.site.yaml_file import Key, YamlFile, parse, read
 
 HOUR, DAY = 3600.0, 86400.0
 MOST_SILENCE_DAYS = 30
+ShownIncidents = Literal["drills", "all"]
 FourEyes = Literal["required", "alone_with_reason", "no"]
 TargetRule = Literal["within", "worst", "total"]
 
@@ -121,6 +122,10 @@ class Review(Part):
         default=(), description="Checks whose results and findings the reviewer sees."
     )
     measures: tuple[Target, ...] = Field(default=(), description="Trends, with their targets.")
+    incidents: ShownIncidents | None = Field(
+        default=None,
+        description="Incidents since the last review that the reviewer sees: `drills`, or `all` of them.",
+    )
     links: tuple[Link, ...] = Field(default=(), description="What else to look at.")
     lacks: tuple[str, ...] = Field(
         default=(),

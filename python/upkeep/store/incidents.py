@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,8 +12,10 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from upkeep.model.stored_text import fingerprint, name
 from upkeep.rules import incidents
+from upkeep.rules.completion import month_of
 from upkeep.rules.incident_chain import IncidentRow
 from upkeep.rules.incidents import RECORD, Closed, Incident, IncidentEntry, Opened, entry_of
+from upkeep.rules.responses import ResponseFigure, responses
 from upkeep.store import findings, records, tables
 from upkeep.store.engine.statements import insert as insert_or
 
@@ -76,6 +78,30 @@ def of_site(
         more = [table.c.closed_at > closed_since, table.c.owed > 0] if closed_since else []
         query = query.where(or_(table.c.closed_at.is_(None), *more))
     return [_of_row(row) for row in db.execute(query)]
+
+
+def opened_between(
+    db: Connection, site: str, since: datetime, until: datetime | None = None
+) -> list[Incident]:
+    """Return the site's incidents that were opened then, since < opened <= until, the oldest first."""
+    table = tables.incident
+    where = [table.c.site == name(site), table.c.opened_at > since]
+    where += [table.c.opened_at <= until] if until else []
+    ids = db.execute(select(table.c.id).where(*where).order_by(table.c.id)).scalars()
+    return [load(db, one) for one in ids.all()]
+
+
+def figure_of(
+    db: Connection, site: str, month: str, kind: str, zone: str, now: datetime
+) -> ResponseFigure:
+    """Return how fast people responded to a month's incidents.
+
+    Raises: UsageError for what is not a month.
+    """
+    begins, _ends = month_of(month, zone)
+    # One is never seen after it was opened.
+    later = opened_between(db, site, begins - timedelta.resolution)
+    return responses(later, month, kind, zone, now)
 
 
 def everything(db: Connection) -> list[IncidentRow]:

@@ -16,12 +16,13 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, se
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking
+from upkeep.rules.incident_evidence import summary, until_then
 from upkeep.rules.lacking import Lacking
 from upkeep.rules.review_failures import failures
 from upkeep.rules.reviews import ReviewStanding, Signature, standing
 from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import files, findings, records, review_measures, tables, waivers
+from upkeep.store import files, findings, incidents, records, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.engine.statements import insert_new, lock_evidence
 from upkeep.store.reviews import KeptReview, NewReview
@@ -86,6 +87,8 @@ def collect(
     wants = review.definition
     since = review.since or until - FIRST_PERIOD
     checks = sorted({*wants.get("shows", ()), *(one["check"] for one in wants.get("measures", ()))})
+    shows = wants.get("incidents")
+    shown = {"incidents": _incidents(db, review.site, shows, since, until)} if shows else {}
     return {
         "version": 1,
         "review": {
@@ -111,6 +114,7 @@ def collect(
             db, review.site, wants.get("measures", ()), schedule, (since, until)
         ),
         "links": [dict(one) for one in wants.get("links", ())],
+        **shown,
     }
 
 
@@ -376,6 +380,23 @@ def opened_since(db: Connection, review: NewReview, evidence: Mapping[str, Any])
     return _open_findings(
         db, review.site, [one["check"] for one in evidence["checks"]], or_(*new, *worse)
     )
+
+
+def _incidents(
+    db: Connection, site: str, shows: str, since: datetime, until: datetime
+) -> dict[str, Any]:
+    """Return the incidents that were opened since then, the newest first: what was done of each by that time.
+
+    shows: `drills` for those alone.
+    """
+    opened = incidents.opened_between(db, site, since, until)
+    found = [until_then(one, until) for one in opened if one.opened.drill or shows != "drills"]
+    found.reverse()
+    return {
+        "shows": shows,
+        "rows": [summary(one, until) for one in found[:ROWS]],
+        "left_out": max(len(found) - ROWS, 0),
+    }
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
-from upkeep.model.text import age, ago, duration, exact, safe
+from upkeep.model.text import age, ago, counted, duration, exact, safe
 from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.incidents import (
     NAMES,
@@ -23,8 +23,11 @@ from upkeep.rules.incidents import (
     ToldPerson,
     rehearsed,
 )
-from upkeep.services.incidents import words_of
+from upkeep.rules.responses import ResponseFigure
+from upkeep.services.actors import account
+from upkeep.services.incidents import IncidentLooks, words_of
 from upkeep.view.csv import cell
+from upkeep.view.incident_acts import host_lines, print_hosts
 from upkeep.view.json import plain
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
@@ -201,6 +204,69 @@ def told_csv(incident: Incident) -> Iterator[str]:
         yield _csv_line([one["when"].isoformat(), *(one[name] for name in TOLD_COLUMNS[1:])])
 
 
+def responses_document(found: ResponseFigure) -> dict[str, Any]:
+    """Return how fast a month's incidents were responded to, as JSON types."""
+    values = {
+        "month": found.month,
+        "kind": found.kind,
+        "over": found.over,
+        "slowest_seconds": found.slowest.seconds if found.slowest else None,
+        "median_seconds": found.median_seconds,
+        "met": found.count("met"),
+        "missed": found.count("missed"),
+        "open": found.count("open"),
+        "incidents": [dataclasses.asdict(one) | {"state": one.state} for one in found.rows],
+    }
+    made: dict[str, Any] = plain(values)
+    return made
+
+
+def figure_words(found: ResponseFigure) -> str:
+    """Return a month's figure in a sentence, without a full stop."""
+    month = found.month if found.over else f"{found.month} so far"
+    if found.slowest is None:
+        return f"{month}: no {found.kind} incident"
+    number = len(found.rows)
+    met = f"{found.count('met')} of {counted(number, f'{found.kind} incident')}"
+    half = duration(found.median_seconds or 0.0)
+    still = found.count("open")
+    waits = (
+        f"; {counted(still, 'incident')} nobody has responded to yet, in time so far"
+        if still
+        else ""
+    )
+    return (
+        f"{month}: slowest response {duration(found.slowest.seconds)}; {met} in less than the time of the first phase;"
+        f" median {half}{waits}"
+    )
+
+
+def print_responses(screen: Screen, found: ResponseFigure, zone: ZoneInfo) -> None:
+    """Print a month's figure, and each incident of it, the slowest first."""
+    screen.line((screen.text(figure_words(found)), "bold"))
+    columns = [
+        Column("incident", right=True), Column("response", right=True), Column("limit", right=True),
+        Column("seen", gives=True), Column("title", subject=True),
+    ]  # fmt: skip
+    kinds = {"met": "pass", "missed": "fail", "open": "warn"}
+    cells: list[list[Piece]] = []
+    for one in found.rows:
+        kind = kinds[one.state]
+        took = duration(one.seconds) + ("" if one.answered else ", nobody yet")
+        cells.append(
+            [
+                str(one.incident),
+                (f"{screen.signs[kind]} {took}", STYLES[kind]),
+                duration(one.limit_seconds),
+                exact(one.seen_at, zone),
+                screen.text(one.title, 200),
+            ]
+        )
+    if cells:
+        print_columns(screen, columns, cells)
+    screen.flush()
+
+
 def _csv_line(cells: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cell(text) for text in cells)
@@ -250,7 +316,12 @@ def print_incidents(
 
 
 def print_status(
-    screen: Screen, incident: Incident, zone: ZoneInfo, now: datetime, site: str
+    screen: Screen,
+    incident: Incident,
+    zone: ZoneInfo,
+    now: datetime,
+    site: str,
+    looks: IncidentLooks,
 ) -> None:
     """Print how an incident stands, on one screen: phase, clock, what is done, what is next and by whom."""
     kind = kind_of(incident, now)
@@ -263,7 +334,9 @@ def print_status(
     screen.line(screen.text(people))
     for index, phase in enumerate(incident.opened.phases):
         _print_phase(screen, incident, index, phase, (zone, now, site))
+    print_hosts(screen, host_lines(incident, looks.isolation, zone, now, site))
     _print_next(screen, incident, zone, site)
+    _print_lacking_user(screen, incident, site, looks)
     _print_rehearsed(screen, incident)
     _print_follow_ups(screen, incident, now, zone)
     told = len(incident.told)
@@ -326,6 +399,16 @@ def _print_next(screen: Screen, incident: Incident, zone: ZoneInfo, site: str) -
         screen.line((screen.text(f"Next, {who}: close it, with what was learned"), "bold"))
         close = command("incident", "close", str(incident.id), "--lesson", "TEXT", site=site)
         screen.line(f"  {close}")
+
+
+def _print_lacking_user(
+    screen: Screen, incident: Incident, site: str, looks: IncidentLooks
+) -> None:
+    """Say who may do the next step, where there is nobody yet."""
+    step = incident.next_step()
+    if incident.closed_at is None and step is not None and step.act and looks.lacks_user:
+        screen.line("  Only a user may do this, and there is none yet with the role operator:")
+        screen.line(f"  {command('user', 'add', account(), '--role', 'operator', site=site)}")
 
 
 def _print_rehearsed(screen: Screen, incident: Incident) -> None:

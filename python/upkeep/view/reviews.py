@@ -41,6 +41,7 @@ from upkeep.rules.trouble_groups import Told, grouped
 from upkeep.site.schedule_file import Schedule
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
+from upkeep.view.incident_evidence import print_evidence_incidents
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import TroubleRow, print_doubts, print_rows
@@ -302,6 +303,7 @@ def _print_evidence(
         counts = {one["check"]: one.get("doubted", 0) for one in evidence["checks"]}
         print_doubts(screen, {check: number for check, number in counts.items() if number})
     _print_measures(screen, evidence["measures"])
+    print_evidence_incidents(screen, evidence.get("incidents"), zone)
     _print_troubles(screen, "Open findings", evidence["findings"])
     others = without(evidence["not_passing"], evidence["findings"])
     _print_troubles(screen, "Does not pass now, without a finding", others)

@@ -13,8 +13,11 @@ from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.completion import COUNTS, Completion, month_before
 from upkeep.rules.coverage import coverage, sentence
+from upkeep.rules.responses import ResponseFigure
 from upkeep.rules.reviews import title_of
+from upkeep.site.incident_plans import KINDS
 from upkeep.store.completion import completion
+from upkeep.store.incidents import figure_of
 from upkeep.view.completion import (
     WELL,
     lacking_words,
@@ -25,6 +28,7 @@ from upkeep.view.completion import (
     total_words,
     write_csv,
 )
+from upkeep.view.incidents import figure_words
 from upkeep.web.html import page
 from upkeep.web.routing import GET, Ask, PageError, Route
 
@@ -52,7 +56,15 @@ def show_completion(ask: Ask) -> Response:
         titles=lambda one: title_of(schedule, one), covered=sentence(coverage(schedule)),
         answer=total_words(found) if found.rows else nothing_words(found),
         then=then_words(found), lacking=lacking_words(found), not_final=not_final_words(found),
+        responses=[figure_words(one) for one in _responses(ask, found.month) if one.rows],
     )  # fmt: skip
+
+
+def _responses(ask: Ask, month: str) -> list[ResponseFigure]:
+    """Return how fast people responded to the month's incidents, of each kind."""
+    site, zone = ask.setting.site, ask.zone.key
+    with ask.store.read() as db:
+        return [figure_of(db, site, month, kind, zone, ask.now) for kind in KINDS]
 
 
 def give_csv(ask: Ask) -> Response:

@@ -39,6 +39,7 @@ from upkeep.site.incident_plans import KINDS
 from upkeep.store import acts
 from upkeep.store import incidents as stored
 from upkeep.view import incidents as view
+from upkeep.view.incident_acts import host_lines
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 from upkeep.web.sign_in import proved
@@ -90,6 +91,8 @@ def show_new(ask: Ask, *, message: str = "", status: int = 200) -> Response:
 def show_incident(ask: Ask, *, message: str = "", status: int = 200, link: str = "") -> Response:
     """Show an incident: what phase it is in, how long that has left, what is next, what was done, and by whom."""
     found = the_incident(ask)
+    with ask.store.read() as db:
+        looks = incidents.looks_of(db, _place(ask), found)
     people = ask.schedule.people
     named = {one: person.name for one, person in people.items()}
     owners = named | {one: team.title for one, team in ask.schedule.teams.items()}
@@ -99,6 +102,7 @@ def show_incident(ask: Ask, *, message: str = "", status: int = 200, link: str =
         owners=owners, told=view.told_of(found), rehearsed=rehearsed(found) if found.opened.drill else (),
         log=list(reversed(found.entries[-LOG:])), more=max(len(found.entries) - LOG, 0),
         live=found.closed_at is None, live_seconds=LIVE_SECONDS, today=ask.now.astimezone(ask.zone).date(),
+        hosts=host_lines(found, looks.isolation, ask.zone, ask.now, ask.setting.folder or ""),
     )  # fmt: skip
 
 

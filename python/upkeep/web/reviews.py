@@ -36,6 +36,7 @@ from upkeep.store import acts, files, review_evidence, users
 from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
+from upkeep.view.incident_evidence import incident_lines, incident_words, incidents_title
 from upkeep.view.reviews import (
     asked_words,
     in_time_words,
@@ -108,6 +109,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     return page(
         ask, "review.html", status=status, row=row_of(schedule, found, shown.standing), review=found,
         standing=shown.standing, signatures=signed, follow_ups=shown.follow_ups,
+        incidents_title=incidents_title, incident_words=incident_words, incident_lines=incident_lines,
         evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
         run_by=run_by(shown.evidence), opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},

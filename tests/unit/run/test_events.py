@@ -57,6 +57,9 @@ class Heard:
     def changed(self, host: str, task: str, diff: str) -> None:
         self.calls.append(("changed", host, task, diff))
 
+    def acted(self, host: str, said: object, why_failed: str) -> None:
+        self.calls.append(("acted", host, said, why_failed))
+
     def left_out(self, host: str, why: str) -> None:
         self.calls.append(("left_out", host, why))
 
@@ -690,3 +693,47 @@ def test_last_words_are_bounded() -> None:
     long = why_failed({"msg": "m" * 10**6, "module_stderr": "x" * 10**7})
 
     assert len(long) <= events.MESSAGE_CHARACTERS + events.LINE_CHARACTERS + 10
+
+
+# --- what hosts say of their isolation -------------------------------------------------------------------------------
+ACT = {"resolved_action": "astral.upkeep.isolation", "task": "Isolate the host"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "acted"),
+    [
+        (
+            "runner_on_ok",
+            {**ACT, "res": {"isolation": {"state": "none"}}},
+            [({"state": "none"}, "")],
+        ),
+        (
+            "runner_on_failed",
+            {**ACT, "res": {"isolation": 3, "msg": "not isolated"}},
+            [(3, "not isolated")],
+        ),
+        ("runner_on_failed", {**ACT, "res": {"msg": "no answer"}}, []),
+        ("runner_on_ok", {**JOB, "res": {"isolation": {"state": "confirmed"}}}, []),
+        (
+            "runner_on_ok",
+            {
+                **ACT,
+                "res": {
+                    "isolation": {},
+                    "_ansible_delegated_vars": {"ansible_delegated_host": "b"},
+                },
+            },
+            [],
+        ),
+    ],
+    ids=["well", "failed, whatever it is", "without a word", "another task", "of another host"],
+)
+def test_only_the_isolation_itself_says_how_a_host_is_isolated(
+    tmp_path: Path, kind: str, data: dict[str, Any], acted: list[tuple[object, str]]
+) -> None:
+    write(tmp_path, kind, host="a", **data)
+    those, heard = ears(tmp_path)
+
+    those.hear(NUMBER)
+
+    assert [call[2:] for call in heard.calls if call[0] == "acted"] == acted

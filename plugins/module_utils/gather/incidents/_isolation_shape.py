@@ -19,7 +19,8 @@ class HostIsolation:
     is wrong with what would end it. tight: whether forbidden traffic failed; None if no try said so. leaks: what did
     not fail. left: families that have a table of ours although the host is not isolated. before_boot: by whom it was
     isolated until its boot, and what the reboot should have done. booted: a reboot has isolated it again, and nobody
-    has come since.
+    has come since. ports: those that the controller reached before the isolation; the action adds which of them it has
+    tried now, and which of them it reaches.
     """
 
     VERSION: ClassVar[int] = 1
@@ -44,3 +45,6 @@ class HostIsolation:
     left: List[str] = field(default_factory=list)
     booted: bool = False
     before_boot: Dict[str, str] = field(default_factory=dict)
+    ports: List[int] = field(default_factory=list)
+    tried_ports: List[int] = field(default_factory=list)
+    open_ports: List[int] = field(default_factory=list)

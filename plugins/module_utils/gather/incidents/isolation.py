@@ -108,6 +108,7 @@ def _isolated(host: Host, case: Case | None, stands: Dict[str, Any]) -> Dict[str
         # Until somebody comes, the host has the timer of its boot.
         "timers": [why for why in (problem(host, one) for one in men) if why and not is_booted],
         "booted": is_booted,
+        "ports": [int(one) for one in state.get("ports") or []],
         "tight": is_tight(proofs),
         "leaks": [f"{one['what']}: {one['found']}" for one in proofs if one["ok"] is False],
         "left": [],

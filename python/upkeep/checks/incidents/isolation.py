@@ -1,8 +1,9 @@
 """An isolated host stays isolated, and ends to be so when somebody says it.
 
 Hosts are isolated by the role `isolate`, which loads tables of nftables and arms a timer that releases them. Checks
-that the tables are those that were loaded, that what is forbidden fails, that the timers are armed, and that somebody
-knows when it ends. A host that has released itself by a timer is told for some days.
+that the tables are those that were loaded, that what is forbidden fails, from the host and from the controller, that
+the timers are armed, and that somebody knows when it ends. A host that has released itself by a timer is told for some
+days.
 """
 
 from __future__ import annotations
@@ -116,11 +117,15 @@ def _judge_isolated(seen: HostIsolation, limits: Limits, now: datetime) -> Verdi
         )
     if seen.tight is None:
         return unknown(f"{since}; no try has shown that forbidden traffic fails")
-    return passed(f"{since}; {ends}; forbidden traffic fails")
+    from_both = ", also from the controller" if seen.tried_ports else ""
+    return passed(f"{since}; {ends}; forbidden traffic fails{from_both}")
 
 
 def _broken(seen: HostIsolation) -> str:
     """Return why the host is not cut off; empty if it is."""
+    if seen.open_ports:
+        ports = ", ".join(map(str, seen.open_ports[:6]))
+        return f"forbidden traffic gets through: the controller reaches TCP port {ports}"
     if seen.leaks or seen.tight is False:
         return f"forbidden traffic gets through: {short('; '.join(seen.leaks), 300)}"
     bad = [

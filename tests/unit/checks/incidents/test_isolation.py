@@ -43,6 +43,18 @@ def released(by: str, hours: float = 1, **data: Any) -> Observation:
     [
         (Observation("isolation", {"state": "none"}), passed("not isolated")),
         (seen(), passed(f"{SINCE}; ends in 13.0 h; forbidden traffic fails")),
+        (
+            seen(tried_ports=[80]),
+            passed(f"{SINCE}; ends in 13.0 h; forbidden traffic fails, also from the controller"),
+        ),
+        (
+            seen(tried_ports=[80, 443], open_ports=[80, 443]),
+            failed(
+                Severity.CRITICAL,
+                f"{SINCE}; forbidden traffic gets through: the controller reaches TCP port 80, 443",
+                remedy=SEE_RULES,
+            ),
+        ),
         (seen(until=ends(4)), passed(f"{SINCE}; ends in 4.0 h; forbidden traffic fails")),
         (
             seen(until=ends(3.9)),

@@ -1,0 +1,137 @@
+"""How an act on hosts ended, by what its host said, and how the hosts stand by the record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from upkeep.model.answer import Outcome
+from upkeep.model.isolation import HostAct, IsolationSaid, ObstacleSaid
+from upkeep.rules.incident_acts import (
+    BegunAct,
+    HostStand,
+    SilentPart,
+    acted_words,
+    ended,
+    stands,
+)
+from upkeep.rules.incidents import Acted, Author, Incident, IncidentEntry, Opened, Phase, fold
+
+T0 = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
+ANN, BOB = Author("ann", "ann"), Author("bob", "bob")
+ROUTER = ObstacleSaid("router", "it forwards between two networks", "isolate those behind it")
+CONFIRMED = IsolationSaid(
+    "confirmed",
+    since=T0,
+    until=T0 + timedelta(days=1),
+    by="ann",
+    kept=("10.0.0.1 tcp 22",),
+    cut_sockets=1,
+    proofs_held=4,
+    snapshot_sha256="ab",
+)
+
+
+def at(minutes: float) -> datetime:
+    return T0 + timedelta(minutes=minutes)
+
+
+def heard(said: IsolationSaid, why: str = "") -> HostAct:
+    return HostAct("web1", said, why)
+
+
+@pytest.mark.parametrize(
+    ("act", "one", "outcome", "detail"),
+    [
+        ("isolate", heard(CONFIRMED), "done", ""),
+        ("isolate", heard(IsolationSaid("none", obstacles=(ROUTER,)), "no"), "refused", "no"),
+        ("isolate", heard(IsolationSaid("loaded"), "no new connection"), "not confirmed", "no new connection"),
+        ("isolate", heard(IsolationSaid("confirmed", leaks=("TCP: connected",)), "leaks"), "not tight", "leaks"),
+        ("isolate", heard(IsolationSaid("none"), "no nft"), "failed", "no nft"),
+        ("isolate", heard(IsolationSaid("loaded")), "failed", "the host says that it is loaded"),
+        ("release", heard(IsolationSaid("released")), "done", ""),
+        ("release", heard(IsolationSaid("none")), "done", ""),
+        ("release", heard(CONFIRMED), "failed", "the host says that it is confirmed"),
+        ("release", heard(IsolationSaid("none", obstacles=(ROUTER,)), "busy"), "failed", "busy"),
+        ("isolate", SilentPart(Outcome.UNREACHABLE, "no route"), "unreachable", "no route"),
+        ("isolate", SilentPart(Outcome.NOT_BEGUN, "it left"), "not begun", "it left"),
+        ("isolate", SilentPart(Outcome.FAILED, "no answer"), "unknown", "no answer"),
+        ("isolate", SilentPart(Outcome.OK), "unknown", "the host has said nothing of its isolation"),
+        ("isolate", SilentPart(None, "interrupted"), "unknown", "interrupted"),
+    ],
+)  # fmt: skip
+def test_an_act_is_done_only_where_the_host_says_so(
+    act: str, one: HostAct | SilentPart, outcome: str, detail: str
+) -> None:
+    found = ended(act, "web1", one, 7)
+
+    assert (found.act, found.hosts, found.run) == (act, ("web1",), 7)
+    assert (found.outcome, found.detail) == (outcome, detail)
+    assert found.found == (one.said if isinstance(one, HostAct) else None)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (Acted("isolate", ("a", "b"), "begun"), "isolate on a, b: begun"),
+        (
+            ended("isolate", "web1", heard(CONFIRMED), 7),
+            "isolate on web1 by run 7: done; isolated since 2026-06-01 02:00 UTC until 2026-06-02 02:00 UTC, by ann;"
+            " stays: 10.0.0.1 tcp 22; cut: 1 open connection; what is forbidden fails, by 4 tries; snapshot, SHA-256 ab",
+        ),
+        (
+            ended("isolate", "web1", heard(IsolationSaid("none", obstacles=(ROUTER,)), "long"), 7),
+            "isolate on web1 by run 7: refused; router: it forwards between two networks",
+        ),
+        (
+            ended("isolate", "web1", heard(IsolationSaid("loaded", unless_confirmed_at=T0), "late"), 7),
+            "isolate on web1 by run 7: not confirmed; late; the host releases itself at 2026-06-01 02:00:00 UTC",
+        ),
+        (
+            ended("release", "web1", heard(IsolationSaid("released", released_at=T0, released_by="by ann")), 7),
+            "release on web1 by run 7: done; released 2026-06-01 02:00 UTC by ann",
+        ),
+        (Acted("isolate", ("web1",), "partial", 3, "as an older program wrote it"),
+         "isolate on web1 by run 3: partial; as an older program wrote it"),
+    ],
+    ids=["begun", "done", "refused", "not confirmed", "released", "older"],
+)  # fmt: skip
+def test_an_entry_is_told_in_one_line(said: Acted, words: str) -> None:
+    assert acted_words(said) == words
+
+
+def incident(*acts: tuple[float, Author, Acted]) -> Incident:
+    opened = Opened("security", "x", 1, "", T0, (Phase("one", "One", 900.0),))
+    entries = [IncidentEntry(T0, ANN, opened, 1)]
+    entries += [IncidentEntry(at(minute), by, one, 2) for minute, by, one in acts]
+    return fold(1, entries)
+
+
+BEGUN = Acted("isolate", ("web1", "web2"), "begun")
+DONE = Acted("isolate", ("web1",), "done", 1)
+
+
+@pytest.mark.parametrize(
+    ("acts", "found"),
+    [
+        (
+            [(1, ANN, BEGUN), (2, ANN, DONE)],
+            [
+                HostStand("web1", DONE, at(2), "ann"),
+                HostStand("web2", begun=(BegunAct("isolate", at(1), "ann"),)),
+            ],
+        ),
+        (
+            [(1, ANN, Acted("isolate", ("web1",), "begun")), (2, BOB, Acted("isolate", ("web1",), "begun")), (3, BOB, DONE)],
+            [HostStand("web1", DONE, at(3), "bob", (BegunAct("isolate", at(1), "ann"),))],
+        ),
+        ([(1, ANN, DONE)], [HostStand("web1", DONE, at(1), "ann")]),
+        ([], []),
+    ],
+    ids=["one without an end", "each ends their own", "only an end", "nothing"],
+)  # fmt: skip
+def test_an_act_without_an_end_is_told_of_its_host(
+    acts: list[tuple[float, Author, Acted]], found: list[HostStand]
+) -> None:
+    assert stands(incident(*acts)) == found
