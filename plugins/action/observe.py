@@ -23,6 +23,11 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+with contextlib.suppress(ImportError):
+    from upkeep.system import bytecode
+
+    bytecode.use()  # before the first of what it is about
+
 from ansible_collections.astral.upkeep.plugins.plugin_utils import (
     outside,
     payload,
