@@ -741,6 +741,27 @@ def test_hosts_are_named_by_a_finding_or_an_alert(
         assert [task.hosts for task in ran] == [taken]
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("schedule.yml", "procedures: {watch: {"),
+        ("inventory/group_vars/dbs.yml", "upkeep_checks_dbs: [{chek: disk_space}]"),
+        ("inventory/cloud.yml", "all: {hosts: ["),
+    ],
+    ids=["the schedule", "what a group asks for", "a source of the inventory"],
+)
+def test_what_is_broken_elsewhere_holds_no_isolation_back(
+    desk: Desk, ran: list[Any], file: str, content: str
+) -> None:
+    desk.opens()
+    (desk.folder / file).parent.mkdir(exist_ok=True)
+    (desk.folder / file).write_text(content)
+
+    assert called(incident_acts.isolate, 1, "web1", str(desk.folder), yes="web1") == 0
+
+    assert [(task.hosts, task.site) for task in ran] == [("web1", desk.site.key)]
+
+
 def test_a_run_that_could_not_be_begun_has_an_end_all_the_same(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, ran: list[Any]
 ) -> None:

@@ -104,13 +104,11 @@ def print_preview(
 
 
 def _planned(said: IsolationSaid, *, stands: bool) -> Iterator[str]:
-    if stands:
-        yield from found_words(ISOLATE, said)
-        return
     yield f"stays: {some(said.kept, len(said.kept)) or 'nothing'}"
-    number = said.left_number
-    cut = f": {some(said.left, number)}" if number else ""
-    yield f"would be cut: {counted(number, 'open connection')}{cut}"
+    if not stands:
+        number = said.left_number
+        cut = f": {some(said.left, number)}" if number else ""
+        yield f"would be cut: {counted(number, 'open connection')}{cut}"
     yield from said.warnings
 
 

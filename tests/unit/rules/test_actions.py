@@ -19,6 +19,7 @@ LOOKS = {
     "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
     "schedule ics", "schedule coverage", "schedule completion", "user list", "oncall list", "host list", "db sites",
     "restore list", "restore show", "incident list", "incident status", "incident log",
+    "incident responses",
 }  # fmt: skip
 MAINTAINS = {
     "init", "db backup", "db restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",
