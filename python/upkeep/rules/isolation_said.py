@@ -60,6 +60,16 @@ class _ProofSaid:
 
 
 @dataclass(frozen=True)
+class _RefusalSaid:
+    # People paste it: nothing else of what a host says becomes a part of a command.
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}\Z")]
+    said: str
+    remedy: str = ""
+    firm: bool = False
+    overridden: bool = False
+
+
+@dataclass(frozen=True)
 class _Said:
     state: Literal["none", "armed", "loaded", "confirmed", "released"]
     id: str = ""
@@ -69,7 +79,7 @@ class _Said:
     by: str = ""
     kept: Rows[_KeptSaid] = field(default_factory=list)
     cut: _CutSaid = field(default_factory=_CutSaid)
-    obstacles: Rows[ObstacleSaid] = field(default_factory=list)
+    obstacles: Rows[_RefusalSaid] = field(default_factory=list)
     snapshot: _SnapshotSaid = field(default_factory=_SnapshotSaid)
     proofs: Rows[_ProofSaid] = field(default_factory=list)
     others_changed: Rows[str] = field(default_factory=list)
@@ -141,6 +151,5 @@ def _connection(one: _ConnectionSaid) -> str:
     return f"{one.protocol} {one.local} with {one.peer}{held}"
 
 
-def _obstacle(one: ObstacleSaid) -> ObstacleSaid:
-    texts = (_line(one.id), _line(one.said), _line(one.remedy))
-    return ObstacleSaid(*texts, one.firm, one.overridden)
+def _obstacle(one: _RefusalSaid) -> ObstacleSaid:
+    return ObstacleSaid(one.id, _line(one.said), _line(one.remedy), one.firm, one.overridden)

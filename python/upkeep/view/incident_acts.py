@@ -9,7 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from upkeep.model.isolation import CONFIRMED, HostAct, IsolationSaid, ObstacleSaid
-from upkeep.model.remedies import command, quote
+from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact, wrap
 from upkeep.model.verdicts import Status
 from upkeep.rules.incident_acts import (
@@ -113,7 +113,7 @@ def _planned(said: IsolationSaid, *, stands: bool) -> Iterator[str]:
 
 
 def _print_obstacle(screen: Screen, one: ObstacleSaid) -> None:
-    overrides = "nothing overrides it" if one.firm else f"--even-if {quote(one.id)} overrides it"
+    overrides = "nothing overrides it" if one.firm else f"--even-if {one.id} overrides it"
     _line(screen, f"against it, {one.id}: {one.said}", STYLES["warn"])
     _line(screen, f"{one.remedy}; {overrides}" if one.remedy else overrides)
 

@@ -80,6 +80,8 @@ def test_what_the_module_returns_is_taken_in() -> None:
         ({"proofs": {"0": 1}}, r"\$.proofs"),
         ({"kept": [{"to": ["10.0.0.1"], "port": 22, "protocol": "tcp"}]}, r"\$.kept\[0\].to"),
         ({"obstacles": [{"said": "no id"}]}, r"\$.obstacles\[0\]"),
+        ({"obstacles": [{"id": "x; reboot", "said": "y"}]}, r"\$.obstacles\[0\].id"),
+        ({"obstacles": [{"id": "x\n", "said": "y"}]}, r"\$.obstacles\[0\].id"),
         ({"warnings": ["x"] * 10_001}, "length <= 10000"),
     ],
 )
@@ -101,12 +103,12 @@ def test_what_is_long_or_hostile_is_cut_and_spelled_out() -> None:
             **SAID,
             "by": hostile,
             "warnings": [hostile] * 5_000,
-            "obstacles": [{"id": "a\nb", "said": "see https://u:secret@host/"}],
+            "obstacles": [{"id": "router", "said": "see\nhttps://u:secret@host/"}],
         }
     )
 
     assert len(found.by) == TEXT_CHARACTERS
     assert found.by.startswith(r"\x1b[31m")
     assert len(found.warnings) == MOST_ROWS
-    assert found.obstacles[0].id == "a b"
+    assert found.obstacles[0].said.startswith("see https://")
     assert "secret" not in found.obstacles[0].said
