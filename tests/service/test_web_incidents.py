@@ -29,7 +29,15 @@ from upkeep.web.routing import Setting
 
 SCHEDULE: dict[str, Any] = {
     "time_zone": "Europe/Berlin",
-    "procedures": {"plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"}},
+    "procedures": {
+        "plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"},
+        "audit": {
+            "title": "Audit",
+            "rule": "daily 05:00",
+            "owner": "ops",
+            "reviews": [{"id": "drills", "title": "Drills", "incidents": "drills"}],
+        },
+    },
     "people": {"ann": {"name": "Ann"}, "bob": {"name": "Bob"}},
     "teams": {"ops": {"title": "Operations", "members": ["ann", "bob"]}},
     "incidents": {"drill_hosts": ["lab1"]},
@@ -202,6 +210,22 @@ def test_an_act_on_hosts_is_asked_for_with_their_names_repeated(site: Reviewed, 
     assert (found.procedure, found.host_limit, found.incident_id, found.asked_by) == (
         "incident isolate", "web1,web2", 1, "ann",
     )  # fmt: skip
+
+
+def test_a_review_shows_the_drills_since_the_last_one(site: Reviewed, visit: Any) -> None:
+    ann = visit("ann")
+    done(ann.act("/incidents/new", **{**FORM, "drill": "yes"}))
+    site.go(NOW + timedelta(hours=4))
+    ann = visit("ann")
+
+    page = ann.get("/reviews/1")
+
+    assert "drill 1, security: " in said_on(page)
+    assert "first act of a person after 0.0 s; open still" in said_on(page)
+    assert "left open: " in said_on(page)
+    assert "no drill has really done anything on a drill host" in said_on(page)
+    assert "<script>alert" not in page.text
+    validate(ann.get("/api/reviews/1").json(), schema("review"))
 
 
 def test_what_hosts_say_of_their_isolation_is_on_the_page_and_harmless(
