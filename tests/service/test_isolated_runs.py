@@ -16,6 +16,8 @@ from lab import hosts as kinds
 from lab.fleet import Host
 from lab.site import write_site
 
+from upkeep.checks.upkeep.isolation_unrecorded import ID as UNRECORDED
+
 ONE, TWO, OTHER = "one", "two", "other"
 PORT = 7100
 LOG, CONFIG = "/var/log/lab-app.log", "/etc/lab-logrotate.conf"
@@ -66,6 +68,12 @@ def of(document: dict[str, Any], host: str, check: str) -> dict[str, Any]:
     return dict(found)
 
 
+def unrecorded(site: Path) -> list[tuple[str, str]]:
+    """Return the hosts that say that they are isolated, and that no incident has isolated."""
+    found = run(site, "finding", "list")["findings"]
+    return [(one["subject"], one["severity"]) for one in found if one["check_id"] == UNRECORDED]
+
+
 def test_an_isolated_host_is_seen_and_left_as_it_is_until_it_is_released(
     hosts: Lab, site: Path
 ) -> None:
@@ -94,12 +102,14 @@ def test_an_isolated_host_is_seen_and_left_as_it_is_until_it_is_released(
         }
         assert rotated == {ONE: False, TWO: True}
         findings = run(site, "finding", "list")["findings"]
-        assert {one["check"] for one in findings if one["host"] == ONE} <= {"isolation"}
+        assert {one["check_id"] for one in findings if one["host"] == ONE} <= {"isolation"}
+        assert (ONE, "high") in unrecorded(site)
 
         hosts.release(ONE)
         freed = run(site, "run", "daily")
 
         assert [one["isolated"] for one in freed["hosts"]] == [None, None]
+        assert unrecorded(site) == []
         assert of(freed, ONE, "external_service")["status"] == "pass"
         assert (ONE, "changed") in {(one["host"], one["kind"]) for one in freed["changes"]}
         assert hosts.fleet.run(ONE, "sh", "-c", f"ls {LOG}.1").stdout

@@ -14,11 +14,12 @@ from alert_samples import full, run, seen
 from service import test_alert_commands as alert_commands
 from service.test_alert_commands import document, open_one, upkeep
 from service.test_serve import stored
+from sqlalchemy import insert, select
 
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.services.actors import account
-from upkeep.store import users, waivers
+from upkeep.store import tables, users, waivers
 from upkeep.view.json import schema
 
 site = alert_commands.site
@@ -57,6 +58,25 @@ def test_the_answer_comes_first_then_what_needs_a_person(site: Path) -> None:
     assert "here: fail high: disk_space /: " in done.stdout
     found = valid(document(site, "today"), "today")
     assert (found["hosts_in_need"], found["alerts"]) == (1, [one.id])
+
+
+def test_a_host_that_is_isolated_is_not_well(site: Path) -> None:
+    assert upkeep(site, "run", "look").returncode in (0, 1, 2, 3)
+    with closing(stored(site)) as store, store.begin() as db:
+        key = db.execute(select(tables.run.c.site)).scalar_one()
+        at = clock.now()
+        row = {"isolation": "a-1", "since": at, "isolated_by": "alice", "seen_at": at}
+        db.execute(insert(tables.isolated_host).values(site=key, host="here", **row))
+
+    done = upkeep(site, "today")
+
+    assert done.returncode in (2, 3)
+    assert done.stdout.startswith("here needs you: ")
+    lines = done.stdout.splitlines()
+    assert lines[lines.index("Isolated") + 1].split("\t")[0] == "here"
+    found = valid(document(site, "today"), "today")
+    assert [one["host"] for one in found["isolated"]] == ["here"]
+    assert found["hosts_in_need"] == 1
 
 
 def test_where_no_host_was_checked_nothing_is_said_to_be_well(site: Path) -> None:

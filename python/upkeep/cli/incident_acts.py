@@ -26,8 +26,8 @@ from upkeep.model.remedies import command
 from upkeep.model.source import is_source
 from upkeep.model.text import exact, natural
 from upkeep.rules.actions import Action
-from upkeep.rules.incident_acts import ISOLATE, RELEASE, SilentPart, ended, stands
-from upkeep.rules.incidents import BEGUN, Acted, Incident
+from upkeep.rules.incident_acts import SilentPart, ended, stands
+from upkeep.rules.incidents import BEGUN, ISOLATE, RELEASE, Acted, Incident
 from upkeep.run import agent
 from upkeep.services import actors, incidents
 from upkeep.services.acts import By

@@ -47,9 +47,7 @@ def today(inventory: SiteOption = "", quiet: Quiet = False, as_json: Json = Fals
         with store.read() as db:
             viewer = Viewer(site.key, site.name, site.schedule, coming, now, person)
             found = today_of(db, viewer, CLAUSE_COLUMNS if as_json else TERMINAL_CLAUSE_COLUMNS)
-    status = (
-        exit_status.of_counts(found.summary.counts) if found.summary.hosts else exit_status.UNKNOWN
-    )
+    status = exit_status.of_counts(found.counts) if found.summary.hosts else exit_status.UNKNOWN
     if quiet and status == exit_status.OK:
         return status
     if as_json:

@@ -13,9 +13,8 @@ from datetime import datetime
 from upkeep.model.answer import Outcome
 from upkeep.model.isolation import CONFIRMED, NOT_CONFIRMED, RELEASED, HostAct, IsolationSaid
 from upkeep.model.text import counted, natural
-from upkeep.rules.incidents import BEGUN, SUCCEEDED, Acted, Incident
+from upkeep.rules.incidents import BEGUN, ISOLATE, RELEASE, SUCCEEDED, Acted, Incident
 
-ISOLATE, RELEASE = "isolate", "release"
 REFUSED, UNCONFIRMED, LEAKS, FAILED = "refused", "not confirmed", "not tight", "failed"
 UNREACHED, NOT_BEGUN, UNKNOWN = "unreachable", "not begun", "unknown"
 """How an act may end on a host, beside SUCCEEDED: it refused; it releases itself, as nobody has confirmed it; it is

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from upkeep.model.errors import UsageError
-from upkeep.model.isolation import IsolationSaid
+from upkeep.model.isolation import CONFIRMED, NOT_CONFIRMED, IsolationSaid
 from upkeep.model.nearest import nearest
 from upkeep.model.reason import says
 from upkeep.model.text import counted
@@ -38,7 +38,8 @@ LONGEST_LINK = timedelta(days=30)
 BEGUN, SUCCEEDED = "begun", "done"
 """Outcomes of an act on hosts. One that was begun and has no other entry was ended from outside: nobody knows how far
 it came."""
-ACTS: Mapping[str, str] = {"incident isolate": "isolate", "incident release": "release"}
+ISOLATE, RELEASE = "isolate", "release"
+ACTS: Mapping[str, str] = {"incident isolate": ISOLATE, "incident release": RELEASE}
 """Acts on hosts, by what stands in the place of a run's procedure."""
 Post = Literal["commander", "scribe"]
 
@@ -518,6 +519,19 @@ def _after(was: Incident, entry: IncidentEntry) -> Incident:
         case Closed():
             more |= {"closed": said, "closed_at": at, "closed_by": by}
     return replace(was, **more)
+
+
+def isolations(incident: Incident) -> dict[str, str]:
+    """Return the ids of the isolations that stand by what an incident has done, by host."""
+    standing: dict[str, str] = {}
+    for one in incident.acts:
+        found = one.found
+        if one.act == ISOLATE and found and found.id and found.state in (CONFIRMED, *NOT_CONFIRMED):
+            standing |= dict.fromkeys(one.hosts, found.id)
+        elif one.act == RELEASE and one.outcome == SUCCEEDED:
+            for host in one.hosts:
+                standing.pop(host, None)
+    return standing
 
 
 def _done_by(was: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:

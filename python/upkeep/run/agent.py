@@ -714,6 +714,7 @@ class _Intake:
                     absent.settle(db, self.run_id, whole.absent_percent, at, self.idle)
                 end_run(db, self.run_id, status, cause, at, reason)
                 self._settle_refusals(db, at)
+                self._settle_isolations(db, at)
                 if of_site:
                     after = of_site.blind_after
                     limit = None if after is None else timedelta(seconds=after)
@@ -733,6 +734,11 @@ class _Intake:
                 own_troubles.tell_unread(db, run.site, self.unread, run.id, at)
             if self.twins or (whole and self.twins is not None and not self.not_reached):
                 own_troubles.tell_twins(db, run.site, run.procedure, self.twins, at)
+
+    def _settle_isolations(self, db: Any, at: datetime) -> None:
+        run = runs.get(db, self.run_id)
+        if run:
+            own_troubles.tell_isolations(db, run.site, at)
 
     def _settle_refusals(self, db: Any, at: datetime) -> None:
         """Resolve what was said of forged results where there were none, and tell of those of no known host."""

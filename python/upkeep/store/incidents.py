@@ -104,6 +104,12 @@ def figure_of(
     return responses(later, month, kind, zone, now)
 
 
+def isolations(db: Connection, site: str) -> set[tuple[str, str]]:
+    """Return the isolations that stand by what the site's incidents have done: each as its host and its id."""
+    rows = of_site(db, site, everything=True)
+    return {pair for one in rows for pair in incidents.isolations(load(db, one.id)).items()}
+
+
 def everything(db: Connection) -> list[IncidentRow]:
     """Return the incidents of all sites."""
     table = tables.incident

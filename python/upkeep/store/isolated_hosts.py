@@ -37,9 +37,11 @@ def note(db: Connection, site: str, answers: Iterable[Observed]) -> None:
 
 
 def now(db: Connection, site: str, hosts: Collection[str] | None = None) -> dict[str, Isolated]:
-    """Return the isolated hosts of a site; hosts: of these only."""
+    """Return the isolated hosts of a site, of all for an empty one; hosts: of these only."""
     table = tables.isolated_host
-    query = select(table).where(table.c.site == name(site))
+    query = select(table).order_by(table.c.since, table.c.host)
+    if site:
+        query = query.where(table.c.site == name(site))
     pieces = (
         [query]
         if hosts is None

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from upkeep.checks.upkeep.forged_event import ID as FORGED_EVENT
 from upkeep.checks.upkeep.hosts_absent import ID as HOSTS_ABSENT
 from upkeep.checks.upkeep.inventory_source import ID as INVENTORY_SOURCE
+from upkeep.checks.upkeep.isolation_unrecorded import ID as ISOLATION_UNRECORDED
 from upkeep.checks.upkeep.occurrence_missed import ID as OCCURRENCE_MISSED
 from upkeep.checks.upkeep.one_machine import ID as ONE_MACHINE
 from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
@@ -22,7 +23,7 @@ from upkeep.model.remedies import command, first
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Severity, Status
-from upkeep.store import findings, occurrences, runs, sites, tables
+from upkeep.store import findings, incidents, isolated_hosts, occurrences, runs, sites, tables
 from upkeep.store.engine.statements import upsert
 from upkeep.store.runs import Run
 
@@ -197,6 +198,24 @@ def tell_absent(
         tell(db, site, of(HOSTS_ABSENT, procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, HOSTS_ABSENT):
         tell(db, site, of(HOSTS_ABSENT, procedure), now)
+
+
+def tell_isolations(db: Connection, site: str, now: datetime) -> None:
+    """Report the hosts that say that they are isolated, and that no incident has isolated."""
+    standing = isolated_hosts.now(db, site)
+    told_before = findings.own_subjects(db, site, ISOLATION_UNRECORDED)
+    if not standing and not told_before:
+        return
+    known = incidents.isolations(db, site)
+    unknown = {host: one for host, one in standing.items() if (host, one.id) not in known}
+    for host, one in unknown.items():
+        message = (
+            f"{host} says that it is isolated since {one.since:%Y-%m-%d %H:%M} UTC by {one.by}; no incident has"
+            " isolated it"
+        )
+        tell(db, site, OwnTrouble(ISOLATION_UNRECORDED, host), now, Severity.HIGH, message)
+    for host in told_before - unknown.keys():
+        tell(db, site, OwnTrouble(ISOLATION_UNRECORDED, host), now)
 
 
 def tell_twins(

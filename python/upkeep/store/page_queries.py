@@ -283,7 +283,9 @@ def stand(db: Connection, site: str) -> HostsStand:
     # The product's own troubles stand on a host that the inventory does not know.
     hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN, *_of(latest, site)).distinct()
     blind = select(spot.c.host).where(*_of(spot, site))
-    in_need = need.where(table.c.host != HOST).union(blind)
+    cut_off = tables.isolated_host
+    isolated = select(cut_off.c.host).where(*_of(cut_off, site))
+    in_need = need.where(table.c.host != HOST).union(blind, isolated)
     judged = hosts.where(latest.c.unknown != Unknown.NOTHING_TO_JUDGE.value)
     own = select(table.c.id).where(*is_open, bad, table.c.host == HOST)
     waived = select(table.c.id).where(*is_open, table.c.waiver_id.is_not(None))

@@ -14,10 +14,8 @@ from upkeep.model.text import ago, counted, exact, wrap
 from upkeep.model.verdicts import Status
 from upkeep.rules.incident_acts import (
     FAILED,
-    ISOLATE,
     LEAKS,
     REFUSED,
-    RELEASE,
     UNCONFIRMED,
     HostStand,
     SilentPart,
@@ -25,7 +23,7 @@ from upkeep.rules.incident_acts import (
     some,
     stands,
 )
-from upkeep.rules.incidents import SUCCEEDED, Acted, Incident
+from upkeep.rules.incidents import ISOLATE, RELEASE, SUCCEEDED, Acted, Incident
 from upkeep.services.incidents import ISOLATION
 from upkeep.store.answers import Latest
 from upkeep.view import exit_status

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.model.answer import Outcome
+from upkeep.model.answer import Isolated, Outcome, isolated_to_json
 from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
@@ -22,12 +22,14 @@ from upkeep.rules.trouble_groups import Told, TroubleGroup, causes_first, groupe
 from upkeep.rules.waivers import WaiverState
 from upkeep.services import reviews
 from upkeep.services.alerts.messages import headline as headline_of_alert
+from upkeep.services.incidents import ISOLATION
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import (
     Connection,
     alerts,
     findings,
     incidents,
+    isolated_hosts,
     occurrences,
     run_requests,
     runs,
@@ -122,9 +124,10 @@ class Approval:
 class Today:
     """How a site stands.
 
-    incidents: those that are open, the newest first; worst: findings; raised: the severity that the site gives some of
-    them for alerts, by their numbers; blind: checks that cannot be done, and no finding says so yet; badly: the newest
-    run of each procedure that failed; alerts: those that nobody has acknowledged, each with its headline.
+    isolated: the hosts that are cut off. incidents: those that are open, the newest first; worst: findings; raised: the
+    severity that the site gives some of them for alerts, by their numbers; blind: checks that cannot be done, and no
+    finding says so yet; badly: the newest run of each procedure that failed; alerts: those that nobody has
+    acknowledged, each with its headline.
     """
 
     headline: str
@@ -139,6 +142,7 @@ class Today:
     badly: list[RunSummary]
     newest: list[RunSummary]
     incidents: list[Incident]
+    isolated: Mapping[str, Isolated]
     coming: list[Upcoming]
     late: list[Occurrence]
     debts: list[Debt]
@@ -151,6 +155,12 @@ class Today:
         """The answer, in one sentence."""
         said = f"{self.headline}: {self.clauses}" if self.clauses else self.headline
         return as_sentence(LETTERS, said)
+
+    @property
+    def counts(self) -> Counts:
+        """What there is: of an isolated host, a part is unknown."""
+        counts = self.summary.counts
+        return replace(counts, unknown=counts.unknown + len(self.isolated))
 
     @property
     def blind_shown(self) -> int:
@@ -199,6 +209,8 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
     worst.sort(key=lambda one: _trouble_of(one, raised).order)
     troubles = [_trouble_of(one, raised) for one in worst if one.severity is not Severity.INFO]
     troubles += map(_trouble_of_blind, blind)
+    isolated = isolated_hosts.now(db, site)
+    troubles += [_trouble_of_isolated(host, one) for host, one in isolated.items()]
     troubles = causes_first(sorted(troubles, key=lambda one: one.order), Trouble.tell)
     kind = "pass"
     if any(one.rank <= 2 for one in (*stand.failed, *raised.values())):
@@ -220,6 +232,7 @@ def today_of(db: Connection, viewer: Viewer, columns: int = CLAUSE_COLUMNS) -> T
         badly=sorted(badly, key=lambda one: one.started_at, reverse=True),
         newest=[of_run(db, one) for one in ended],
         incidents=[incidents.load(db, one.id) for one in incidents.of_site(db, site)[:LISTED]],
+        isolated=isolated,
         coming=list(viewer.coming[:COMING]),
         late=late_ones(db, site, viewer.now),
         debts=occurrences.debts(db, site),
@@ -347,6 +360,11 @@ def _trouble_of_blind(one: Spot) -> Trouble:
     )
 
 
+def _trouble_of_isolated(host: str, one: Isolated) -> Trouble:
+    message = f"isolated since {one.since:%Y-%m-%d %H:%M} UTC by {one.by}"
+    return Trouble(host, ISOLATION, "", Status.UNKNOWN, None, message, "", observed_at=one.since)
+
+
 # --- for programs ----------------------------------------------------------------------------------------------------
 def today_document(found: Today) -> dict[str, Any]:
     """Return it as JSON says it; times are ISO 8601 in UTC."""
@@ -361,6 +379,9 @@ def today_document(found: Today) -> dict[str, Any]:
         "running": [one.id for one in found.running],
         "did_not_end_well": [one.id for one in found.badly],
         "incidents": [one.id for one in found.incidents],
+        "isolated": [
+            {"host": host, **isolated_to_json(one)} for host, one in found.isolated.items()
+        ],
         "alerts": [one.id for one, _headline in found.alerts],
         "reviews": [one.review.id for one in found.owed.rows],
         "to_approve": [{"kind": one.noun, "id": one.id} for one in found.approvals],
@@ -395,6 +416,7 @@ def print_today(
             first = f"See what there is and can be reached: {command('doctor', site=site)}"
         screen.line(screen.text(first))
     _print_incidents(screen, found, zone, now, site)
+    _print_isolated(screen, found, now)
     _print_alerts(screen, found, now, site)
     _print_worst(screen, found, site)
     _print_blind(screen, found)
@@ -426,6 +448,19 @@ def _print_incidents(
     print_incidents(screen, found.incidents, zone, now, site)
     number = str(found.incidents[0].id)
     screen.line(f"Next: {screen.text(command('incident', 'status', number, site=site))}")
+
+
+def _print_isolated(screen: Screen, found: Today, now: datetime) -> None:
+    if not found.isolated:
+        return
+    _head(screen, "Isolated")
+    columns = [Column("host", subject=True), Column("for"), Column("by", gives=True)]
+    rows: list[list[Piece]] = [
+        [host, age((now - one.since).total_seconds()), one.by]
+        for host, one in list(found.isolated.items())[:LISTED]
+    ]
+    print_columns(screen, columns, rows)
+    _more(screen, len(found.isolated) - LISTED, "see their incidents")
 
 
 def _print_alerts(screen: Screen, found: Today, now: datetime, site: str) -> None:

@@ -16,7 +16,16 @@ from upkeep.rules.incident_acts import (
     ended,
     stands,
 )
-from upkeep.rules.incidents import Acted, Author, Incident, IncidentEntry, Opened, Phase, fold
+from upkeep.rules.incidents import (
+    Acted,
+    Author,
+    Incident,
+    IncidentEntry,
+    Opened,
+    Phase,
+    fold,
+    isolations,
+)
 
 T0 = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 ANN, BOB = Author("ann", "ann"), Author("bob", "bob")
@@ -135,3 +144,28 @@ def test_an_act_without_an_end_is_told_of_its_host(
     acts: list[tuple[float, Author, Acted]], found: list[HostStand]
 ) -> None:
     assert stands(incident(*acts)) == found
+
+
+def isolated(id_: str, *hosts: str, state: str = "confirmed") -> Acted:
+    return Acted("isolate", hosts, "done", 1, found=IsolationSaid(state, id=id_))
+
+
+@pytest.mark.parametrize(
+    ("acts", "standing"),
+    [
+        ([], {}),
+        ([BEGUN], {}),
+        ([BEGUN, isolated("a", "web1"), isolated("b", "web2")], {"web1": "a", "web2": "b"}),
+        ([isolated("a", "web1", state="loaded")], {"web1": "a"}),
+        ([isolated("a", "web1", state="none")], {}),
+        ([isolated("", "web1")], {}),
+        ([isolated("a", "web1"), Acted("release", ("web1",), "done")], {}),
+        ([isolated("a", "web1"), Acted("release", ("web1",), "begun")], {"web1": "a"}),
+        ([isolated("a", "web1"), Acted("release", ("web2",), "done")], {"web1": "a"}),
+        ([isolated("a", "web1"), Acted("release", ("web1",), "done"), isolated("b", "web1")], {"web1": "b"}),
+    ],
+)  # fmt: skip
+def test_which_isolations_stand_by_the_record(acts: list[Acted], standing: dict[str, str]) -> None:
+    entries = [(number, ANN, one) for number, one in enumerate(acts)]
+
+    assert isolations(incident(*entries)) == standing
