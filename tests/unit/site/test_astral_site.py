@@ -54,7 +54,23 @@ ROWS = {
 NOT_COVERED = {"D5", "WS6", "V1", "V2", "V3", "K3", "K6"}
 # Rows that what exists today carries out whole, with a signature where one is due.
 WHOLE = {"D1", "D2", "D3", "D4", "D6", "D7", "D8", "D9", "D10", "D11"}
-WHOLE |= {"WP3", "MP2", "MS5", "QU3", "QU6", "YA5", "YS1", "YS2", "YS3", "YS4", "YS5", "YS6", "S1", "K2", "QC6"}
+WHOLE |= {
+    "WP3",
+    "MP2",
+    "MS5",
+    "QU3",
+    "QU6",
+    "YA5",
+    "YS1",
+    "YS2",
+    "YS3",
+    "YS4",
+    "YS5",
+    "YS6",
+    "S1",
+    "K2",
+    "QC6",
+}
 
 
 @pytest.fixture(scope="module")
