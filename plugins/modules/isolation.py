@@ -244,24 +244,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.act import do
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.asked import OVERRIDABLE
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
     IsolationError,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
-OVERRIDABLE = [
-    "network_storage",
-    "network_login",
-    "router",
-    "hypervisor",
-    "cluster_member",
-    "only_database",
-    "tunnel",
-    "controller",
-    "too_many_hosts",
-    "connection",
-    "unseen",
-]
 KEEP: dict[str, Any] = {
     "to": {"type": "str", "required": True},
     "port": {"type": "int", "required": True},

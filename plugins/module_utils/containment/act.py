@@ -114,6 +114,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 
 NFT_SECONDS = 30.0
 WATCH = "watch.py"
+STANDING = ("id", "state", "by", "why")
 REMEMBERED = ("by", "why", "since", "until", "boot_id", "reboot")
 
 
@@ -140,7 +141,7 @@ class Containment:
         stands = self._stands(case)
         return {
             **self._told(looked.plan),
-            **({"id": stands["id"], "state": stands["state"]} if stands else {"state": NONE}),
+            **(_standing(stands) if stands else {"state": NONE}),
             "obstacles": [as_row(one) for one in self._obstacles(looked, case)],
             "cut": {"sockets": 0, "left": shown(self._foreign(looked.plan))},
             "ruleset": self._text(looked.plan),
@@ -482,6 +483,12 @@ class Containment:
             raise IsolationError(
                 f"nft refuses the rules, and those before are as they were: {said}"
             )
+
+
+def _standing(state: Dict[str, Any]) -> Dict[str, Any]:
+    """Return how an isolation that stands already is told in a plan: as it is in the result of an act."""
+    times = {name: iso(state.get(name)) for name in ("since", "until")}
+    return {**{name: str(state.get(name) or "") for name in STANDING}, **times}
 
 
 def do(host: Host, asked: Dict[str, Any], check_mode: bool = False) -> Dict[str, Any]:

@@ -19,6 +19,20 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.ruleset 
 
 CONFIRM_SECONDS = (10, 600)
 LONGEST_HOURS = (1, 24 * 14)
+OVERRIDABLE = [
+    "network_storage",
+    "network_login",
+    "router",
+    "hypervisor",
+    "cluster_member",
+    "only_database",
+    "tunnel",
+    "controller",
+    "too_many_hosts",
+    "connection",
+    "unseen",
+]
+"""What may stand against an isolation and be overridden; see obstacles.py."""
 
 
 def bounded(asked: Dict[str, Any], name: str, limits: Tuple[int, int]) -> int:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from ansible_collections.astral.upkeep.plugins.module_utils.containment.asked import OVERRIDABLE
 from upkeep.cli.actions import does
 from upkeep.cli.opened import site_to_read
 from upkeep.cli.options import HIGHEST_ID, SiteOption, number_of, numbered
@@ -22,6 +23,7 @@ from upkeep.model import clock
 from upkeep.model.answer import OWN_NAMES
 from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
 from upkeep.model.isolation import HostAct
+from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.source import is_source
 from upkeep.model.text import exact, natural
@@ -34,7 +36,7 @@ from upkeep.services.acts import By
 from upkeep.services.incidents import Recording
 from upkeep.services.signing_key import load_installation
 from upkeep.services.timekeeper import Timekeeper
-from upkeep.site.host_limit import refuse_unknown
+from upkeep.site.host_limit import plain_names, refuse_unknown
 from upkeep.site.inventory import read_inventory
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import Site
@@ -166,6 +168,13 @@ def _do(asked: HostsAct, inventory: str) -> int:
     What is broken in the site and has nothing to do with these hosts holds nothing back.
     """
     act, number = asked.act, asked.number
+    for one in asked.even_if:
+        if one not in OVERRIDABLE:
+            there = ", ".join(OVERRIDABLE)
+            raise UsageError(
+                f"--even-if: nothing that can stand against it is called {one!r:.80}{nearest(one, OVERRIDABLE)}",
+                remedy=f"expected one of: {there}",
+            )
     site = site_to_read(inventory)
     with run_store(site.settings) as store:
         pattern = _pattern(store, site, asked.hosts)
@@ -315,10 +324,17 @@ def _hosts_of_alert(db: Connection, site: Site, number: int) -> list[str]:
 def _names(site: Site, pattern: str) -> tuple[str, ...]:
     """Return the hosts of a pattern, by their exact names.
 
-    Raises: UsageError if there are none.
+    Raises: UsageError if there are none, or if one of several names has none: who believes that all are cut off would
+    be wrong about that.
     """
-    refuse_unknown(pattern, Path(site.inventory))
-    found = sorted(read_inventory(str(site.inventory), pattern, site.environment), key=natural)
+    inventory = str(site.inventory)
+    refuse_unknown(pattern, Path(inventory), "--hosts")
+    found = sorted(read_inventory(inventory, pattern, site.environment), key=natural)
+    for name in plain_names(pattern):
+        if name not in found and not read_inventory(inventory, name, site.environment):
+            raise UsageError(
+                f"--hosts: the inventory has no host or group {name!r:.80}{nearest(name, found)}; nothing was done"
+            )
     if not pattern.strip() or not found:
         raise UsageError(f"--hosts {pattern!r:.200}: the inventory has no such host")
     return tuple(found)

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
+from upkeep.cli import output
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption, counting, number_of, numbered
@@ -42,6 +44,7 @@ from upkeep.services import actors, incidents
 from upkeep.services.acts import By
 from upkeep.services.incidents import Opening, Recording
 from upkeep.services.signing_key import load_installation
+from upkeep.site.host_limit import refuse_unknown
 from upkeep.site.incident_plans import KINDS
 from upkeep.site.site import Site
 from upkeep.store import Store, acts
@@ -137,6 +140,12 @@ def open_one(
         asked = Opening(_kind(kind), severity, title, hosts, drill, seen_at)
         by = _by(site, to.store, Action.OPEN_INCIDENT, kind)
         made = incidents.open_incident(to, asked, by, clock.now())
+        try:
+            refuse_unknown(hosts, Path(site.inventory), "--hosts")
+        except (
+            UsageError
+        ) as exc:  # what happens on a host that nobody has written down is an incident all the same
+            output.note(f"{exc}; {exc.remedy}")
         with to.store.read() as db:
             looks = incidents.looks_of(db, site, made)
         view.print_status(Screen(sys.stdout), made, zone, clock.now(), inventory, looks)
@@ -385,7 +394,8 @@ def close(
         str, typer.Option("--lesson", help="What was learned, and what should be otherwise.")
     ],
     unfinished: Annotated[
-        str, typer.Option("--unfinished", metavar="WHY", help="Why steps stay open.")
+        str,
+        typer.Option("--unfinished", metavar="WHY", help="Why steps stay open, or hosts isolated."),
     ] = "",
     inventory: SiteOption = "",
 ) -> None:

@@ -45,7 +45,8 @@ def ended(act: str, host: str, heard: HostAct | SilentPart, run: int | None) -> 
     if heard.why_failed:
         return Acted(act, (host,), _failed(act, said), run, heard.why_failed, said)
     if said.state in ((CONFIRMED,) if act == ISOLATE else (RELEASED, "none")):
-        return Acted(act, (host,), SUCCEEDED, run, "", said)
+        detail = "it was not isolated" if act == RELEASE and said.state == "none" else ""
+        return Acted(act, (host,), SUCCEEDED, run, detail, said)
     return Acted(act, (host,), FAILED, run, f"the host says that it is {said.state}", said)
 
 
@@ -135,7 +136,10 @@ class BegunAct:
 
 @dataclass(frozen=True)
 class HostStand:
-    """How a host of an incident stands by the record. last: the act that ended last; begun: those without an end."""
+    """How a host of an incident stands by the record.
+
+    last: the act that ended last. begun: those without an end, since the host has said last how it stands.
+    """
 
     host: str
     last: Acted | None = None
@@ -160,7 +164,9 @@ def stands(incident: Incident) -> list[HostStand]:
             last[host] = said, entry.at, by
             same = [one for one in there if one.act == said.act]
             own = [one for one in same if one.by == by] or same
-            if own:
+            if said.outcome == SUCCEEDED:
+                there.clear()  # the host has said how it stands: what began before has no part in it any more
+            elif own:
                 there.remove(own[-1])
     found = []
     for host in sorted(begun, key=natural):

@@ -35,6 +35,8 @@ RECORD = "incident"
 VERSION = 1
 FOLLOW_UP_WITHIN = timedelta(days=3660)
 LONGEST_LINK = timedelta(days=30)
+LONGEST_TITLE, LONGEST_HOSTS = 200, 4_000
+"""In characters."""
 BEGUN, SUCCEEDED = "begun", "done"
 """Outcomes of an act on hosts. One that was begun and has no other entry was ended from outside: nobody knows how far
 it came."""
@@ -619,7 +621,9 @@ def refuse(
     if refused:
         raise UsageError(refused)
     status = f"upkeep incident status {incident.id}"
-    if incident.closed_at is not None and not isinstance(said, AFTER_CLOSING):
+    is_late = incident.closed_at is not None and not isinstance(said, AFTER_CLOSING)
+    if is_late and not (isinstance(said, Acted) and said.act == RELEASE):  # that is never refused
+        assert incident.closed_at is not None
         raise UsageError(
             f"{incident.name} is closed since {incident.closed_at:%Y-%m-%d %H:%M} UTC",
             remedy=status,
@@ -636,6 +640,12 @@ def refuse_opening(said: Opened, by: Who | None, now: datetime) -> str:
         return refused
     if not says(said.title):
         return "an incident needs a title: what has happened, in a few words"
+    for what, text, most in (
+        ("title", said.title, LONGEST_TITLE),
+        ("hosts", said.hosts, LONGEST_HOSTS),
+    ):
+        if len(text) > most:
+            return f"its {what} may have {most} characters; found {len(text):,}"
     if said.seen_at > now:
         return f"it cannot have been seen later than now; found {said.seen_at:%Y-%m-%d %H:%M} UTC"
     return ""
@@ -755,6 +765,14 @@ def _refuse_closing(incident: Incident, said: Closed) -> str:
     if not says(said.lesson):
         return "closing needs the lesson: what was learned, and what should be otherwise"
     left = [step.id for step in incident.open_steps()]
+    cut_off = sorted(isolations(incident))
+    if cut_off and not says(said.unfinished):
+        hosts = ", ".join(cut_off)
+        be = "is" if len(cut_off) == 1 else "are"
+        return (
+            f"{hosts} {be} isolated by it: upkeep incident release {incident.id} --hosts {','.join(cut_off)};"
+            " or say with --unfinished why that stays"
+        )
     if left and not says(said.unfinished):
         return f"{counted(len(left), 'step')} left: {', '.join(left)}; confirm or skip each, or say why they stay open"
     return ""

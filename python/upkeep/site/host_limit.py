@@ -40,13 +40,19 @@ def absolute_limit(limit: str) -> str:
     return found
 
 
-def refuse_unknown(limit: str, inventory: Path) -> None:
+def plain_names(limit: str) -> list[str]:
+    """Return the names of which a pattern consists; none if anything else stands in it."""
+    parts = [one.strip() for one in re.split("[,:]", limit) if one.strip()]
+    return parts if all(map(_NAME.fullmatch, parts)) else []
+
+
+def refuse_unknown(limit: str, inventory: Path, option: str = "--limit") -> None:
     """Refuse a pattern of names alone of which the inventory has none, where its files say which hosts there are.
 
     Raises: UsageError with the nearest.
     """
-    parts = [one.strip() for one in re.split("[,:]", limit) if one.strip()]
-    if not parts or not all(map(_NAME.fullmatch, parts)) or not inventory.exists():
+    parts = plain_names(limit)
+    if not parts or not inventory.exists():
         return
     listing = read_static(inventory)
     if listing is None:
@@ -60,7 +66,7 @@ def refuse_unknown(limit: str, inventory: Path) -> None:
     near = nearest(parts[0], hosts) or nearest(parts[0], known - IMPLICIT)
     there = f"the inventory has {', '.join(hosts[:SHOWN_HOSTS]) or 'no host'}"
     more = f" and {len(hosts) - SHOWN_HOSTS} more" if len(hosts) > SHOWN_HOSTS else ""
-    raise UsageError(f"--limit: no host matches {limit!r:.200}{near}", remedy=f"{there}{more}")
+    raise UsageError(f"{option}: no host matches {limit!r:.200}{near}", remedy=f"{there}{more}")
 
 
 def why_not_again(limit: str) -> str:

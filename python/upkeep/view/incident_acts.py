@@ -69,6 +69,7 @@ def print_preview(
     """Print what an isolation would do to each host, and what stands against it; return the exit status."""
     against: list[ObstacleSaid] = []
     unseen = False
+    left = 0
     for host in shown.names:
         one = heard[host]
         if isinstance(one, SilentPart) or (one.why_failed and not one.said.refused):
@@ -79,6 +80,7 @@ def print_preview(
         refused = one.said.refused
         against += refused
         stands_already = one.said.state == CONFIRMED
+        left += not stands_already
         word = "is isolated already" if stands_already else "would be isolated"
         _head(screen, "warn" if refused else "pass", host, word)
         for line in _planned(one.said, stands=stands_already):
@@ -92,6 +94,8 @@ def print_preview(
     elif against:
         screen.line("Nothing was changed. To isolate though this stands against it:")
         screen.line(f"  {shown.again(even_if=ids, confirmed=True)}")
+    elif not left:
+        screen.line("Nothing was changed.")
     else:
         screen.line("Nothing was changed. To isolate:")
         screen.line(f"  {shown.again(confirmed=True)}")
@@ -102,6 +106,8 @@ def print_preview(
 
 
 def _planned(said: IsolationSaid, *, stands: bool) -> Iterator[str]:
+    if stands and said.since and said.until:
+        yield f"since {said.since:%Y-%m-%d %H:%M} UTC by {said.by or 'nobody'}, until {said.until:%Y-%m-%d %H:%M} UTC"
     yield f"stays: {some(said.kept, len(said.kept)) or 'nothing'}"
     if not stands:
         number = said.left_number
@@ -152,6 +158,8 @@ def look_at(host: str, site: str) -> str:
 
 
 def _ended_words(one: Acted) -> str:
+    if one.act == RELEASE and one.outcome == SUCCEEDED and one.found and one.found.state == "none":
+        return "was not isolated"
     known = WORDS.get((one.act, one.outcome))
     if known is None:
         done = "isolated" if one.act == ISOLATE else "released"
@@ -165,7 +173,8 @@ def _details(one: Acted, *, whole: bool) -> Iterator[str]:
         yield f"{obstacle.id}: {obstacle.said}"
         if obstacle.remedy:
             yield obstacle.remedy
-    if one.detail and not refused:
+    is_in_its_words = one.act == RELEASE and one.outcome == SUCCEEDED
+    if one.detail and not refused and not is_in_its_words:
         yield one.detail
     if one.found and one.outcome != REFUSED:
         yield from found_words(one.act, one.found, whole=whole)

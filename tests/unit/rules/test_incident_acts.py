@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from upkeep.model.answer import Outcome
+from upkeep.model.errors import UsageError
 from upkeep.model.isolation import HostAct, IsolationSaid, ObstacleSaid
 from upkeep.rules.incident_acts import (
     BegunAct,
@@ -19,12 +20,16 @@ from upkeep.rules.incident_acts import (
 from upkeep.rules.incidents import (
     Acted,
     Author,
+    Closed,
     Incident,
     IncidentEntry,
+    KnownNames,
     Opened,
     Phase,
     fold,
     isolations,
+    refuse,
+    refuse_opening,
 )
 
 T0 = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
@@ -60,7 +65,7 @@ def heard(said: IsolationSaid, why: str = "") -> HostAct:
         ("isolate", heard(IsolationSaid("none"), "no nft"), "failed", "no nft"),
         ("isolate", heard(IsolationSaid("loaded")), "failed", "the host says that it is loaded"),
         ("release", heard(IsolationSaid("released")), "done", ""),
-        ("release", heard(IsolationSaid("none")), "done", ""),
+        ("release", heard(IsolationSaid("none")), "done", "it was not isolated"),
         ("release", heard(CONFIRMED), "failed", "the host says that it is confirmed"),
         ("release", heard(IsolationSaid("none", obstacles=(ROUTER,)), "busy"), "failed", "busy"),
         ("isolate", SilentPart(Outcome.UNREACHABLE, "no route"), "unreachable", "no route"),
@@ -119,6 +124,7 @@ def incident(*acts: tuple[float, Author, Acted]) -> Incident:
 
 BEGUN = Acted("isolate", ("web1", "web2"), "begun")
 DONE = Acted("isolate", ("web1",), "done", 1)
+LOST = Acted("isolate", ("web1",), "unreachable", 1)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +139,22 @@ DONE = Acted("isolate", ("web1",), "done", 1)
         ),
         (
             [(1, ANN, Acted("isolate", ("web1",), "begun")), (2, BOB, Acted("isolate", ("web1",), "begun")), (3, BOB, DONE)],
-            [HostStand("web1", DONE, at(3), "bob", (BegunAct("isolate", at(1), "ann"),))],
+            # The host has said since how it stands.
+            [HostStand("web1", DONE, at(3), "bob")],
+        ),
+        (
+            [(1, ANN, Acted("isolate", ("web1",), "begun")), (2, BOB, Acted("isolate", ("web1",), "begun")), (3, BOB, LOST)],
+            [HostStand("web1", LOST, at(3), "bob", (BegunAct("isolate", at(1), "ann"),))],
+        ),
+        (
+            [(1, ANN, DONE), (2, ANN, Acted("release", ("web1",), "begun")), (3, BOB, Acted("release", ("web1",), "begun")),
+             (4, BOB, Acted("release", ("web1",), "done"))],
+            [HostStand("web1", Acted("release", ("web1",), "done"), at(4), "bob")],
         ),
         ([(1, ANN, DONE)], [HostStand("web1", DONE, at(1), "ann")]),
         ([], []),
     ],
-    ids=["one without an end", "each ends their own", "only an end", "nothing"],
+    ids=["one without an end", "a later end settles it", "each ends their own", "also another's", "only an end", "nothing"],
 )  # fmt: skip
 def test_an_act_without_an_end_is_told_of_its_host(
     acts: list[tuple[float, Author, Acted]], found: list[HostStand]
@@ -169,3 +185,37 @@ def test_which_isolations_stand_by_the_record(acts: list[Acted], standing: dict[
     entries = [(number, ANN, one) for number, one in enumerate(acts)]
 
     assert isolations(incident(*entries)) == standing
+
+
+def test_an_incident_does_not_close_over_an_isolated_host_without_a_word() -> None:
+    open_one = incident((1, ANN, isolated("a", "web1", "web2")))
+    released = incident(
+        (1, ANN, isolated("a", "web1")), (2, ANN, Acted("release", ("web1",), "done"))
+    )
+    now = at(10)
+
+    with pytest.raises(
+        UsageError,
+        match="web1, web2 are isolated by it: upkeep incident release 1 --hosts web1,web2",
+    ):
+        refuse(open_one, Closed("lesson"), None, now, KnownNames())
+    refuse(open_one, Closed("lesson", "the host is rebuilt tomorrow"), None, now, KnownNames())
+    refuse(released, Closed("lesson"), None, now, KnownNames())
+
+
+def test_a_release_is_never_refused() -> None:
+    closed = incident((1, ANN, isolated("a", "web1")), (2, ANN, Closed("lesson", "later")))
+
+    refuse(closed, Acted("release", ("web1",), "begun"), None, at(10), KnownNames())
+    with pytest.raises(UsageError, match="is closed since"):
+        refuse(closed, Acted("isolate", ("web1",), "begun"), None, at(10), KnownNames())
+
+
+@pytest.mark.parametrize(
+    ("title", "hosts", "is_taken"),
+    [("x" * 200, "", True), ("x" * 201, "", False), ("x", "y" * 4001, False)],
+)
+def test_what_would_fill_each_screen_is_no_title(title: str, hosts: str, is_taken: bool) -> None:
+    said = Opened("security", title, 1, hosts, T0, ())
+
+    assert (refuse_opening(said, None, at(1)) == "") == is_taken
