@@ -639,7 +639,7 @@ def test_an_act_is_recorded_when_it_begins_and_by_what_became_of_each_host(
 ) -> None:
     desk.opens()
 
-    asked = {"even_if": ["nfs"], "yes": "web1, lab1"}
+    asked = {"even_if": ["network_storage"], "yes": "web1, lab1"}
     assert called(incident_acts.isolate, 1, "all", str(desk.folder), **asked) == 2
 
     (task,) = ran
@@ -647,7 +647,7 @@ def test_an_act_is_recorded_when_it_begins_and_by_what_became_of_each_host(
         "astral.upkeep.incident.isolate", False, "lab1,web1", True,
     )  # fmt: skip
     assert task.variables == {
-        "isolation_even_if": ["nfs"],
+        "isolation_even_if": ["network_storage"],
         "upkeep_confirm": "lab1,web1",
         "upkeep_actor": account(),
         "upkeep_incident": "1",

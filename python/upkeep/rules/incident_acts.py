@@ -18,8 +18,8 @@ from upkeep.rules.incidents import BEGUN, ISOLATE, RELEASE, SUCCEEDED, Acted, In
 REFUSED, UNCONFIRMED, LEAKS, FAILED = "refused", "not confirmed", "not tight", "failed"
 UNREACHED, NOT_BEGUN, UNKNOWN = "unreachable", "not begun", "unknown"
 """How an act may end on a host, beside SUCCEEDED: it refused; it releases itself, as nobody has confirmed it; it is
-isolated and something gets through; something else stood in the way; nothing was done, as it was not reached, or not
-tried; nobody knows."""
+isolated and something gets through; something else stood in the way; it was not reached, or its connection was lost;
+it was not tried; nobody knows."""
 SHOWN = 5
 _UNHEARD = {
     Outcome.UNREACHABLE: UNREACHED,

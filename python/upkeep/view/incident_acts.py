@@ -17,6 +17,7 @@ from upkeep.rules.incident_acts import (
     LEAKS,
     REFUSED,
     UNCONFIRMED,
+    UNREACHED,
     HostStand,
     SilentPart,
     found_words,
@@ -37,6 +38,10 @@ WORDS = {
     (ISOLATE, REFUSED): "not isolated: it refuses, and nothing was changed",
     (ISOLATE, UNCONFIRMED): "not confirmed",
     (ISOLATE, LEAKS): "isolated, but not tight",
+    (
+        ISOLATE,
+        UNREACHED,
+    ): "not reached, or lost: if it is isolated, it releases itself unless that is confirmed",
 }
 
 

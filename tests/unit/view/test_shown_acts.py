@@ -81,7 +81,7 @@ def test_a_look_shows_what_stays_what_is_cut_and_what_stands_against_it(
         (against(ROUTER, FIRM), 2, "no_nft: nft: no such program"),
         (HostAct("a", IsolationSaid("loaded"), "late"), 2, "upkeep check isolation -i site --limit a  # see how it stands"),
         (HostAct("a", IsolationSaid("confirmed", leaks=("TCP",)), "x"), 2, "what is forbidden gets through: TCP"),
-        (SilentPart(Outcome.UNREACHABLE, "no route"), 3, "a  unreachable"),
+        (SilentPart(Outcome.UNREACHABLE, "no route"), 3, "a  not reached, or lost: if it is isolated, it releases itself"),
     ],
     ids=["done", "refused", "refused for good", "not confirmed", "not tight", "unreachable"],
 )  # fmt: skip
