@@ -109,7 +109,6 @@ CHECK = Check(
     title="No security update is pending",
     trouble="Pending security update",
     gather="package_updates",
-    needs_network=True,
     since="0.1.0",
     why="Attackers use a vulnerability soon after the update that fixes it is published.",
     cannot_see=(
