@@ -31,7 +31,7 @@ from upkeep.rules.actions import Action
 from upkeep.rules.incident_acts import SilentPart, ended, stands
 from upkeep.rules.incidents import BEGUN, ISOLATE, RELEASE, Acted, Incident
 from upkeep.run import agent
-from upkeep.services import actors, incidents
+from upkeep.services import actors, caller, incidents
 from upkeep.services.acts import By
 from upkeep.services.incidents import Recording
 from upkeep.services.signing_key import load_installation
@@ -200,7 +200,7 @@ def _do(asked: HostsAct, inventory: str) -> int:
             if really:
                 _record(to, number, ends, by)
     screen = Screen(sys.stdout)
-    shown = view.ActShown(act, number, pattern, names, asked.even_if, inventory)
+    shown = view.ActShown(act, number, pattern, names, asked.even_if, inventory, caller.told())
     code = (
         view.print_ends(screen, shown, ends) if really else view.print_preview(screen, shown, heard)
     )

@@ -47,7 +47,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class ActShown:
-    """An act as it is printed. pattern: what was given for the hosts; site: as it was given."""
+    """An act as it is printed. pattern: what was given for the hosts; site, as_user: as they were given."""
 
     act: str
     number: int
@@ -55,6 +55,7 @@ class ActShown:
     names: Sequence[str]
     even_if: Sequence[str] = ()
     site: str = ""
+    as_user: str = ""
 
     def again(self, *, hosts: str = "", even_if: Sequence[str] = (), confirmed: bool) -> str:
         """Return the command that does it."""
@@ -64,6 +65,7 @@ class ActShown:
         words += [word for one in accepted for word in ("--even-if", one)]
         names = ",".join(self.names) if hosts == self.pattern else hosts
         words += ["--yes-isolate", names] if confirmed and self.act == ISOLATE else []
+        words += ["--as", self.as_user] if self.as_user else []
         return command(*words, site=self.site)
 
 

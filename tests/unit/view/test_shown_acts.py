@@ -138,3 +138,11 @@ def test_how_a_host_stands_by_the_record_and_by_the_look_after_it(
     assert line.kind == kind
     assert any("what was seen" in one for one in line.details) == told
     assert bool(line.step) == (acts != (DONE,))
+
+
+def test_what_is_printed_is_told_as_whoever_asked() -> None:
+    as_ollie = replace(SHOWN, as_user="ollie")
+
+    pasted = as_ollie.again(confirmed=True)
+
+    assert pasted.endswith("isolate 1 --hosts web --yes-isolate a,b --as ollie -i site")
