@@ -82,7 +82,8 @@ long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that 
 daemons: $(VENV)/dev  ## service and long together, as make test does
 	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m "not thorough" tests/service
 
-thorough: $(VENV)/dev  ## each fault that is planted in a backup, on real programs; some ten minutes, not in make test
+thorough: $(VENV)/dev  ## each fault that is planted in a backup, and hosts with a kernel of their own; not in make test
+	tools/install-test-machine
 	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) -m thorough $$(grep -l mark.thorough tests/service/test_*.py)
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
