@@ -74,6 +74,8 @@ WantedBy=sysinit.target
 VISIT_UNIT = """\
 [Unit]
 Description=Release this host, as nobody came after its reboot (Upkeep)
+# However short its time is: else the rules would be loaded after the release.
+After=upkeep-isolation-boot.service
 
 [Service]
 ExecStart=/bin/sh {folder}/wait.sh visit 0
