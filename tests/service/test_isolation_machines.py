@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from isolated_hosts import RUN, Lab, lab, reaches
+from isolated_hosts import Lab, lab, reaches
 from lab.fleet import Host
 from lab.machine import Machine, is_made
 from patience import PATIENCE_SECONDS, eventually
@@ -150,15 +150,3 @@ def test_whom_nobody_visits_after_a_reboot_is_released_and_says_so(
     assert "booted" in hosts.events(VM)
     assert hosts.observed(VM).data["released_by"].startswith("visit")
     assert shell(machine, f"ls {UNITS} 2>/dev/null || true") == ""
-
-
-def test_a_reboot_releases_it_where_that_was_asked_for(hosts: Lab, machine: Machine) -> None:
-    hosts.confirmed(VM, reboot="released")
-    assert hosts.tables(VM)
-
-    machine.reboot()
-
-    assert hosts.tables(VM) == []
-    seen = hosts.observed(VM).data
-    assert (seen["state"], seen["before_boot"]) == ("none", {"by": "alice", "reboot": "released"})
-    assert shell(machine, f"ls {RUN} 2>/dev/null || true") == ""
