@@ -20,7 +20,7 @@ from jsonschema import validate
 from service.conftest import on_postgresql
 from sqlalchemy import select, text, update
 from store_samples import NOW as SAMPLED
-from store_samples import answer, begun, result
+from store_samples import answer, begun, know_hosts, result
 
 from upkeep.cli import incident_acts
 from upkeep.model.errors import StoreError, UsageError
@@ -226,8 +226,8 @@ def test_an_incident_calls_its_team_by_the_policy_until_somebody_acknowledges(de
     desk.opens()
     desk.passes(20)
 
-    title, again = "Security incident on controller", "[1] Not acknowledged yet: "
-    late = "[1] Overdue phase of an incident on controller"
+    title, again = "Security incident, incident 1", "[1] Not acknowledged yet: "
+    late = "[1] Overdue phase of an incident, incident 1"
     assert desk.messages() == [
         (0, "team:security", f"[1] {title}"),
         (0, "person:ann", f"[1] {title}"),
@@ -278,7 +278,7 @@ def test_a_lower_severity_waits_for_the_hours_of_its_team(desk: Desk) -> None:
     assert desk.messages() == []
     morning = (datetime(2030, 6, 5, 7, 0, tzinfo=UTC) - NIGHT) / minutes(1)
     desk.passes(morning, since=morning)
-    assert (morning, "person:ann", "[2] Security incident on controller") in desk.messages()
+    assert (morning, "person:ann", "[2] Security incident, incident 1") in desk.messages()
 
 
 def test_a_phase_that_is_overdue_is_told_until_the_next_begins(desk: Desk) -> None:
@@ -326,7 +326,7 @@ def test_closing_ends_the_calls_and_its_follow_ups_stay_until_they_are_done(desk
 
     assert desk.fails() == set()
     assert (10, "person:ann") not in [(at, who) for at, who, _title in desk.messages()]
-    assert desk.messages()[-1][2] == "recovered: [1] Security incident on controller"
+    assert desk.messages()[-1][2] == "recovered: [1] Security incident, incident 1"
 
     late = datetime(2030, 6, 10, 22, 1, tzinfo=UTC)  # the 11th in Berlin
     desk.worker.step(late - minutes(2))
@@ -686,6 +686,8 @@ def test_what_may_not_be_done_to_hosts_is_not_begun(
 def test_what_was_asked_for_on_the_page_is_done_as_who_asked(desk: Desk, ran: list[Any]) -> None:
     desk.opens()
     asked = Acted("isolate", ("web1",), "begun")
+    with desk.store.begin() as db:
+        know_hosts(db, desk.site.key, "web1")
     number = incidents.ask_act(desk.to, 1, asked, desk.by("bob"), NIGHT)
     for other in ("lab1", "web*"):
         with pytest.raises(UsageError, match="nobody has asked for that"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from service.copies import Copies
 from service.page import Visitor, ask, served
 from service.test_web_browser import violations
 from service.test_web_reviews import said_on, sign_in, tab_to
+from store_samples import know_hosts
 
 from upkeep.model import clock
 from upkeep.model.isolation import IsolationSaid, ObstacleSaid
@@ -192,15 +194,28 @@ def test_a_viewer_who_starts_something_is_refused_and_that_is_written_down(
 
 def test_an_act_on_hosts_is_asked_for_with_their_names_repeated(site: Reviewed, visit: Any) -> None:
     ann = visit("ann")
+    with site.store.begin() as db:
+        know_hosts(db, site.site.key, "web1", "web2")
     done(ann.act("/incidents/new", **FORM))
     for form, said in (
         ({"act": "wipe", "hosts": "web1"}, "choose what to do"),
         ({"act": "isolate", "hosts": " "}, "name the hosts"),
         ({"act": "isolate", "hosts": "web1, web2", "confirm": "web1"}, "repeat the names"),
+        ({"act": "isolate", "hosts": "*", "confirm": "*"}, "no run has seen '*'"),
+        (
+            {"act": "isolate", "hosts": "web1 webb2", "confirm": "webb2 web1"},
+            "no run has seen 'webb2'; did you mean 'web2'",
+        ),
+        ({"act": "isolate", "hosts": "all", "confirm": "all"}, "no run has seen 'all'"),
+        (
+            {"act": "isolate", "hosts": "controller", "confirm": "controller"},
+            "no run has seen 'controller'",
+        ),
+        ({"act": "release", "hosts": "web9"}, "no run has seen 'web9'"),
     ):
         refused = ann.act("/incidents/1/act", **form)
         assert refused.status_code == 422
-        assert said in said_on(refused)
+        assert said in html.unescape(said_on(refused))
 
     asked = ann.act("/incidents/1/act", act="isolate", hosts="web2, web1", confirm="web1 web2")
 

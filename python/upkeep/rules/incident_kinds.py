@@ -23,6 +23,7 @@ __all__ = [
     "OF_INCIDENTS",
     "OVERDUE",
     "kind_of",
+    "named_in",
     "procedure_of",
 ]
 CHECKS: Mapping[str, str] = {"security": SECURITY, "performance": PERFORMANCE}
@@ -43,3 +44,9 @@ def procedure_of(kind: str) -> str:
 def kind_of(procedure: str) -> str:
     """Return the kind of incident that stands in a procedure's place; empty if it is a procedure."""
     return _PROCEDURES.get(procedure, "")
+
+
+def named_in(subject: str) -> tuple[str, str]:
+    """Return how an incident is called, and its number, from the subject of a finding of it: `Incident.subjects`."""
+    word, number, *_more = subject.split()
+    return f"{word} {number}", number

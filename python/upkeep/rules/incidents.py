@@ -35,8 +35,6 @@ RECORD = "incident"
 VERSION = 1
 FOLLOW_UP_WITHIN = timedelta(days=3660)
 LONGEST_LINK = timedelta(days=30)
-LONGEST_TITLE, LONGEST_HOSTS = 200, 4_000
-"""In characters."""
 BEGUN, SUCCEEDED = "begun", "done"
 """Outcomes of an act on hosts. One that was begun and has no other entry was ended from outside: nobody knows how far
 it came."""
@@ -621,9 +619,7 @@ def refuse(
     if refused:
         raise UsageError(refused)
     status = f"upkeep incident status {incident.id}"
-    is_late = incident.closed_at is not None and not isinstance(said, AFTER_CLOSING)
-    if is_late and not (isinstance(said, Acted) and said.act == RELEASE):  # that is never refused
-        assert incident.closed_at is not None
+    if incident.closed_at is not None and not _may_follow_closing(said):
         raise UsageError(
             f"{incident.name} is closed since {incident.closed_at:%Y-%m-%d %H:%M} UTC",
             remedy=status,
@@ -633,6 +629,11 @@ def refuse(
         raise UsageError(why, remedy=status)
 
 
+def _may_follow_closing(said: Said) -> bool:
+    """Return whether it may be entered of a closed incident; a release is never refused."""
+    return isinstance(said, AFTER_CLOSING) or (isinstance(said, Acted) and said.act == RELEASE)
+
+
 def refuse_opening(said: Opened, by: Who | None, now: datetime) -> str:
     """Return why an incident cannot be opened like this, or nothing."""
     refused = refuse_actor(by, Action.OPEN_INCIDENT, own=False) if by else ""
@@ -640,12 +641,6 @@ def refuse_opening(said: Opened, by: Who | None, now: datetime) -> str:
         return refused
     if not says(said.title):
         return "an incident needs a title: what has happened, in a few words"
-    for what, text, most in (
-        ("title", said.title, LONGEST_TITLE),
-        ("hosts", said.hosts, LONGEST_HOSTS),
-    ):
-        if len(text) > most:
-            return f"its {what} may have {most} characters; found {len(text):,}"
     if said.seen_at > now:
         return f"it cannot have been seen later than now; found {said.seen_at:%Y-%m-%d %H:%M} UTC"
     return ""
@@ -704,6 +699,21 @@ def refuse_hosts(incident: Incident, hosts: Sequence[str]) -> str:
         f"{incident.name} is a drill: it may change its drill hosts alone ({there}), not {', '.join(others)};"
         " talk the step through, and confirm it"
     )
+
+
+def refuse_unseen(incident: Incident, said: Acted, there: Collection[str]) -> str:
+    """Return why an act may not be asked for on hosts of which nobody has seen anything, or nothing.
+
+    there: the hosts that a run has seen. What the incident has isolated may be released in any case.
+    """
+    known = {*there, *(isolations(incident) if said.act == RELEASE else ())}
+    unseen = [one for one in said.hosts if one not in known]
+    if not unseen:
+        return ""
+    named = ", ".join(map(repr, unseen))
+    near = nearest(unseen[0], known)
+    by_command = f"upkeep incident {said.act} {incident.id}"
+    return f"no run has seen {named:.200}{near}; a host that is new, or a group: {by_command}"
 
 
 def _refuse_step(incident: Incident, said: StepDone | StepSkipped) -> str:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from upkeep.model.answer import OWN_NAMES
 from upkeep.model.errors import UsageError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name, shown, written
@@ -65,6 +66,7 @@ from upkeep.store import (
     own_troubles,
     records,
     run_requests,
+    silences,
     users,
 )
 from upkeep.store import incidents as stored
@@ -156,6 +158,8 @@ def refuse_act(to: Recording, number: int, said: Acted, by: By, now: datetime) -
 def ask_act(to: Recording, number: int, said: Acted, by: By, now: datetime) -> int:
     """Ask for an act on hosts, which whoever has their keys does; return the request's number.
 
+    The hosts are those that a run has seen: what is asked for here is done later, when nobody looks for a typing error.
+
     Raises: UsageError, and writes that down, if it may not be done.
     """
 
@@ -163,6 +167,8 @@ def ask_act(to: Recording, number: int, said: Acted, by: By, now: datetime) -> i
         incident = load(db, to.site, number)
         who = by.who(to.site.schedule)
         incidents.refuse(incident, said, who, now, _known(to.site.schedule, now))
+        there = silences.known_hosts(db, name(to.site.key)) - OWN_NAMES
+        refuse(incidents.refuse_unseen(incident, said, there))
         hosts = ",".join(said.hosts)
         procedure = next(one for one, act_ in incidents.ACTS.items() if act_ == said.act)
         asked = run_requests.ask_act(

@@ -392,6 +392,9 @@ def _print_next(screen: Screen, incident: Incident, zone: ZoneInfo, site: str) -
     if step is not None:
         screen.line((screen.text(f"Next, {who}: {step.title}"), "bold"))
         screen.line(screen.text(f"  {command_of(incident, step, site)}"))
+        if step.command and not step.act:
+            screen.line("  and when that is done:")
+            screen.line(f"  {command('incident', 'step', str(incident.id), step.id, site=site)}")
     elif incident.phase + 1 < len(incident.opened.phases):
         screen.line((screen.text(f"Next, {who}: begin the next phase"), "bold"))
         screen.line(f"  {command('incident', 'advance', str(incident.id), site=site)}")

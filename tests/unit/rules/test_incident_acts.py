@@ -29,7 +29,6 @@ from upkeep.rules.incidents import (
     fold,
     isolations,
     refuse,
-    refuse_opening,
 )
 
 T0 = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
@@ -209,13 +208,3 @@ def test_a_release_is_never_refused() -> None:
     refuse(closed, Acted("release", ("web1",), "begun"), None, at(10), KnownNames())
     with pytest.raises(UsageError, match="is closed since"):
         refuse(closed, Acted("isolate", ("web1",), "begun"), None, at(10), KnownNames())
-
-
-@pytest.mark.parametrize(
-    ("title", "hosts", "is_taken"),
-    [("x" * 200, "", True), ("x" * 201, "", False), ("x", "y" * 4001, False)],
-)
-def test_what_would_fill_each_screen_is_no_title(title: str, hosts: str, is_taken: bool) -> None:
-    said = Opened("security", title, 1, hosts, T0, ())
-
-    assert (refuse_opening(said, None, at(1)) == "") == is_taken

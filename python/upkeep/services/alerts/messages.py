@@ -34,7 +34,7 @@ from upkeep.rules.alerts.model import (
     Member,
 )
 from upkeep.rules.alerts.severities import severity_word
-from upkeep.rules.incident_kinds import DRILLS, MARK
+from upkeep.rules.incident_kinds import DRILLS, MARK, OF_INCIDENTS, named_in
 from upkeep.rules.sentences import full, hosts_in_words, open_, trouble_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
 
@@ -273,7 +273,7 @@ def headline(alert: Alert, members: Sequence[Member]) -> str:
         return f"New since the upgrade of Upkeep on {hosts}: {_counts(members)}"
     if alert.kind == JUDGED:
         return f"{alert.cause.split(',')[0]}: {_counts(members)}"
-    return harmless(open_(alert.check_id, _host_names(members), len(members)), LINE_CHARACTERS)
+    return _open_sentence(alert.check_id, members)
 
 
 def _headline_since(about: About, members: Sequence[Member]) -> str:
@@ -282,6 +282,14 @@ def _headline_since(about: About, members: Sequence[Member]) -> str:
         return headline(about.alert, members)
     opened = exact(about.alert.opened_at, ZoneInfo(about.zone), seconds=False)
     return f"{headline(about.alert, members)}, since {opened}"
+
+
+def _open_sentence(check: str, members: Sequence[Member]) -> str:
+    """Return what findings of a check say on any channel; of an incident, which one it is: its number is ours."""
+    if check in OF_INCIDENTS:
+        named = sorted({named_in(one.subject)[0] for one in members}, key=natural)
+        return harmless(f"{trouble_of(check)}, {', '.join(named)}", LINE_CHARACTERS)
+    return harmless(open_(check, _host_names(members), len(members)), LINE_CHARACTERS)
 
 
 def _hosts(members: Sequence[Member]) -> str:
@@ -318,7 +326,7 @@ def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
         for one in members:
             found.setdefault((one.severity, one.check), []).append(one)
         lines = [
-            f"[{severity}] {harmless(open_(check, _host_names(some), len(some)), LINE_CHARACTERS)}"
+            f"[{severity}] {_open_sentence(check, some)}"
             for (severity, check), some in found.items()
         ]
     else:
@@ -336,6 +344,8 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
     worst = min(members, key=lambda one: one.order)
     if phi and worst.remedy:
         return harmless(worst.remedy, 500)
+    if worst.check in OF_INCIDENTS:
+        return _command(about, "incident", "status", named_in(worst.subject)[1])
     found = load().get(worst.check)
     if found is None:
         unreachable = worst.check == HOST_UNREACHABLE

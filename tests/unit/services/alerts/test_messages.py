@@ -563,3 +563,29 @@ def test_a_test_of_a_channel_says_who_asked() -> None:
 
 def test_a_message_without_a_site_names_none() -> None:
     assert "Site" not in alert_message(replace(about(), site=""), phi=True).body
+
+
+@pytest.mark.parametrize(
+    ("check", "subject", "headline"),
+    [
+        ("security_incident", "incident 7", "Security incident, incident 7"),
+        ("incident_overdue", "incident 7 response", "Overdue phase of an incident, incident 7"),
+        ("incident_follow_up", "incident 12 follow-up 3", "incident 12"),
+        ("incident_drill", "drill 8", "drill 8"),
+    ],
+)
+def test_any_channel_is_told_which_incident_it_is_and_its_first_step(
+    check: str, subject: str, headline: str
+) -> None:
+    """Its number is ours; its title, which a person has written, stands where subjects may."""
+    one = replace(
+        member(1, check=check), host="controller", subject=subject, message="Alice's files"
+    )
+    of = replace(about(check_id=check), members=[one])
+
+    made = alert_message(of, phi=False)
+
+    assert headline in made.title
+    assert "controller" not in made.title
+    assert f"First: upkeep incident status {subject.split()[1]}" in made.body
+    assert "Alice" not in made.title + made.body
