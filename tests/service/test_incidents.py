@@ -141,7 +141,9 @@ class Desk:
         return By(found)
 
     def opens(self, now: datetime = NIGHT, by: str = "ann", **more: Any) -> Incident:
-        asked = Opening("security", more.pop("severity", 1), "Strange logins", "web1", **more)
+        asked = Opening(
+            more.pop("kind", "security"), more.pop("severity", 1), "Strange logins", "web1", **more
+        )
         return incidents.open_incident(self.to, asked, self.by(by), now)
 
     def says(self, said: Any, after: float = 0, by: str = "ann") -> Incident:
@@ -449,6 +451,33 @@ def test_an_alert_opens_one_incident_and_later_ones_join_it(desk: Desk) -> None:
     assert [one.id for one in _rows(desk)] == [1]
     assert len(desk.incident().alerts) >= 1
     assert len({one.alert for one in desk.incident().alerts}) == len(desk.incident().alerts)
+
+
+@pytest.mark.parametrize(
+    ("there", "joins"),
+    [
+        ([{"severity": 1}], 1),
+        ([{"severity": 4}], None),
+        ([{"severity": 2}], None),
+        ([{"severity": 1, "drill": True}], None),
+        ([{"severity": 1, "kind": "performance"}], None),
+        ([{"severity": 1}, {"severity": 4}], 1),
+        ([{"severity": 1}, {"severity": 1}], 2),
+    ],
+)
+def test_an_alert_joins_the_newest_that_is_no_less_severe(
+    desk: Desk, there: list[dict[str, Any]], joins: int | None
+) -> None:
+    for one in there:
+        desk.opens(**one)
+
+    desk.logins(NIGHT)
+    desk.passes(1, each=1)
+
+    wanted = joins or len(there) + 1
+    assert len(_rows(desk)) == max(wanted, len(there))
+    assert len(desk.incident(wanted).alerts) == 1
+    assert desk.incident(wanted).opened.severity == 1
 
 
 def test_an_alert_opens_an_incident_once_though_that_was_closed(desk: Desk) -> None:

@@ -484,7 +484,7 @@ class IncidentWorker:
         return Recording(self.store, site, self._installation, site.name)
 
     def _open_for_alerts(self, site: Site, now: datetime) -> bool:
-        """Let open alerts open incidents, or join the open one of their kind; each does so once."""
+        """Let open alerts open incidents, or join one of their kind; each does so once."""
         rules = [(kind, one) for kind in CHECKS for one in site.schedule.incidents.of(kind).opens]
         if not rules:
             return False
@@ -520,7 +520,10 @@ class IncidentWorker:
         by: tuple[str, OpensIncident],
         now: datetime,
     ) -> None:
-        """Let one alert open an incident, or join the open one. by: its kind, and the rule."""
+        """Let one alert open an incident, or join the newest that is open and no less severe.
+
+        In a less severe one it would call nobody who is not called already. by: its kind, and the rule.
+        """
         kind, rule = by
         if stored.claimed(db, [alert.id]):
             return
@@ -528,10 +531,14 @@ class IncidentWorker:
         hosts = sorted({one.host for one in members}, key=natural)
         what = open_(rule.check, hosts, len(members))
         going = [
-            one for one in stored.of_site(db, to.site.key) if one.kind == kind and not one.drill
+            one.id
+            for one in stored.of_site(db, to.site.key)
+            if one.kind == kind
+            and not one.drill
+            and stored.load(db, one.id).opened.severity <= rule.severity
         ]
         if going:
-            incident = locked(db, to.site, going[0].id)
+            incident = locked(db, to.site, going[0])
         else:
             opened = _opened(
                 to.site.schedule, Opening(kind, rule.severity, what, ",".join(hosts)), now
