@@ -42,6 +42,7 @@ test-busy:  ## the same beside two processes that keep two processors busy
 packages:
 	@tools/install-test-packages
 	@tools/install-test-servers
+	@tools/install-test-machine
 
 # In one go where nothing is there yet: what `make daily` needs is among it.
 $(VENV)/dev: pyproject.toml galaxy.yml hatch_build.py
@@ -82,8 +83,7 @@ long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that 
 daemons: $(VENV)/dev  ## service and long together, as make test does
 	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m "not thorough" tests/service
 
-thorough: $(VENV)/dev  ## each fault that is planted in a backup, and hosts with a kernel of their own; not in make test
-	tools/install-test-machine
+thorough: $(VENV)/dev packages  ## each fault that is planted in a backup, and all that a kernel of its own shows; not in make test
 	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) -m thorough $$(grep -l mark.thorough tests/service/test_*.py)
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.

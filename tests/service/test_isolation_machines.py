@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from isolated_hosts import Lab, lab, reaches
@@ -14,7 +15,8 @@ from lab.fleet import Host
 from lab.machine import Machine, is_made
 from patience import PATIENCE_SECONDS, eventually
 
-pytestmark = pytest.mark.thorough
+thorough = pytest.mark.thorough
+"""Most of it takes minutes without hardware for a machine: one test, of half a minute's boots, is in make test."""
 
 VM, OTHER = "machine", "other"
 DOOR = 7000
@@ -30,6 +32,21 @@ date -s '-2 days' >/dev/null
 while nft list tables | grep -q upkeep_isolation; do sleep 0.3; done
 cat /proc/uptime
 date -s '+1 day' >/dev/null
+"""
+# A day ahead, then two back: still isolated, each time.
+TWO_CLOCKS = """\
+for step in '+1 day' '-2 days'; do
+    date -s "$step" >/dev/null
+    sleep 2
+    nft list tables | grep -q upkeep_isolation && echo isolated
+done
+"""
+VISIT_ENDS = """\
+set -e
+sed -i 's/OnBootSec=.*/OnBootSec=1s/' /etc/systemd/system/upkeep-isolation-visit.timer
+systemctl daemon-reload
+systemctl restart upkeep-isolation-visit.timer
+while nft list tables | grep -q upkeep_isolation; do sleep 0.3; done
 """
 KNOCKING = """\
 import socket, sys, time
@@ -54,25 +71,52 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def machine(hosts: Lab) -> Iterator[Machine]:
     if not is_made():
-        pytest.skip("a machine of its own needs qemu and its disk: make thorough")
+        pytest.skip("a machine of its own needs qemu and its disk: make packages")
     with Machine(hosts.fleet, VM) as one:
         yield one
 
 
-@pytest.fixture
+@contextmanager
 def knocking(hosts: Lab, machine: Machine) -> Iterator[subprocess.Popen[str]]:
     """Somebody who tries to get in all the time; each success is a line."""
     command = ["ip", "netns", "exec", hosts.fleet.namespace(OTHER), sys.executable, "-c", KNOCKING]
-    process = subprocess.Popen([*command, machine.host.address], stdout=subprocess.PIPE, text=True)
-    yield process
-    process.kill()
-    process.communicate()
+    whole = [*command, machine.host.address]
+    with subprocess.Popen(whole, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def assert_nobody_came_in(somebody: subprocess.Popen[str]) -> None:
+    somebody.kill()
+    assert somebody.communicate()[0] == ""
 
 
 def shell(machine: Machine, script: str) -> str:
     return machine.ssh("sh", "-c", script).stdout
 
 
+def test_after_a_reboot_nobody_gets_in_and_no_clock_ends_it(hosts: Lab, machine: Machine) -> None:
+    assert reaches(hosts.fleet.namespace(OTHER), machine.host.address, DOOR, PATIENCE_SECONDS)
+    hosts.confirmed(VM)
+    assert not reaches(hosts.fleet.namespace(OTHER), machine.host.address, DOOR)
+    with knocking(hosts, machine) as somebody:
+        machine.reboot()
+
+        assert hosts.events(VM)[-1] == "booted"
+        assert sorted(hosts.tables(VM))[:2] == ["bridge", "inet"]
+        assert shell(machine, TWO_CLOCKS).split() == ["isolated"] * 2
+        assert_nobody_came_in(somebody)
+
+    shell(machine, VISIT_ENDS)
+
+    assert hosts.events(VM)[-1] == "released"
+    assert shell(machine, f"ls {UNITS} 2>/dev/null || true") == ""
+    assert reaches(hosts.fleet.namespace(OTHER), machine.host.address, DOOR, PATIENCE_SECONDS)
+
+
+@thorough
 def test_the_dead_man_of_systemd_does_not_go_by_the_clock(hosts: Lab, machine: Machine) -> None:
     before = float(shell(machine, "cat /proc/uptime").split()[0])
 
@@ -89,23 +133,13 @@ def test_the_dead_man_of_systemd_does_not_go_by_the_clock(hosts: Lab, machine: M
     assert hosts.tables(VM) == []
 
 
-def test_a_reboot_isolates_it_again_before_it_has_a_network(
-    hosts: Lab, machine: Machine, knocking: subprocess.Popen[str]
-) -> None:
-    assert knocking.stdout is not None
-    assert knocking.stdout.readline() == "in\n"
+@thorough
+def test_a_reboot_isolates_it_again_before_it_has_a_network(hosts: Lab, machine: Machine) -> None:
     done = hosts.isolate(VM)
     assert done.rc == 0, done.text
     assert done.isolation(VM)["state"] == "confirmed"
     assert done.isolation(VM)["reboot"] == "isolated"
-    knocking.kill()
-    knocking.communicate()
-    inside = hosts.fleet.namespace(OTHER)
-    again = subprocess.Popen(
-        ["ip", "netns", "exec", inside, sys.executable, "-c", KNOCKING, machine.host.address],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
+    with knocking(hosts, machine) as somebody:
         machine.reboot()
 
         assert hosts.events(VM)[-1] == "booted"
@@ -123,17 +157,16 @@ def test_a_reboot_isolates_it_again_before_it_has_a_network(
         assert visited.isolation(VM)["state"] == "confirmed", visited.text
         assert hosts.observed(VM).data["booted"] is False
         assert "visit" not in shell(machine, "systemctl list-timers --no-legend")
-    finally:
-        again.kill()
-        assert again.communicate()[0] == ""  # nobody came in, at no moment of it
+        assert_nobody_came_in(somebody)
 
     freed = hosts.release(VM)
 
     assert freed.rc == 0, freed.text
     assert shell(machine, f"ls {UNITS} 2>/dev/null || true") == ""
-    assert reaches(inside, machine.host.address, DOOR, PATIENCE_SECONDS)
+    assert reaches(hosts.fleet.namespace(OTHER), machine.host.address, DOOR, PATIENCE_SECONDS)
 
 
+@thorough
 def test_whom_nobody_visits_after_a_reboot_is_released_and_says_so(
     hosts: Lab, machine: Machine
 ) -> None:
