@@ -55,6 +55,7 @@ from upkeep.store import (
     Store,
     acts,
     findings,
+    isolated_hosts,
     outbox,
     review_evidence,
     run_requests,
@@ -504,6 +505,37 @@ def test_two_drivers_open_one(desk: Desk) -> None:
 
     assert [one.id for one in _rows(desk)] == [1]
     assert len(desk.incident().alerts) == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "state", "there"),
+    [
+        ("isolate", "confirmed", True),
+        ("isolate", "loaded", False),  # it releases itself any moment
+        ("isolate", "none", False),
+        ("release", "released", False),
+        ("release", "none", False),
+        ("release", "confirmed", True),  # it was tried, and failed
+    ],
+)
+def test_what_a_host_says_in_an_act_is_known_before_it_is_looked_at_again(
+    desk: Desk, act: str, state: str, there: bool
+) -> None:
+    desk.opens()
+    desk.opens()
+    if act == "release":
+        _acted(desk, 1, "isolate", "confirmed", 1)
+
+    _acted(desk, 2, act, state, 5)
+
+    with desk.store.read() as db:
+        assert list(isolated_hosts.now(db, desk.site.key)) == ["web1"] * there
+
+
+def _acted(desk: Desk, number: int, act: str, state: str, after: float) -> None:
+    found = IsolationSaid(state, id="3f", since=NIGHT, by="ann")
+    said = Acted(act, ("web1",), "done", 1, "", found)
+    incidents.enter(desk.to, number, said, desk.by("ann"), NIGHT + minutes(after))
 
 
 def _rows(desk: Desk) -> list[Any]:

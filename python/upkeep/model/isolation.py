@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-CONFIRMED, NOT_CONFIRMED, RELEASED = "confirmed", ("armed", "loaded"), "released"
+CONFIRMED, NOT_CONFIRMED = "confirmed", ("armed", "loaded")
+RELEASED, NOT_ISOLATED = "released", "none"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upkeep.model.answer import Outcome
-from upkeep.model.isolation import CONFIRMED, NOT_CONFIRMED, RELEASED, HostAct, IsolationSaid
+from upkeep.model.isolation import (
+    CONFIRMED,
+    NOT_CONFIRMED,
+    NOT_ISOLATED,
+    RELEASED,
+    HostAct,
+    IsolationSaid,
+)
 from upkeep.model.text import counted, natural
 from upkeep.rules.incidents import BEGUN, ISOLATE, RELEASE, SUCCEEDED, Acted, Incident
 
@@ -44,8 +51,8 @@ def ended(act: str, host: str, heard: HostAct | SilentPart, run: int | None) -> 
     said = heard.said
     if heard.why_failed:
         return Acted(act, (host,), _failed(act, said), run, heard.why_failed, said)
-    if said.state in ((CONFIRMED,) if act == ISOLATE else (RELEASED, "none")):
-        detail = "it was not isolated" if act == RELEASE and said.state == "none" else ""
+    if said.state in ((CONFIRMED,) if act == ISOLATE else (RELEASED, NOT_ISOLATED)):
+        detail = "it was not isolated" if act == RELEASE and said.state == NOT_ISOLATED else ""
         return Acted(act, (host,), SUCCEEDED, run, detail, said)
     return Acted(act, (host,), FAILED, run, f"the host says that it is {said.state}", said)
 

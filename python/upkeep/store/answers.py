@@ -338,7 +338,7 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> li
         return []
     answered = [one for _id, one in new]
     _add_run_hosts(db, run_id, answered)
-    isolated_hosts.note(db, site, answered)
+    isolated_hosts.note_answers(db, site, answered)
     _add_observations(db, new)
     restores.add(db, run_id, site, answered)
     broken = findings.own_subjects(db, site, CHECK_BROKEN)

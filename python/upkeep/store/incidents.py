@@ -10,13 +10,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
+from upkeep.model.answer import Isolated
+from upkeep.model.isolation import CONFIRMED, NOT_ISOLATED, RELEASED
 from upkeep.model.stored_text import fingerprint, name
 from upkeep.rules import incidents
 from upkeep.rules.completion import month_of
 from upkeep.rules.incident_chain import IncidentRow
-from upkeep.rules.incidents import RECORD, Closed, Incident, IncidentEntry, Opened, entry_of
+from upkeep.rules.incidents import RECORD, Acted, Closed, Incident, IncidentEntry, Opened, entry_of
 from upkeep.rules.responses import ResponseFigure, responses
-from upkeep.store import findings, records, tables
+from upkeep.store import findings, isolated_hosts, records, tables
 from upkeep.store.engine.statements import insert as insert_or
 
 
@@ -46,7 +48,23 @@ def append(
     if isinstance(entry.said, Closed):
         values["closed_at"] = entry.at
     db.execute(update(table).where(table.c.id == number).values(values))
+    isolated_hosts.note(db, site, _told_by(entry))
     return made
+
+
+def _told_by(entry: IncidentEntry) -> list[isolated_hosts.Told]:
+    """Return what hosts have said of themselves in an act; nothing of what may end by itself any moment."""
+    said = entry.said
+    if not isinstance(said, Acted) or said.found is None:
+        return []
+    found = said.found
+    if found.state == CONFIRMED:
+        isolated = Isolated(found.id, found.since or entry.at, found.by)
+    elif found.state in (RELEASED, NOT_ISOLATED):
+        isolated = None
+    else:
+        return []
+    return [isolated_hosts.Told(host, isolated, entry.at) for host in said.hosts]
 
 
 def get(db: Connection, site: str, number: int, *, lock: bool = False) -> IncidentRow | None:

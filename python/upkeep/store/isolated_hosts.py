@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
@@ -12,9 +14,18 @@ from upkeep.store import tables
 from upkeep.store.engine.statements import batched, upsert
 
 
-def note(db: Connection, site: str, answers: Iterable[Observed]) -> None:
-    """Keep how the hosts that answered are isolated, and forget those that are not any more."""
-    seen = [one for one in answers if one.outcome is Outcome.OK and not one.seen_from]
+@dataclass(frozen=True)
+class Told:
+    """What a host has said of itself. isolated: None if it is not; at: when, by the controller's clock."""
+
+    host: str
+    isolated: Isolated | None
+    at: datetime
+
+
+def note(db: Connection, site: str, told: Iterable[Told]) -> None:
+    """Keep how hosts are isolated, and forget those that are not any more."""
+    told = list(told)
     rows = [
         {
             "site": name(site),
@@ -22,18 +33,24 @@ def note(db: Connection, site: str, answers: Iterable[Observed]) -> None:
             "isolation": shown(one.isolated.id, 40),
             "since": one.isolated.since,
             "isolated_by": shown(one.isolated.by, 200),
-            "seen_at": one.observed_at,
+            "seen_at": one.at,
         }
-        for one in seen
+        for one in told
         if one.isolated
     ]
     upsert(db, tables.isolated_host, rows, ["site", "host"], newest=("seen_at",))
     known = now(db, site)
     table = tables.isolated_host
-    for one in seen:
+    for one in told:
         if not one.isolated and name(one.host, 255) in known:
             where = (table.c.site == name(site), table.c.host == name(one.host, 255))
-            db.execute(delete(table).where(*where, table.c.seen_at < one.observed_at))
+            db.execute(delete(table).where(*where, table.c.seen_at < one.at))
+
+
+def note_answers(db: Connection, site: str, answers: Iterable[Observed]) -> None:
+    """Keep what the hosts that answered say."""
+    seen = (one for one in answers if one.outcome is Outcome.OK and not one.seen_from)
+    note(db, site, (Told(one.host, one.isolated, one.observed_at) for one in seen))
 
 
 def now(db: Connection, site: str, hosts: Collection[str] | None = None) -> dict[str, Isolated]:
