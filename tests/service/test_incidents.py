@@ -47,7 +47,7 @@ from upkeep.services import chain_end, incidents, silences, verification
 from upkeep.services.actors import account
 from upkeep.services.acts import By
 from upkeep.services.alerts.alerter import Alerter
-from upkeep.services.incidents import IncidentWorker, Opening, Recording
+from upkeep.services.incidents import IncidentWorker, Opening
 from upkeep.services.signing_key import load_installation
 from upkeep.services.silences import Acknowledgement
 from upkeep.site.site import Site, load_site
@@ -125,7 +125,7 @@ class Desk:
         self.folder, self.store = folder, store
         self.site: Site = load_site(str(folder))
         self.installation = load_installation(self.site.settings)
-        self.to = Recording(store, self.site, self.installation, self.site.name)
+        self.to = incidents.recording(store, self.site, self.installation)
         self.alerter = Alerter(store, self.site)
         self.worker = IncidentWorker(store, self)
         roles = {"ann": Role.OPERATOR, "bob": Role.APPROVER, "vic": Role.VIEWER}
@@ -263,6 +263,19 @@ def test_acknowledging_is_an_act_of_a_person_and_ends_the_calls(desk: Desk) -> N
 
 
 @on_postgresql
+def test_what_is_told_names_the_site_as_any_folder_understands_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.folder.parent)
+    desk.to = incidents.recording(desk.store, load_site("site"), desk.installation)
+
+    desk.opens()
+
+    with desk.store.read() as db:
+        (told,) = (one for one in findings.open_ones(db) if one.check_id == "security_incident")
+    assert told.remedy.startswith(f"upkeep incident status 1 -i {desk.folder}")
+
+
 def test_acknowledging_another_alert_enters_nothing(desk: Desk) -> None:
     desk.logins(NIGHT)
     desk.passes(0)
@@ -594,7 +607,7 @@ desk = Desk.__new__(Desk)
 desk.folder, desk.store = Path(folder), store
 desk.site = load_site(folder)
 desk.installation = load_installation(desk.site.settings)
-desk.to = Recording(store, desk.site, desk.installation, desk.site.name)
+desk.to = incidents.recording(store, desk.site, desk.installation)
 said = 0
 original = stored.append
 def append(*given):

@@ -180,7 +180,7 @@ def _do(asked: HostsAct, inventory: str) -> int:
         pattern = _pattern(store, site, asked.hosts)
         by = _by(site, store, asked, pattern)
         names = _names(site, pattern)
-        to = Recording(store, site, load_installation(site.settings), site.name)
+        to = incidents.recording(store, site, load_installation(site.settings))
         really = act != ISOLATE or _is_confirmed(asked, pattern, names)
         with store.read() as db:
             _note_begun(site, incidents.load(db, site, number), names)

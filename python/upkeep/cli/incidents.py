@@ -64,7 +64,7 @@ def _by(site: Site, store: Store, action: Action, target: str) -> By:
 def _recording(inventory: str) -> Iterator[tuple[Site, Recording]]:
     """Yield the site, and where its incidents are recorded; the schedule must be readable, for it says the phases."""
     with opened(inventory, needs="incidents") as (site, store):
-        yield site, Recording(store, site, load_installation(site.settings), site.name)
+        yield site, incidents.recording(store, site, load_installation(site.settings))
 
 
 def _enter(inventory: str, number: int, *said: Said) -> Incident:

@@ -41,7 +41,7 @@ from upkeep.services.sites import Holder, refuse_unknown_name
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.settings import Settings, load_settings
-from upkeep.site.site import EMBEDDED, SCHEDULE, Identity, Site, identity_of, load_site
+from upkeep.site.site import EMBEDDED, SCHEDULE, Identity, Site, absolute, identity_of, load_site
 from upkeep.store import Store, open_store
 from upkeep.store.engine.probe import prove_writable
 from upkeep.system import account, child
@@ -355,6 +355,7 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
         from upkeep.web.app import make_app
     except ModuleNotFoundError as exc:
         raise UpkeepError(f"serve needs the package {exc.name}", remedy=MISSING) from exc
+    inventory = absolute(inventory)  # people read elsewhere what it tells
     stopping = threading.Event()
     hurry = child.Stop()
     settings, identity, schedule_of, folder = _site(inventory, web_only=web_only)

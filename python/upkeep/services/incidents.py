@@ -56,7 +56,7 @@ from upkeep.services.acts import By, HasSchedule, Leader, act, refuse
 from upkeep.services.signing_key import Installation, load_installation
 from upkeep.site.incident_plans import OpensIncident
 from upkeep.site.schedule_file import Schedule
-from upkeep.site.site import Site
+from upkeep.site.site import Site, absolute
 from upkeep.store import (
     Connection,
     Store,
@@ -89,6 +89,11 @@ class Recording:
     site: HasSchedule
     installation: Installation
     folder: str = ""
+
+
+def recording(store: Store, site: Site, installation: Installation) -> Recording:
+    """Return where a site's incidents are recorded; what is told of them is read in other folders."""
+    return Recording(store, site, installation, absolute(site.name))
 
 
 @dataclass(frozen=True)
@@ -481,7 +486,7 @@ class IncidentWorker:
             self._installation is None
         ):  # nothing is signed, and no key needed, where nothing happens
             self._installation = load_installation(site.settings)
-        return Recording(self.store, site, self._installation, site.name)
+        return recording(self.store, site, self._installation)
 
     def _open_for_alerts(self, site: Site, now: datetime) -> bool:
         """Let open alerts open incidents, or join one of their kind; each does so once."""

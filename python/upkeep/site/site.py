@@ -173,7 +173,7 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
 
 def absolute(name: str) -> str:
     """Return a site's name as it is understood in any working folder; a list of hosts is not a path."""
-    return str(Path(name).absolute()) if Path(name).exists() else name
+    return str(Path(name).absolute()) if name and Path(name).exists() else name
 
 
 def identity_of(name: str, settings: Settings) -> Identity:
