@@ -132,7 +132,8 @@ def _impossible(facts: Facts, plan: Openings) -> List[Obstacle]:
             Obstacle(
                 "under_way",
                 facts.under_way,
-                "wait until it is confirmed, or release the host: astral.upkeep.incident.release",
+                "wait until it is confirmed; or release the host: upkeep incident release, or the playbook "
+                "astral.upkeep.incident.release",
                 True,
             )
         )

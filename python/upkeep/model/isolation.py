@@ -8,6 +8,22 @@ from datetime import datetime
 CONFIRMED, NOT_CONFIRMED = "confirmed", ("armed", "loaded")
 RELEASED, NOT_ISOLATED = "released", "none"
 
+_TIMERS = {
+    "confirm": "nobody has confirmed its isolation in time",
+    "longest": "its longest time had come",
+    "visit": "nobody came within half an hour after its reboot",
+}
+
+
+def released_by_person(released_by: str) -> bool:
+    """Return whether a host says that somebody has released it; else it names a timer."""
+    return released_by.startswith("by ")
+
+
+def why_released_itself(released_by: str) -> str:
+    """Return why a host has released itself, by the timer that it names; empty of a timer that is not ours."""
+    return _TIMERS.get(released_by.partition("-")[0], "")
+
 
 @dataclass(frozen=True)
 class ObstacleSaid:

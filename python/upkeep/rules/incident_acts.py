@@ -18,6 +18,7 @@ from upkeep.model.isolation import (
     RELEASED,
     HostAct,
     IsolationSaid,
+    why_released_itself,
 )
 from upkeep.model.text import counted, natural
 from upkeep.rules.incidents import BEGUN, ISOLATE, RELEASE, SUCCEEDED, Acted, Incident
@@ -85,7 +86,9 @@ def found_words(act: str, said: IsolationSaid, *, whole: bool = True) -> Iterato
     """Yield what a host has said, each part in words. whole: with what only the record needs."""
     if act == RELEASE:
         if said.released_by:
-            yield f"released {_at(said.released_at)} {said.released_by}".replace("  ", " ")
+            why = why_released_itself(said.released_by)
+            by = f"by itself: {why}" if why else said.released_by
+            yield f"released {_at(said.released_at)} {by}".replace("  ", " ")
         if said.others_changed:
             yield f"meanwhile others have changed: {some(said.others_changed, len(said.others_changed))}"
         yield from said.warnings[:SHOWN]

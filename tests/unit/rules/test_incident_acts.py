@@ -105,10 +105,14 @@ def test_an_act_is_done_only_where_the_host_says_so(
             ended("release", "web1", heard(IsolationSaid("released", released_at=T0, released_by="by ann")), 7),
             "release on web1 by run 7: done; released 2026-06-01 02:00 UTC by ann",
         ),
+        (
+            ended("release", "web1", heard(IsolationSaid("released", released_at=T0, released_by="confirm-a50321")), 7),
+            "release on web1 by run 7: done; released 2026-06-01 02:00 UTC by itself: nobody has confirmed its isolation in time",
+        ),
         (Acted("isolate", ("web1",), "partial", 3, "as an older program wrote it"),
          "isolate on web1 by run 3: partial; as an older program wrote it"),
     ],
-    ids=["begun", "done", "refused", "not confirmed", "released", "older"],
+    ids=["begun", "done", "refused", "not confirmed", "released", "released itself", "older"],
 )  # fmt: skip
 def test_an_entry_is_told_in_one_line(said: Acted, words: str) -> None:
     assert acted_words(said) == words

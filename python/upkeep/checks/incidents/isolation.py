@@ -16,17 +16,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.incidents._is
 )
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
+from upkeep.model.isolation import released_by_person, why_released_itself
 from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 
 STATES = ("none", "armed", "loaded", "confirmed", "released")
 AS_LOADED = "as loaded"
-BY_PERSON = "by "
-"""How the release of a person begins; else it is the name of a timer."""
-TIMERS = {
-    "confirm": "nobody has confirmed its isolation in time",
-    "longest": "its longest time had come",
-    "visit": "nobody came within half an hour after its reboot",
-}
 ISOLATE = "decide: isolate it again, or see whether it is clean"
 RELEASE = "decide: release it, or isolate it again with isolation_renew: true"
 SEE_RULES = (
@@ -71,9 +65,9 @@ def _judge_open(seen: HostIsolation, limits: Limits, now: datetime) -> Verdict:
     if seen.released_at is None:
         return unknown("the host does not say when it was released")
     when = f"{seen.released_at:%Y-%m-%d %H:%M}"
-    if seen.released_by.startswith(BY_PERSON):
+    if released_by_person(seen.released_by):
         return passed(f"not isolated; released on {when} {short(seen.released_by, 80)}")
-    why = TIMERS.get(seen.released_by.partition("-")[0], f"by {short(seen.released_by, 40)!r}")
+    why = why_released_itself(seen.released_by) or f"by {short(seen.released_by, 40)!r}"
     text = f"released itself on {when}: {why}"
     if now - seen.released_at > timedelta(days=limits.told_days):
         return passed(f"not isolated; {text}")
