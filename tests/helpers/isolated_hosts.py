@@ -242,6 +242,8 @@ class Lab:
     def stop(self, host: str) -> None:
         """End the programs that outlive a call of the module."""
         script = f'for f in {RUN}/*/armed.*; do [ -e "$f" ] && kill -9 "$(cat "$f")"; done; true'
+        # Also of one whose files are gone.
+        script += "; pkill -9 -f '/bin/sh -c .*release[.]sh'; true"
         self.fleet.run(host, "sh", "-c", script)
 
     def clean(self, *hosts: str) -> None:

@@ -135,6 +135,106 @@ def test_a_new_connection_from_elsewhere_cannot_confirm(hosts: Lab) -> None:
     )
 
 
+DAMAGED = {
+    "what names it is lost": f"rm {RUN}/current",
+    "it is named wrongly": f"echo rubbish >{RUN}/current",
+    "its name is a path": f"echo ../../etc >{RUN}/current",
+    "its folder is gone": f"rm -rf {RUN}",
+    "its state is gone": f"rm {RUN}/test-1/state.json",
+    "its state is no state": f'echo \'{{"kept": 3, "phase": "loaded"}}\' >{RUN}/test-1/state.json',
+    "its script is gone": f"rm {RUN}/test-1/*.sh",
+    "its events are a folder": f"rm {RUN}/test-1/events; mkdir {RUN}/test-1/events",
+    "its disk is full": "dd if=/dev/zero of=/run/upkeep/full bs=1k 2>/dev/null; true",
+}
+
+
+@pytest.fixture
+def small(hosts: Lab) -> Iterator[None]:
+    """What an isolation writes has a disk of its own, which can be filled."""
+    script = "mkdir -p /run/upkeep && mount -t tmpfs -o size=512k,mode=755 small /run/upkeep"
+    hosts.fleet.run(ONE, "sh", "-c", script)
+    yield
+    hosts.stop(ONE)
+    hosts.fleet.run(ONE, "umount", "-l", "/run/upkeep")
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_release_needs_nothing_that_was_written_down(hosts: Lab, damage: str) -> None:
+    hosts.confirmed(ONE)
+    hosts.fleet.run(ONE, "sh", "-c", damage)
+
+    done = hosts.module(ONE, "released")
+
+    assert not done.get("failed"), done
+    assert (done["changed"], done["isolation"]["state"]) == (True, "released")
+    watch = eventually(lambda: _watches(hosts) == "" or hosts.tables(ONE), "the end of the watch")
+    assert (watch, hosts.tables(ONE)) == (True, [])
+    assert hosts.module(ONE, "released")["isolation"]["state"] != "confirmed"
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_timer_needs_nothing_that_was_written_down(hosts: Lab, damage: str) -> None:
+    begun = hosts.module(ONE, confirm_seconds=10)
+    assert begun["isolation"]["state"] == "loaded", begun
+    hosts.fleet.run(ONE, "sh", "-c", damage)
+
+    eventually(lambda: hosts.tables(ONE) == [] and _watches(hosts) == "", "its release")
+    assert hosts.tables(ONE) == []
+
+
+def _watches(hosts: Lab) -> str:
+    found: str = hosts.fleet.run(ONE, "pgrep", "-f", "watch.py /run", check=False).stdout
+    return found
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        f"cd {RUN} && sh $(cat current)/release.sh by_hand",  # as docs/incidents.md says
+        f"cd {RUN}/test-1 && sh release.sh by_hand",
+        f"cd / && sh .{RUN}/test-1/release.sh by_hand",
+        f"sh {RUN}/test-1/release.sh by_hand",
+    ],
+    ids=["as documented", "in its folder", "from elsewhere", "by its path"],
+)
+def test_it_is_released_on_its_console_however_that_is_typed(hosts: Lab, typed: str) -> None:
+    hosts.confirmed(ONE)
+
+    hosts.fleet.run(ONE, "sh", "-ec", typed)
+
+    assert hosts.tables(ONE) == []
+    assert hosts.events(ONE)[-1] == "released"
+
+
+def test_a_plan_says_that_tables_are_left(hosts: Lab) -> None:
+    hosts.confirmed(ONE)
+    hosts.fleet.run(ONE, "rm", "-rf", RUN)
+
+    planned = hosts.module(ONE, "planned")["isolation"]
+
+    assert "tables of Upkeep are loaded (inet, bridge" in " ".join(planned["warnings"])
+    assert hosts.module(ONE, "released")["isolation"]["state"] == "released"
+
+
+def test_who_hangs_in_an_isolation_holds_up_no_release(hosts: Lab) -> None:
+    hosts.confirmed(ONE)
+    script = f"setsid flock {RUN}/lock sleep 1000 </dev/null >/dev/null 2>&1 &"
+    hosts.fleet.run(ONE, "sh", "-c", script)
+    eventually(
+        lambda: hosts.fleet.run(ONE, "pgrep", "-x", "flock", check=False).stdout, "who holds it"
+    )
+    try:
+        done = hosts.module(ONE, "released")
+    finally:
+        hosts.fleet.run(ONE, "pkill", "-f", "sleep 1000")
+
+    assert done["isolation"]["state"] == "released"
+    assert "released beside somebody else" in " ".join(done["isolation"]["warnings"])
+    assert hosts.tables(ONE) == []
+
+
 def test_somebody_else_is_told_and_twice_is_once(hosts: Lab) -> None:
     people = ({"by": "alice", "id": "a"}, {"by": "bob", "id": "b"})
     with ThreadPoolExecutor(2) as pool:
@@ -195,7 +295,7 @@ def test_rules_that_nft_refuses_leave_the_old_ones(hosts: Lab, program: str) -> 
 
     assert "nft refuses the rules, and those before are as they were" in done["msg"]
     assert hosts.rules(ONE) == before
-    assert hosts.fleet.run(ONE, "pgrep", "-f", "wait.sh", check=False).stdout == ""
+    assert hosts.fleet.run(ONE, "pgrep", "-f", "release.sh", check=False).stdout == ""
     assert hosts.module(ONE)["isolation"]["state"] == "loaded"
 
 

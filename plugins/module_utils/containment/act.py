@@ -139,6 +139,8 @@ class Containment:
         case = own_current()
         looked = look(self.host, self.asked, under_way(case))
         stands = self._stands(case)
+        if stands is None:
+            self._warn_of_tables()
         return {
             **self._told(looked.plan),
             **(_standing(stands) if stands else {"state": NONE}),
@@ -147,6 +149,14 @@ class Containment:
             "ruleset": self._text(looked.plan),
             "ports": listeners(open_sockets(self.host)),
         }
+
+    def _warn_of_tables(self) -> None:
+        with contextlib.suppress(HostError):  # without nft, that stands against it anyway
+            there = ", ".join(self._tables_there())
+            if there:
+                self.warnings.append(
+                    f"tables of Upkeep are loaded ({there}), and no isolation is confirmed: release the host first"
+                )
 
     def isolate(self) -> Tuple[bool, Dict[str, Any]]:
         """Load the rules; return whether something was changed, and what.
@@ -172,7 +182,7 @@ class Containment:
         case.write(RULES, transaction(looked.plan))
         case.write(reboot.CORE, transaction(replace(looked.plan, devices=())))
         case.write(WATCH, source_of(watch))
-        dead_man.write_scripts(case, looked.facts.nft)
+        case.write(dead_man.RELEASE, dead_man.script_of(case, looked.facts.nft), 0o700)
         case.write(OTHERS, self._others())
         self._nft("--check", "--file", case.path(RULES))
         state["snapshot"] = snapshot.take(self.host, os.path.join(KEPT, case.id))
@@ -182,9 +192,8 @@ class Containment:
                 f"this kernel has no hook {', '.join(sorted(missing))}: "
                 "guests that are bridged or on macvlan, and raw sockets, may not be cut off"
             )
-        armed = dead_man.arm(
-            self.host, case, f"confirm-{secrets.token_hex(3)}", self.confirm_seconds
-        )
+        name = f"confirm-{secrets.token_hex(3)}"
+        armed = dead_man.arm(self.host, case, looked.facts.nft, name, self.confirm_seconds)
         state["dead_men"] = [armed.as_row()]
         try:
             state["unless_confirmed_at"] = self.host.now() + self.confirm_seconds
@@ -300,7 +309,7 @@ class Containment:
         state["ports"] = list(self.asked.get("ports") or state.get("ports") or [])
         before = [DeadMan(**one) for one in state.get("dead_men") or []]
         name = f"longest-{secrets.token_hex(3)}"
-        after = dead_man.arm(self.host, case, name, self.longest_seconds)
+        after = dead_man.arm(self.host, case, str(state["nft"]), name, self.longest_seconds)
         for one in before:
             dead_man.disarm(self.host, one)
         if last(case.events(), "releasing", "released"):
@@ -366,39 +375,59 @@ class Containment:
     def release(self) -> Tuple[bool, Dict[str, Any]]:
         """Delete our tables, and tell what others have changed meanwhile. Never refuses.
 
-        Raises: IsolationError if a table is left.
+        It needs nothing that was written down, and nothing that can be: not on a full disk either.
+
+        Raises: IsolationError if a table is left, or if nobody knows.
         """
-        case = own_current()
-        state = case.state() if case else {}
-        phase = phase_of(state, case.events()) if case else NONE
+        case = self._case_to_release()
+        state = case.state()
+        phase = phase_of(state, case.events())
         there = self._tables_there()
         if not there and phase in (NONE, RELEASED) and not os.path.exists(LAST):
             return False, self._ended(case, state)
-        if case is None:
-            case = OwnCase(
-                new_id()
-            )  # tables without a word of where they are from: ours by their name
-            case.make()
-            make_current(case)
         if phase in (LOADED, CONFIRMED):
             # What came while the tables were gone, or was tried meanwhile, does not go on either.
             with contextlib.suppress(HostError, IsolationError, ValueError):
                 self._cut(look(self.host, self.asked, "").plan, state)
-        dead_man.write_scripts(case, self.host.which("nft") or "nft")
-        ran = self.host.run(["/bin/sh", case.path(dead_man.RELEASE), f"by {self.asked['by']}"])
-        if ran.status:
-            said = (ran.err or ran.out).strip()[:300]
+        by, nft = f"by {self.asked['by']}", self.host.which("nft") or "nft"
+        ran = self.host.run(dead_man.command_of(case, nft, by))
+        if ran.status or self._tables_there():
+            said = (ran.err or ran.out).strip()[:300] or "its tables are there again"
             raise IsolationError(
                 f"the host is not released: {said}; on its console: nft list tables"
             )
         for one in state.get("dead_men") or []:
-            dead_man.disarm(self.host, DeadMan(**one))
-        return True, self._ended(case, state)
+            with contextlib.suppress(TypeError):
+                dead_man.disarm(self.host, DeadMan(**one))
+        return True, {**self._ended(case, state), **self._released(case, by)}
 
-    def _ended(self, case: OwnCase | None, state: Dict[str, Any]) -> Dict[str, Any]:
+    def _case_to_release(self) -> OwnCase:
+        """Return the newest isolation; of tables without a word of where they are from a new one, for they are ours."""
+        with contextlib.suppress(HostError, IsolationError):
+            found = own_current()
+            if found and phase_of(found.state(), found.events()):  # both can be read
+                return found
+        case = OwnCase(new_id())
+        if self._tables_there():
+            try:
+                case.make()
+                make_current(case)
+            except IsolationError as exc:
+                self.warnings.append(f"this cannot be written down: {exc}")
+        return case
+
+    def _released(self, case: OwnCase, by: str) -> Dict[str, Any]:
+        """Return that the host is released, where that could not be written down."""
+        if last(case.events(), "released"):
+            return {}
+        self.warnings.append(f"{case.folder}: that it was released could not be written down")
+        at = iso(self.host.now())
+        return {"state": RELEASED, "released_at": at, "released_by": by, "warnings": self.warnings}
+
+    def _ended(self, case: OwnCase, state: Dict[str, Any]) -> Dict[str, Any]:
         stands = standing(self.host)
         changed: Sequence[str] = ()
-        if case is not None and os.path.exists(case.path(OTHERS)):
+        if os.path.exists(case.path(OTHERS)):
             changed = others_differ(case.read(OTHERS), self._others())
         return {
             **stands,
@@ -502,7 +531,14 @@ def do(host: Host, asked: Dict[str, Any], check_mode: bool = False) -> Dict[str,
         found = one.plan()
         is_up = found["state"] == CONFIRMED
         return {"changed": is_up if state == RELEASED else not is_up, "isolation": found}
-    with alone():
-        acts = {"isolated": one.isolate, "confirmed": one.confirm, RELEASED: one.release}
+    acts = {"isolated": one.isolate, "confirmed": one.confirm, RELEASED: one.release}
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone())
+        except IsolationError as exc:
+            if state != RELEASED:
+                raise
+            # Whoever isolates meanwhile finds it released, and is not confirmed.
+            one.warnings.append(f"released beside somebody else: {exc}")
         changed, found = acts[state]()
     return {"changed": changed, "isolation": found}

@@ -24,6 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.processe
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.state import (
     BOOT,
     LAST,
+    Case,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.tables import (
     TABLE,
@@ -35,62 +36,70 @@ from ansible_collections.astral.upkeep.plugins.module_utils.containment.timers i
     DeadMan,
     problem,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.containment.writing import (
-    OwnCase,
-)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 
 UNITS = "/etc/systemd/system"
-RELEASE, WAIT = "release.sh", "wait.sh"
+RELEASE = "release.sh"
 PROOF_SECONDS = 5.0
 
 RELEASE_SCRIPT = """\
 #!/bin/sh
 # Release this host from its isolation: delete the tables of Upkeep, and nothing else. It needs nft alone:
 #     sh {folder}/{release} by_hand
-folder=${{0%/*}}
-say() {{ printf '%s %s\\n' "$(date +%s)" "$*" >>"$folder/events"; }}
-# A timer of an isolation that has ended must not end a newer one.
-now=$(cat "${{folder%/*}}/current" 2>/dev/null)
-if [ -n "$now" ] && [ "$now" != "${{folder##*/}}" ]; then exit 0; fi
-say releasing "$1"
-for family in inet bridge netdev; do {nft} delete table $family {table} 2>/dev/null; done
-if ! tables=$({nft} list tables); then
-    say not_released "$1: nft cannot list tables"
-    exit 1
+# With seconds, it waits so long, and tries until it is done. The uptime is a clock that nobody sets, and that counts a
+# suspension.
+folder={folder} who=$1 seconds=$2
+run=${{folder%/*}}
+tell() {{ {{ printf '%s %s\n' "$(date +%s)" "$2" >>"$1/events"; }} 2>/dev/null; }}
+say() {{ tell "$folder" "$*"; }}
+# What watches the tables puts them back, whichever isolation it is of; it heeds a word, or cannot go on.
+stop_watches() {{
+    for file in "$run"/*/armed.watch; do
+        tell "${{file%/*}}" "releasing $who" && continue
+        {{ read -r pid <"$file" && grep -q watch.py "/proc/$pid/cmdline" && kill "$pid"; }} 2>/dev/null
+    done
+}}
+release() {{
+    # A timer of an isolation that has ended must not end a newer one.
+    now=$(cat "$run/current" 2>/dev/null)
+    if [ "$now" != "${{folder##*/}}" ] && [ -s "$run/$now/state.json" ]; then return 0; fi
+    say releasing "$who"
+    stop_watches
+    for family in inet bridge netdev; do {nft} delete table $family {table} 2>/dev/null; done
+    if ! tables=$({nft} list tables); then
+        say not_released "$who: nft cannot list tables"
+        return 1
+    fi
+    case $tables in
+    *" {table}"*)
+        say not_released "$who: a table is left"
+        return 1
+        ;;
+    esac
+    # A full disk takes no word, and lets a file be removed: an isolation without its state is none.
+    say released "$who" || rm -f "$folder/state.json"
+    # The rest is of the next boot; a unit is stopped before its file goes.
+    systemctl --no-block stop {unit}-visit.timer {unit}-boot.service 2>/dev/null
+    rm -rf {boot} {last} {units}/{unit}-boot.service {units}/{unit}-visit.service {units}/{unit}-visit.timer \\
+        {units}/sysinit.target.wants/{unit}-boot.service {units}/timers.target.wants/{unit}-visit.timer
+    systemctl --no-block daemon-reload 2>/dev/null
+    return 0
+}}
+if [ -z "$seconds" ]; then
+    release
+    exit
 fi
-case $tables in
-*" {table}"*)
-    say not_released "$1: a table is left"
-    exit 1
-    ;;
-esac
-say released "$1"
-# The rest is of the next boot; a unit is stopped before its file goes.
-systemctl --no-block stop {unit}-visit.timer {unit}-boot.service 2>/dev/null
-rm -rf {boot} {last} {units}/{unit}-boot.service {units}/{unit}-visit.service {units}/{unit}-visit.timer \\
-    {units}/sysinit.target.wants/{unit}-boot.service {units}/timers.target.wants/{unit}-visit.timer
-systemctl --no-block daemon-reload 2>/dev/null
-exit 0
-"""
-WAIT_SCRIPT = """\
-#!/bin/sh
-# Release this host after that many seconds. The uptime is a clock that nobody sets, and that counts a suspension.
-folder=${0%/*} name=$1 seconds=$2
 read -r up rest </proc/uptime
-ends=$((${up%.*} + seconds))
-echo $$ >"$folder/armed.$name"
-while read -r up rest </proc/uptime && [ "${up%.*}" -lt "$ends" ]; do sleep 1; done
-until /bin/sh "$folder/release.sh" "$name"; do sleep 5; done
+ends=$((${{up%.*}} + seconds))
+{{ echo $$ >"$folder/armed.$who"; }} 2>/dev/null
+while read -r up rest </proc/uptime && [ "${{up%.*}}" -lt "$ends" ]; do sleep 1; done
+until release; do sleep 5; done
 """
 
 
-def write_scripts(case: OwnCase, nft: str) -> None:
-    """Write what releases the host.
-
-    Raises: IsolationError.
-    """
-    script = RELEASE_SCRIPT.format(
+def script_of(case: Case, nft: str) -> str:
+    """Return what releases the host, for /bin/sh."""
+    return RELEASE_SCRIPT.format(
         folder=case.folder,
         release=RELEASE,
         nft=nft,
@@ -100,8 +109,11 @@ def write_scripts(case: OwnCase, nft: str) -> None:
         boot=BOOT,
         last=LAST,
     )
-    case.write(RELEASE, script, 0o700)
-    case.write(WAIT, WAIT_SCRIPT, 0o700)
+
+
+def command_of(case: Case, nft: str, *words: str) -> list[str]:
+    """Return the command that releases the host. It reads no file, so that none is needed for it."""
+    return ["/bin/sh", "-c", script_of(case, nft), case.path(RELEASE), *words]
 
 
 def runs_systemd() -> bool:
@@ -114,17 +126,18 @@ def runs_systemd() -> bool:
         return False
 
 
-def arm(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
+def arm(host: Host, case: Case, nft: str, name: str, seconds: int) -> DeadMan:
     """Arm a timer and see that it is armed.
 
-    name: one that this isolation has not had before.
+    name: one that this isolation has not had before. What it runs goes with it: whoever removes files of the isolation
+    does not keep the host isolated.
 
     Raises: IsolationError if that cannot be seen. Then nothing is armed.
     """
     found = (
-        _arm_unit(host, case, name, seconds)
+        _arm_unit(host, command_of(case, nft, name, "0"), name, seconds)
         if runs_systemd()
-        else _arm_process(case, name, seconds)
+        else _arm_process(case, command_of(case, nft, name, str(seconds)), name, seconds)
     )
     why = problem(host, found)
     if why:
@@ -133,12 +146,13 @@ def arm(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
     return found
 
 
-def _arm_unit(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
+def _arm_unit(host: Host, released_by: list[str], name: str, seconds: int) -> DeadMan:
     unit = f"{UNIT}-{name}"
     command = [
         "systemd-run", "--quiet", f"--unit={unit}", f"--on-active={seconds}s", "--timer-property=AccuracySec=1s",
         f"--description=Release this host from its isolation by Upkeep ({name})",
-        "/bin/sh", case.path(WAIT), name, "0",
+        # systemd puts its own variables in place of those with one dollar.
+        *(word.replace("$", "$$") for word in released_by),
     ]  # fmt: skip
     ran = host.run(command)
     if ran.status:
@@ -148,8 +162,8 @@ def _arm_unit(host: Host, case: OwnCase, name: str, seconds: int) -> DeadMan:
     return DeadMan(name, SYSTEMD, seconds)
 
 
-def _arm_process(case: OwnCase, name: str, seconds: int) -> DeadMan:
-    start_apart(["/bin/sh", case.path(WAIT), name, str(seconds)])
+def _arm_process(case: Case, released_by: list[str], name: str, seconds: int) -> DeadMan:
+    start_apart(released_by)
     ends = time.monotonic() + PROOF_SECONDS
     while time.monotonic() < ends:
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -12,7 +12,6 @@ import shutil
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.dead_man import (
     RELEASE,
     UNITS,
-    WAIT,
     runs_systemd,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.containment.errors import (
@@ -36,7 +35,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 VISIT_SECONDS = 1800
 """Who comes within half an hour after a reboot keeps the host isolated; else it is released."""
 CORE = "core.nft"
-COPIED = (STATE, RULES, CORE, RELEASE, WAIT, "watch.py")
+COPIED = (STATE, RULES, CORE, RELEASE, "watch.py")
 
 BOOT_SCRIPT = """\
 #!/bin/sh
@@ -78,7 +77,7 @@ Description=Release this host, as nobody came after its reboot (Upkeep)
 After=upkeep-isolation-boot.service
 
 [Service]
-ExecStart=/bin/sh {folder}/wait.sh visit 0
+ExecStart=/bin/sh {folder}/release.sh visit 0
 """
 VISIT_TIMER = """\
 [Unit]

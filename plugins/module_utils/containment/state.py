@@ -33,6 +33,10 @@ LAST = f"{KEPT}/last.json"
 CURRENT = f"{RUN}/current"
 ID = re.compile(r"[0-9A-Za-z-]{1,40}")
 STATE, EVENTS, RULES, OTHERS = "state.json", "events", "rules.nft", "others.before"
+SHAPES: Dict[str, Any] = {
+    "kept": list, "families": list, "listed": dict, "dead_men": list, "proofs": list, "gateways": list, "targets": list,
+}  # fmt: skip
+"""Of parts of the state, where they are there."""
 LIMIT_BYTES = 8_000_000
 EVENTS_LIMIT = 1000
 
@@ -65,8 +69,6 @@ def last(events: List[Event], *kinds: str) -> Event | None:
 
 def phase_of(state: Dict[str, Any], events: List[Event]) -> str:
     """Return how an isolation stands, by what was written down last."""
-    if not state:
-        return NONE
     if last(events, "released"):
         return RELEASED
     return str(state.get("phase") or NONE)
@@ -92,7 +94,14 @@ class Case:
             found = json.loads(self.read(STATE))
         except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        is_ours = isinstance(found, dict) and all(
+            isinstance(found.get(name, shape()), shape) for name, shape in SHAPES.items()
+        )
+        return (
+            found
+            if is_ours and all(isinstance(one, dict) for one in found.get("dead_men", []))
+            else {}
+        )
 
     def events(self) -> List[Event]:
         """Return what has happened."""
@@ -122,11 +131,26 @@ def read_if_there(host: Host, path: str) -> str | None:
 def current(host: Host | None = None) -> Case | None:
     """Return the newest isolation of this boot; None if there was none.
 
+    If what names it is lost, or names nothing, it is the one of those that are there that has begun last.
+
     Raises: HostError if that cannot be read, IsolationError if it is not understood.
     """
     host = host or Host()
-    name = read_if_there(host, CURRENT)
-    return None if name is None else Case(name.strip(), host)
+    said = read_if_there(host, CURRENT)
+    name = "" if said is None else said.strip()
+    if ID.fullmatch(name) and (Case(name, host).state() or Case(name, host).events()):
+        return Case(name, host)
+    ids = [path.split("/")[-2] for path in host.glob(f"{RUN}/*/{STATE}")]
+    known = [Case(one, host) for one in ids if ID.fullmatch(one)]
+    newest = max((one for one in known if one.state()), key=_began, default=None)
+    if newest is None and said is not None:
+        return Case(name, host)
+    return newest
+
+
+def _began(case: Case) -> float:
+    began = case.state().get("began")
+    return float(began) if isinstance(began, (int, float)) else 0.0
 
 
 def isolated(host: Host) -> Dict[str, Any]:

@@ -129,7 +129,10 @@ def alone(run: str = RUN) -> Iterator[None]:
     """
     make_private(run)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    number = os.open(os.path.join(run, "lock"), flags, 0o600)
+    try:
+        number = os.open(os.path.join(run, "lock"), flags, 0o600)
+    except OSError as exc:
+        raise IsolationError(f"{run}/lock: {exc.strerror}") from exc
     try:
         ends = time.monotonic() + LOCK_SECONDS
         while True:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from upkeep.rules.incidents import AFTER_CLOSING, Closed, Incident, IncidentEntry, Opened, fold
+from upkeep.rules.incidents import Closed, Incident, IncidentEntry, Opened, fold, may_follow_closing
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def follow(known: KnownIncidents, about: str, site: str, entry: IncidentEntry) -
         yield f"{place}: it opens incident {about} again, after record {known.last[about]}"
     elif not isinstance(entry.said, Opened) and not before:
         yield f"{place}: no record before it opens incident {about}"
-    elif about in known.closed and not isinstance(entry.said, AFTER_CLOSING):
+    elif about in known.closed and not may_follow_closing(entry.said):
         yield f"{place}: it is entered into incident {about}, which was closed before"
     else:
         before.append(entry)

@@ -242,7 +242,7 @@ NAMES: Mapping[type, str] = {
 }
 """What each is called in its record."""
 _TYPES = {name: one for one, name in NAMES.items()}
-AFTER_CLOSING = (Noted, ToldPerson, FollowUpAdded, FollowUpDone, LinkMade, LinkRevoked)
+_AFTER_CLOSING = (Noted, ToldPerson, FollowUpAdded, FollowUpDone, LinkMade, LinkRevoked)
 
 
 @dataclass(frozen=True)
@@ -619,7 +619,7 @@ def refuse(
     if refused:
         raise UsageError(refused)
     status = f"upkeep incident status {incident.id}"
-    if incident.closed_at is not None and not _may_follow_closing(said):
+    if incident.closed_at is not None and not may_follow_closing(said):
         raise UsageError(
             f"{incident.name} is closed since {incident.closed_at:%Y-%m-%d %H:%M} UTC",
             remedy=status,
@@ -629,9 +629,11 @@ def refuse(
         raise UsageError(why, remedy=status)
 
 
-def _may_follow_closing(said: Said) -> bool:
-    """Return whether it may be entered of a closed incident; a release is never refused."""
-    return isinstance(said, AFTER_CLOSING) or (isinstance(said, Acted) and said.act == RELEASE)
+def may_follow_closing(said: Said) -> bool:
+    """Return whether it may be entered of a closed incident: no release is refused, and no end of what had begun."""
+    if isinstance(said, Acted):
+        return said.act == RELEASE or said.outcome != BEGUN
+    return isinstance(said, _AFTER_CLOSING)
 
 
 def refuse_opening(said: Opened, by: Who | None, now: datetime) -> str:

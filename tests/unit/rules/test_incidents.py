@@ -461,6 +461,10 @@ def test_an_opening_says_what_and_since_when(opened: Opened, why: str) -> None:
 ROW = IncidentRow(7, "site", "security", False, T0, None, 0)
 
 
+AFTER_IT = [("release", "begun"), ("release", "done"), ("isolate", "done"), ("isolate", "refused")]
+"""Acts that may be entered after the closing: no release is refused, nor the end of what had begun."""
+
+
 def known(*said: Said, site: str = "site") -> tuple[KnownIncidents, list[str]]:
     found = KnownIncidents()
     problems = [
@@ -480,6 +484,12 @@ def known(*said: Said, site: str = "site") -> tuple[KnownIncidents, list[str]]:
         ((OPENED, OPENED), [ROW], ["record 2: it opens incident 7 again, after record 1"]),
         (
             (OPENED, CLOSED, StepDone("log")),
+            [replace(ROW, closed_at=T0)],
+            ["record 3: it is entered into incident 7, which was closed before"],
+        ),
+        *(((OPENED, CLOSED, Acted(act, ("web1",), how)), [replace(ROW, closed_at=T0)], []) for act, how in AFTER_IT),
+        (
+            (OPENED, CLOSED, Acted("isolate", ("web1",), "begun")),
             [replace(ROW, closed_at=T0)],
             ["record 3: it is entered into incident 7, which was closed before"],
         ),
