@@ -304,12 +304,13 @@ def entry_of(record: Mapping[str, Any]) -> IncidentEntry:
 # --- the fold --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class StepState:
-    """What became of a step. how: done or skipped; by the machine, if an act on hosts did it."""
+    """What became of a step. how: done or skipped. by_act: whether an act on hosts did it, and nobody's word."""
 
     how: Literal["done", "skipped"]
     by: str
     at: datetime
     text: str = ""
+    by_act: bool = False
 
 
 @dataclass(frozen=True)
@@ -496,7 +497,7 @@ def _after(was: Incident, entry: IncidentEntry) -> Incident:
             more["began"] = (*was.began, at)
         case Acted():
             more["acts"] = (*was.acts, said)
-            more["steps"] = {**was.steps, **_done_by(was, said, by, at)}
+            more["steps"] = _steps_after(replace(was, acts=more["acts"]), said, by, at)
         case FollowUpAdded():
             number = len(was.follow_ups) + 1
             new = IncidentFollowUp(number, said.text, said.owner, said.due)
@@ -534,16 +535,41 @@ def isolations(incident: Incident) -> dict[str, str]:
     return standing
 
 
-def _done_by(was: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
-    """Return the steps that an act has done, once it has succeeded on each host on which it was begun."""
-    outcomes = {
-        host: one.outcome for one in (*was.acts, said) if one.act == said.act for host in one.hosts
+def _steps_after(now: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
+    """Return what became of each step, after an act: what releases hosts is open while one is isolated."""
+    still = _isolated_by(now)
+    releases = {one.id for phase in now.opened.phases for one in phase.steps if one.act == RELEASE}
+    steps = {
+        id_: state
+        for id_, state in now.steps.items()
+        if not (still and state.by_act and id_ in releases)
     }
+    if still and said.act == RELEASE:
+        return steps
+    return {**steps, **_done_by(replace(now, steps=steps), said, by, at)}
+
+
+def _isolated_by(incident: Incident) -> set[str]:
+    """Return the hosts that an incident has isolated and not released."""
+    hosts: set[str] = set()
+    for one in incident.acts:
+        if one.act == ISOLATE and (
+            one.outcome == SUCCEEDED or (one.found and one.found.state == CONFIRMED)
+        ):
+            hosts |= set(one.hosts)
+        elif one.act == RELEASE and one.outcome == SUCCEEDED:
+            hosts -= set(one.hosts)
+    return hosts
+
+
+def _done_by(now: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
+    """Return the steps that an act has done, once it has succeeded on each host on which it was begun."""
+    outcomes = {host: one.outcome for one in now.acts if one.act == said.act for host in one.hosts}
     if set(outcomes.values()) != {SUCCEEDED}:
         return {}
     return {
-        step.id: StepState("done", by, at, f"{said.act} on {', '.join(outcomes)}")
-        for step in was.open_steps()
+        step.id: StepState("done", by, at, f"{said.act} on {', '.join(outcomes)}", by_act=True)
+        for step in now.open_steps()
         if step.act == said.act
     }
 

@@ -160,6 +160,29 @@ def test_entries_add_up_to_how_it_stands() -> None:
     assert found.owed == 1
 
 
+def _act(act: str, *hosts: str, how: str = "done") -> Acted:
+    return Acted(act, hosts, how, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "done"),
+    [
+        ([_act("release", "web1")], True),  # of a host that was not isolated by it
+        ([_act("isolate", "web1"), _act("release", "web1")], True),
+        ([_act("isolate", "web1", "web2"), _act("release", "web1")], False),
+        ([_act("isolate", "web1", "web2"), _act("release", "web1"), _act("release", "web2")], True),
+        ([_act("release", "web2"), _act("isolate", "web1")], False),
+        ([_act("isolate", "web1"), _act("release", "web1"), _act("isolate", "web1")], False),
+        ([_act("isolate", "web1"), _act("release", "web1"), _act("isolate", "web2", how="refused")], True),
+        ([_act("isolate", "web1"), _act("release", "web1", how="failed")], False),
+        ([StepDone("release", "by hand"), _act("isolate", "web1")], True),  # a person's word stays
+        ([StepSkipped("release", "not ours"), _act("isolate", "web1")], True),
+    ],
+)  # fmt: skip
+def test_a_release_is_done_while_nothing_is_isolated(said: list[Said], done: bool) -> None:
+    assert ("release" in incident(*said).steps) is done
+
+
 def test_an_act_that_did_not_succeed_does_no_step() -> None:
     found = incident(Acted("isolate", ("web1",), "failed", 12))
 
