@@ -537,7 +537,7 @@ def isolations(incident: Incident) -> dict[str, str]:
 
 def _steps_after(now: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
     """Return what became of each step, after an act: what releases hosts is open while one is isolated."""
-    still = _isolated_by(now)
+    still = isolated_by(now)
     releases = {one.id for phase in now.opened.phases for one in phase.steps if one.act == RELEASE}
     steps = {
         id_: state
@@ -549,8 +549,8 @@ def _steps_after(now: Incident, said: Acted, by: str, at: datetime) -> dict[str,
     return {**steps, **_done_by(replace(now, steps=steps), said, by, at)}
 
 
-def _isolated_by(incident: Incident) -> set[str]:
-    """Return the hosts that an incident has isolated and not released."""
+def isolated_by(incident: Incident) -> set[str]:
+    """Return the hosts that an incident has isolated and not released; who is not confirmed releases itself."""
     hosts: set[str] = set()
     for one in incident.acts:
         if one.act == ISOLATE and (
@@ -803,7 +803,7 @@ def _refuse_closing(incident: Incident, said: Closed) -> str:
     if not says(said.lesson):
         return "closing needs the lesson: what was learned, and what should be otherwise"
     left = [step.id for step in incident.open_steps()]
-    cut_off = sorted(isolations(incident))
+    cut_off = sorted(isolated_by(incident))
     if cut_off and not says(said.unfinished):
         hosts = ", ".join(cut_off)
         be = "is" if len(cut_off) == 1 else "are"

@@ -12,6 +12,7 @@ import pytest
 
 from upkeep.judging.check import SelfCheck, every
 from upkeep.model.errors import UsageError
+from upkeep.model.isolation import IsolationSaid
 from upkeep.model.roles import Role
 from upkeep.rules.incident_chain import IncidentRow, KnownIncidents, against, follow
 from upkeep.rules.incident_kinds import CHECKS, DRILLS, MARK, OF_INCIDENTS, kind_of, procedure_of
@@ -43,6 +44,7 @@ from upkeep.rules.incidents import (
     ToldPerson,
     entry_of,
     fold,
+    isolated_by,
     record_of,
     refuse,
     refuse_opening,
@@ -181,6 +183,24 @@ def _act(act: str, *hosts: str, how: str = "done") -> Acted:
 )  # fmt: skip
 def test_a_release_is_done_while_nothing_is_isolated(said: list[Said], done: bool) -> None:
     assert ("release" in incident(*said).steps) is done
+
+
+@pytest.mark.parametrize(
+    ("state", "how", "hosts"),
+    [
+        ("confirmed", "done", {"web1"}),
+        ("confirmed", "not tight", {"web1"}),
+        ("loaded", "not confirmed", set()),  # it releases itself
+        ("none", "refused", set()),
+        ("none", "unreachable", set()),
+    ],
+)
+def test_what_an_incident_has_isolated_is_what_was_confirmed(
+    state: str, how: str, hosts: set[str]
+) -> None:
+    said = Acted("isolate", ("web1",), how, 1, "", IsolationSaid(state, id="3f"))
+
+    assert isolated_by(incident(said)) == hosts
 
 
 def test_an_act_that_did_not_succeed_does_no_step() -> None:
