@@ -52,7 +52,7 @@ def append(
     return made
 
 
-def _told_by(entry: IncidentEntry) -> list[isolated_hosts.Told]:
+def _told_by(entry: IncidentEntry) -> list[isolated_hosts.IsolationTold]:
     """Return what hosts have said of themselves in an act; nothing of what may end by itself any moment."""
     said = entry.said
     if not isinstance(said, Acted) or said.found is None:
@@ -64,7 +64,7 @@ def _told_by(entry: IncidentEntry) -> list[isolated_hosts.Told]:
         isolated = None
     else:
         return []
-    return [isolated_hosts.Told(host, isolated, entry.at) for host in said.hosts]
+    return [isolated_hosts.IsolationTold(host, isolated, entry.at) for host in said.hosts]
 
 
 def get(db: Connection, site: str, number: int, *, lock: bool = False) -> IncidentRow | None:

@@ -15,7 +15,7 @@ from upkeep.store.engine.statements import batched, upsert
 
 
 @dataclass(frozen=True)
-class Told:
+class IsolationTold:
     """What a host has said of itself. isolated: None if it is not; at: when, by the controller's clock."""
 
     host: str
@@ -23,7 +23,7 @@ class Told:
     at: datetime
 
 
-def note(db: Connection, site: str, told: Iterable[Told]) -> None:
+def note(db: Connection, site: str, told: Iterable[IsolationTold]) -> None:
     """Keep how hosts are isolated, and forget those that are not any more."""
     told = list(told)
     rows = [
@@ -50,7 +50,7 @@ def note(db: Connection, site: str, told: Iterable[Told]) -> None:
 def note_answers(db: Connection, site: str, answers: Iterable[Observed]) -> None:
     """Keep what the hosts that answered say."""
     seen = (one for one in answers if one.outcome is Outcome.OK and not one.seen_from)
-    note(db, site, (Told(one.host, one.isolated, one.observed_at) for one in seen))
+    note(db, site, (IsolationTold(one.host, one.isolated, one.observed_at) for one in seen))
 
 
 def now(db: Connection, site: str, hosts: Collection[str] | None = None) -> dict[str, Isolated]:
