@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from isolated_hosts import RUN, Lab, Speaker, lab, reaches
+from isolated_hosts import PROJECT, RUN, Lab, Speaker, lab, reaches
 from lab.fleet import Host
 from patience import PATIENCE_SECONDS, eventually
 from verdicts import verdict_of
@@ -206,6 +207,18 @@ def test_it_is_released_on_its_console_however_that_is_typed(hosts: Lab, typed: 
 
     assert hosts.tables(ONE) == []
     assert hosts.events(ONE)[-1] == "released"
+
+
+def test_tables_can_be_deleted_by_hand_as_documented(hosts: Lab) -> None:
+    document = (PROJECT / "docs" / "incidents.md").read_text()
+    (typed,) = re.findall(r"^    \$ (pkill -f 'isolation/.*)$", document, re.MULTILINE)
+    hosts.confirmed(ONE)
+    hosts.fleet.run(ONE, "rm", "-rf", RUN)
+
+    hosts.fleet.run(ONE, "sh", "-c", typed)
+
+    assert hosts.tables(ONE) == []
+    assert _watches(hosts) == ""
 
 
 def test_a_plan_says_that_tables_are_left(hosts: Lab) -> None:

@@ -405,7 +405,8 @@ class Containment:
         """Return the newest isolation; of tables without a word of where they are from a new one, for they are ours."""
         with contextlib.suppress(HostError, IsolationError):
             found = own_current()
-            if found and phase_of(found.state(), found.events()):  # both can be read
+            if found:
+                found.events()  # what cannot be read cannot be written to either
                 return found
         case = OwnCase(new_id())
         if self._tables_there():
@@ -421,8 +422,7 @@ class Containment:
         if last(case.events(), "released"):
             return {}
         self.warnings.append(f"{case.folder}: that it was released could not be written down")
-        at = iso(self.host.now())
-        return {"state": RELEASED, "released_at": at, "released_by": by, "warnings": self.warnings}
+        return {"state": RELEASED, "released_at": iso(self.host.now()), "released_by": by}
 
     def _ended(self, case: OwnCase, state: Dict[str, Any]) -> Dict[str, Any]:
         stands = standing(self.host)

@@ -50,7 +50,7 @@ RELEASE_SCRIPT = """\
 # suspension.
 folder={folder} who=$1 seconds=$2
 run=${{folder%/*}}
-tell() {{ {{ printf '%s %s\n' "$(date +%s)" "$2" >>"$1/events"; }} 2>/dev/null; }}
+tell() {{ {{ printf '%s %s\\n' "$(date +%s)" "$2" >>"$1/events"; }} 2>/dev/null; }}
 say() {{ tell "$folder" "$*"; }}
 # What watches the tables puts them back, whichever isolation it is of; it heeds a word, or cannot go on.
 stop_watches() {{

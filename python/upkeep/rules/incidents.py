@@ -522,12 +522,16 @@ def _after(was: Incident, entry: IncidentEntry) -> Incident:
     return replace(was, **more)
 
 
-def isolations(incident: Incident) -> dict[str, str]:
-    """Return the ids of the isolations that stand by what an incident has done, by host."""
+def isolations(incident: Incident, *, confirmed: bool = False) -> dict[str, str]:
+    """Return the ids of the isolations that stand by what an incident has done, by host.
+
+    confirmed: without those that nobody has confirmed, for they end by themselves.
+    """
+    states = (CONFIRMED,) if confirmed else (CONFIRMED, *NOT_CONFIRMED)
     standing: dict[str, str] = {}
     for one in incident.acts:
         found = one.found
-        if one.act == ISOLATE and found and found.id and found.state in (CONFIRMED, *NOT_CONFIRMED):
+        if one.act == ISOLATE and found and found.id and found.state in states:
             standing |= dict.fromkeys(one.hosts, found.id)
         elif one.act == RELEASE and one.outcome == SUCCEEDED:
             for host in one.hosts:
@@ -537,7 +541,7 @@ def isolations(incident: Incident) -> dict[str, str]:
 
 def _steps_after(now: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
     """Return what became of each step, after an act: what releases hosts is open while one is isolated."""
-    still = isolated_by(now)
+    still = isolations(now, confirmed=True)
     releases = {one.id for phase in now.opened.phases for one in phase.steps if one.act == RELEASE}
     steps = {
         id_: state
@@ -547,19 +551,6 @@ def _steps_after(now: Incident, said: Acted, by: str, at: datetime) -> dict[str,
     if still and said.act == RELEASE:
         return steps
     return {**steps, **_done_by(replace(now, steps=steps), said, by, at)}
-
-
-def isolated_by(incident: Incident) -> set[str]:
-    """Return the hosts that an incident has isolated and not released; who is not confirmed releases itself."""
-    hosts: set[str] = set()
-    for one in incident.acts:
-        if one.act == ISOLATE and (
-            one.outcome == SUCCEEDED or (one.found and one.found.state == CONFIRMED)
-        ):
-            hosts |= set(one.hosts)
-        elif one.act == RELEASE and one.outcome == SUCCEEDED:
-            hosts -= set(one.hosts)
-    return hosts
 
 
 def _done_by(now: Incident, said: Acted, by: str, at: datetime) -> dict[str, StepState]:
@@ -803,7 +794,7 @@ def _refuse_closing(incident: Incident, said: Closed) -> str:
     if not says(said.lesson):
         return "closing needs the lesson: what was learned, and what should be otherwise"
     left = [step.id for step in incident.open_steps()]
-    cut_off = sorted(isolated_by(incident))
+    cut_off = sorted(isolations(incident, confirmed=True))
     if cut_off and not says(said.unfinished):
         hosts = ", ".join(cut_off)
         be = "is" if len(cut_off) == 1 else "are"

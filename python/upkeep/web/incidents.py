@@ -29,7 +29,7 @@ from upkeep.rules.incidents import (
     StepDone,
     StepSkipped,
     ToldPerson,
-    isolated_by,
+    isolations,
     rehearsed,
 )
 from upkeep.services import incidents
@@ -103,7 +103,7 @@ def show_incident(ask: Ask, *, message: str = "", status: int = 200, link: str =
         owners=owners, told=view.told_of(found), rehearsed=rehearsed(found) if found.opened.drill else (),
         log=list(reversed(found.entries[-LOG:])), more=max(len(found.entries) - LOG, 0),
         live=found.closed_at is None, live_seconds=LIVE_SECONDS, today=ask.now.astimezone(ask.zone).date(),
-        isolated=sorted(isolated_by(found)),
+        isolated=sorted(isolations(found, confirmed=True)),
         hosts=host_lines(found, looks.isolation, ask.zone, ask.now, ask.setting.folder or ""),
     )  # fmt: skip
 

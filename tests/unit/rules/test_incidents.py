@@ -44,7 +44,7 @@ from upkeep.rules.incidents import (
     ToldPerson,
     entry_of,
     fold,
-    isolated_by,
+    isolations,
     record_of,
     refuse,
     refuse_opening,
@@ -162,8 +162,13 @@ def test_entries_add_up_to_how_it_stands() -> None:
     assert found.owed == 1
 
 
+STATES = {("isolate", "done"): "confirmed", ("isolate", "refused"): "none", ("release", "done"): "released"}  # fmt: skip
+
+
 def _act(act: str, *hosts: str, how: str = "done") -> Acted:
-    return Acted(act, hosts, how, 1)
+    return Acted(
+        act, hosts, how, 1, "", IsolationSaid(STATES.get((act, how), "confirmed"), id="3f")
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ def test_what_an_incident_has_isolated_is_what_was_confirmed(
 ) -> None:
     said = Acted("isolate", ("web1",), how, 1, "", IsolationSaid(state, id="3f"))
 
-    assert isolated_by(incident(said)) == hosts
+    assert set(isolations(incident(said), confirmed=True)) == hosts
 
 
 def test_an_act_that_did_not_succeed_does_no_step() -> None:
